@@ -1,0 +1,114 @@
+"""Every key, its default and its meaning. Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT."""
+
+from __future__ import annotations
+
+from yacs.config import CfgNode as CN
+
+_C = CN()
+_C.NAME = ""  # new: the run's name; `load` takes the file's stem
+_C.DEVICE = "auto"  # new: auto (CUDA where there is one), cpu, cuda, cuda:1; int8 stages always run on the CPU
+_C.OUTPUT_DIR = "output"
+_C.LOG_DIR = "log"  # tensorboardX events
+_C.GPUS = (0,)  # read, not used: torchrun decides the processes
+_C.WORKERS = 2
+_C.PRINT_FREQ = 20
+_C.AUTO_RESUME = False
+_C.PIN_MEMORY = True
+
+_C.CUDNN = CN()
+_C.CUDNN.BENCHMARK = True
+_C.CUDNN.DETERMINISTIC = False
+_C.CUDNN.ENABLED = True
+
+_C.MODEL = CN()
+_C.MODEL.NAME = "pidnet_s"
+_C.MODEL.PRETRAINED = ""  # training starts from these weights; empty = from scratch
+_C.MODEL.ALIGN_CORNERS = True  # of the last upsampling, logits to label size
+_C.MODEL.NUM_OUTPUTS = 2
+
+_C.LOSS = CN()
+_C.LOSS.USE_OHEM = True
+_C.LOSS.OHEMTHRES = 0.9
+_C.LOSS.OHEMKEEP = 100000
+_C.LOSS.CLASS_BALANCE = False
+_C.LOSS.BALANCE_WEIGHTS = [0.5, 0.5]  # of the auxiliary P head and the main head
+_C.LOSS.SB_WEIGHTS = 0.5  # of the boundary-aware semantic loss
+
+_C.DATASET = CN()
+_C.DATASET.ROOT = "data/"
+_C.DATASET.DATASET = "streets"  # streets, cityscapes, camvid
+_C.DATASET.NUM_CLASSES = 19
+_C.DATASET.TRAIN_SET = "train"  # a split's name, or a list file relative to the root
+_C.DATASET.EXTRA_TRAIN_SET = ""
+_C.DATASET.TEST_SET = "val"
+_C.DATASET.LABELS = "auto"  # new: cityscapes encoding: auto (by file name), labelIds, trainIds
+_C.DATASET.MEAN = [0.485, 0.456, 0.406]  # new: of RGB / 255
+_C.DATASET.STD = [0.229, 0.224, 0.225]  # new
+_C.DATASET.STREETS_TRAIN = 64  # new: pictures that `streets` writes for training
+_C.DATASET.STREETS_VAL = 32  # new
+_C.DATASET.STREETS_SEED = 0  # new
+
+_C.TRAIN = CN()
+_C.TRAIN.IMAGE_SIZE = [1024, 1024]  # width, height of a crop
+_C.TRAIN.BASE_SIZE = 2048  # long side before the random scale
+_C.TRAIN.FLIP = True
+_C.TRAIN.MULTI_SCALE = True
+_C.TRAIN.SCALE_FACTOR = 16  # random scale is 0.5 + randint(0, SCALE_FACTOR) / 10
+_C.TRAIN.COLOR = 0.0  # new: strength of random brightness, contrast and saturation, 0 = off
+_C.TRAIN.LR = 0.01
+_C.TRAIN.LR_POWER = 0.9  # new: poly schedule's exponent
+_C.TRAIN.WARMUP = 0  # new: iterations of linear warm-up
+_C.TRAIN.EXTRA_LR = 0.001
+_C.TRAIN.OPTIMIZER = "sgd"  # sgd, adamw
+_C.TRAIN.MOMENTUM = 0.9
+_C.TRAIN.WD = 0.0001
+_C.TRAIN.NESTEROV = False
+_C.TRAIN.IGNORE_LABEL = 255
+_C.TRAIN.BEGIN_EPOCH = 0
+_C.TRAIN.END_EPOCH = 484
+_C.TRAIN.EXTRA_EPOCH = 0
+_C.TRAIN.RESUME = False
+_C.TRAIN.BATCH_SIZE_PER_GPU = 8
+_C.TRAIN.SHUFFLE = True
+_C.TRAIN.EMA = 0.0  # new: decay of the weight average, 0 = off
+_C.TRAIN.AMP = "none"  # new: none, bf16
+_C.TRAIN.EVAL_EVERY = 1  # new: epochs between evaluations
+_C.TRAIN.SEED = 304  # new
+
+_C.TEST = CN()
+_C.TEST.IMAGE_SIZE = [2048, 1024]  # width, height; the size that the int8 graph is built for
+_C.TEST.BASE_SIZE = 2048
+_C.TEST.BATCH_SIZE_PER_GPU = 1
+_C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage
+_C.TEST.FLIP_TEST = False
+_C.TEST.MULTI_SCALE = False
+_C.TEST.OUTPUT_INDEX = -1
+_C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all
+
+_C.QUANT = CN()
+_C.QUANT.TARGET = "x86"  # x86, j5
+_C.QUANT.BACKEND = "fx"
+_C.QUANT.SCHEME = "symmetric"  # symmetric (J5's grid), affine
+_C.QUANT.OBSERVER = "mse"  # of activations: min_max, percentile, mse
+_C.QUANT.WEIGHT_OBSERVER = "min_max"  # min_max, mse; per output channel
+_C.QUANT.PERCENTILE = 99.99
+_C.QUANT.AVERAGING_CONSTANT = None  # None: every image weighs the same; else the moving average's weight of a new batch
+_C.QUANT.ENGINE = "auto"  # auto, x86, fbgemm, onednn, qnnpack
+_C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
+_C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
+_C.QUANT.CALIB_BATCH_SIZE = 1
+_C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
+_C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
+
+CHOICES = {
+    "DATASET.DATASET": ("streets", "cityscapes", "camvid"),
+    "DATASET.LABELS": ("auto", "labelIds", "trainIds"),
+    "TRAIN.OPTIMIZER": ("sgd", "adamw"),
+    "TRAIN.AMP": ("none", "bf16"),
+    "QUANT.TARGET": ("x86", "j5"),
+    "QUANT.BACKEND": ("fx",),
+    "QUANT.SCHEME": ("symmetric", "affine"),
+    "QUANT.OBSERVER": ("min_max", "percentile", "mse"),
+    "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
+    "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
+}

@@ -1,0 +1,99 @@
+"""Read float checkpoints in every form that people have, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from qat.errors import UserError
+
+PREFIXES = ("module.model.", "model.", "module.")
+AUXILIARY = ("seghead_p.", "seghead_d.")
+LOSS_KEYS = ("sem_loss.", "bd_loss.")
+SHOWN = 8
+
+
+def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
+    """Load a checkpoint into `model`, whole or not at all; returns what to log.
+
+    Reads `.safetensors` and torch files (weights only): a bare state dict, `{"state_dict": ...}`, and keys under
+    `model.`, `module.` or `module.model.` with the loss's own keys beside them. Auxiliary heads and loss keys that
+    the model hasn't are left out and named. Anything else that is missing, unexpected or of another shape is listed
+    in one UserError, and the model stays as it was.
+    """
+    state, foreign = strip(read_tensors(path))
+    wanted = model.state_dict()
+    left_out = [key for key in state if key not in wanted and key.startswith(AUXILIARY)] + foreign
+    state = {key: value for key, value in state.items() if key not in left_out}
+    problems = list(differences(wanted, state))
+    if problems:
+        raise UserError(f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; check MODEL.NAME and DATASET.NUM_CLASSES")
+    model.load_state_dict(state)
+    log = [f"loaded {len(state)} tensors from {path}"]
+    return log + ([f"not used by this form of the network: {', '.join(left_out)}"] if left_out else [])
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file by their keys as stored; UserError if it is missing, damaged or unsafe."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {str(path) or '(empty path)'}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file")
+    try:
+        loaded = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a readable checkpoint ({_first_line(error)}); download or train it again") from error
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} holds a {type(loaded).__name__}; expected a state dict of tensors")
+    state = loaded.get("state_dict", loaded)
+    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise UserError(f"{path} holds no tensors (keys: {', '.join(map(str, state)) or 'none'}); expected a state dict")
+    return tensors
+
+
+def _torch_load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the damaged bytes lead to
+        raise UserError(
+            f"{path} can't be read as weights only ({_first_line(error)}); save a plain state dict with torch.save"
+        ) from error
+
+
+def strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Take the wrapper's prefix off; returns the network's own tensors and the keys that lie beside it (the loss's)."""
+    for prefix in PREFIXES:
+        inside = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+        if inside:
+            outside = [key for key in state if not key.startswith(prefix)]
+            foreign = [key for key in outside if key.removeprefix("module.").startswith(LOSS_KEYS)]
+            return inside | {key: state[key] for key in outside if key not in foreign}, foreign
+    foreign = [key for key in state if key.startswith(LOSS_KEYS)]
+    return {key: value for key, value in state.items() if key not in foreign}, foreign
+
+
+def differences(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> Iterable[str]:
+    """A line for each tensor that is missing, unexpected or of another shape."""
+    for key in wanted.keys() - given.keys():
+        yield f"missing {key}"
+    for key in given.keys() - wanted.keys():
+        yield f"unexpected {key}"
+    for key in wanted.keys() & given.keys():
+        if wanted[key].shape != given[key].shape:
+            yield f"{key} is {tuple(given[key].shape)}, expected {tuple(wanted[key].shape)}"
+
+
+def _shorten(problems: list[str]) -> str:
+    problems = sorted(problems)
+    more = len(problems) - SHOWN
+    return ", ".join(problems[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
