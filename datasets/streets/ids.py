@@ -1,0 +1,26 @@
+"""Cityscapes labelIds of what the generator paints (the `id` column of the official label table)."""
+
+from __future__ import annotations
+
+EGO = 1
+STATIC = 4
+ROAD = 7
+SIDEWALK = 8
+BUILDING = 11
+WALL = 12
+FENCE = 13
+POLE = 17
+LIGHT = 19
+SIGN = 20
+VEGETATION = 21
+TERRAIN = 22
+SKY = 23
+PERSON = 24
+RIDER = 25
+CAR = 26
+TRUCK = 27
+BUS = 28
+TRAIN = 31
+MOTORCYCLE = 32
+BICYCLE = 33
+EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
