@@ -61,3 +61,10 @@ def sha256(path: str | Path) -> str:
 def sha256_text(text: str) -> str:
     """Hex SHA-256 of a text's UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def locate(path: str | Path) -> Path:
+    """A relative path as the user means it: from the working directory, else from the project's folder."""
+    given = Path(path).expanduser()
+    beside_project = Path(__file__).resolve().parent.parent / given
+    return beside_project if not given.exists() and beside_project.exists() else given

@@ -1,0 +1,64 @@
+# Every target sets up what it needs; `make` alone lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+CFG    ?= configs/streets/pidnet_s.yaml
+OPTS   ?=
+STAGE  ?= float
+INPUT  ?=
+GATE   ?=
+TARGET ?=
+ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(OPTS)
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train check calib eval infer bench test style clean
+
+help: ## list the targets
+	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  /'
+
+setup: $(READY) ## make .venv with the pinned versions of constraints.txt
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after every stage
+	$(PY) tools/check.py $(ARGS)
+	$(PY) tools/eval.py --stage float $(ARGS)
+	$(PY) tools/calib.py $(ARGS)
+	$(PY) tools/eval.py --stage calib $(ARGS)
+	$(PY) tools/eval.py --stage int_infer --gate 0.99 $(ARGS)
+
+train: $(READY) ## train the float network of CFG
+	$(PY) tools/train.py $(ARGS)
+
+check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86|j5
+	$(PY) tools/check.py $(ARGS)
+
+calib: $(READY) ## calibrate: choose every activation's scale from training images
+	$(PY) tools/calib.py $(ARGS)
+
+eval: $(READY) ## mIoU of STAGE=float|calib|int_infer, GATE=0.99 fails below
+	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)
+
+infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
+	$(PY) tools/infer.py --stage $(STAGE) --input "$(INPUT)" $(ARGS)
+
+bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
+	$(PY) tools/bench.py $(ARGS)
+
+test: $(READY) ## all tests
+	$(PY) -m pytest
+
+style: $(READY) ## ruff and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean: ## remove what runs made (output, log, data, caches); the environment stays
+	rm -rf output log data build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

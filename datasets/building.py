@@ -1,0 +1,33 @@
+"""From a config to a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from yacs.config import CfgNode
+
+from datasets.camvid import camvid
+from datasets.cityscapes import cityscapes
+from datasets.generated import streets
+from datasets.segmentation import SegmentationDataset, Transform
+from qat.errors import UserError, nearest
+
+_DATASETS: dict[str, Callable[[CfgNode, str, Transform], SegmentationDataset]] = {
+    "cityscapes": cityscapes,
+    "camvid": camvid,
+    "streets": streets,
+}
+_SUBSETS = {"train": "TRAIN_SET", "val": "TEST_SET"}
+
+
+def build(cfg: CfgNode, split: str, transform: Transform) -> SegmentationDataset:
+    """The dataset DATASET.DATASET; split `train` reads DATASET.TRAIN_SET, `val` reads DATASET.TEST_SET.
+
+    Sorted by image path. Raises UserError for whatever is missing or empty; what can be seen only in a file's pixels is
+    raised when its sample is read.
+    """
+    if cfg.DATASET.DATASET not in _DATASETS:
+        raise UserError(f"DATASET.DATASET is {cfg.DATASET.DATASET!r}; {nearest(cfg.DATASET.DATASET, _DATASETS)}")
+    if split not in _SUBSETS:
+        raise UserError(f"split is {split!r}; {nearest(split, _SUBSETS)}")
+    return _DATASETS[cfg.DATASET.DATASET](cfg, cfg.DATASET[_SUBSETS[split]], transform)

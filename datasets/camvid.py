@@ -1,0 +1,37 @@
+"""CamVid in SegNet's 11-class split: list files of image and label, void 11 ignored."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from datasets.encodings import CAMVID_INDICES
+from datasets.entries import read_list
+from datasets.labels import CAMVID
+from datasets.segmentation import SegmentationDataset, Transform
+from qat.errors import UserError
+
+_LAST_RESORT = Path(__file__).resolve().parents[2] / "shared" / "camvid"
+
+
+def camvid(cfg: CfgNode, subset: str, transform: Transform) -> SegmentationDataset:
+    """The CamVid of the config; `subset` is a list file relative to the root, paths in it too."""
+    root = find_root(cfg.DATASET.ROOT, subset)
+    entries = read_list(root / subset, [base for base in (root / "camvid", root) if base.is_dir()])
+    classes = CAMVID.resized(cfg.DATASET.NUM_CLASSES)
+    return SegmentationDataset(entries, [CAMVID_INDICES] * len(entries), classes, transform, cfg.TRAIN.SEED)
+
+
+def find_root(configured: str, subset: str) -> Path:
+    """CAMVID_ROOT if set; else the first of the configured root and the shared folder that holds the list file."""
+    variable = os.environ.get("CAMVID_ROOT", "")
+    roots = [Path(variable)] if variable else [Path(configured), _LAST_RESORT]
+    found = next((root for root in roots if (root / subset).is_file()), None)
+    if found is None:
+        tried = " or ".join(str(root / subset) for root in roots)
+        raise UserError(
+            f"no CamVid list file {tried}; set CAMVID_ROOT or DATASET.ROOT to the folder that holds {subset}"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Who quantises: FX graph mode with real int8 kernels."""

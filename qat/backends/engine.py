@@ -1,0 +1,47 @@
+"""Which int8 kernels this CPU has, and what that costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from qat.environment import has_vnni
+from qat.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A torch quantised engine; `reduce_range` halves the activations' levels, since 16-bit accumulation saturates."""
+
+    name: str
+    reduce_range: bool
+    reason: str
+
+
+@lru_cache
+def choose_engine(wanted: str = "auto") -> Engine:
+    """The engine to use: x86 (it picks onednn's or fbgemm's kernel per layer) where torch has it, else fbgemm, qnnpack.
+
+    x86-type engines need `reduce_range` where the CPU has no VNNI. Raises UserError for an engine that torch lacks here.
+    """
+    supported = [name for name in torch.backends.quantized.supported_engines if name != "none"]
+    if wanted == "auto":
+        name = next(name for name in ("x86", "fbgemm", "onednn", "qnnpack") if name in supported)
+    elif wanted in supported:
+        name = wanted
+    else:
+        raise UserError(f"QUANT.ENGINE {wanted} is not in this torch; {nearest(wanted, supported)}")
+    if name == "qnnpack":
+        return Engine(name, False, "qnnpack accumulates in 32 bits")
+    if has_vnni():
+        return Engine(name, False, "the CPU has VNNI: int8 products accumulate in 32 bits")
+    return Engine(name, True, "the CPU has no VNNI: reduce_range, or int8 products would saturate")
+
+
+def activate(wanted: str = "auto") -> Engine:
+    """Choose the engine and make it torch's current one."""
+    engine = choose_engine(wanted)
+    torch.backends.quantized.engine = engine.name
+    return engine

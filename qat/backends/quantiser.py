@@ -1,0 +1,82 @@
+"""The fake-quantise module that FX inserts after each activation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from qat.ao import FakeQuantizeBase
+from qat.backends.spec import QuantSpec
+from qat.ptq.observer import ActivationObserver
+
+
+class ActivationQuantiser(FakeQuantizeBase):
+    """Observes during calibration, then rounds to the int8 grid: quint8, per tensor.
+
+    `fixed`: scale and zero point known beforehand (sigmoid). torch.ao reads `dtype`, `qscheme`, `quant_min`,
+    `quant_max` and `calculate_qparams`.
+    """
+
+    dtype = torch.quint8
+    is_dynamic = False
+    scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self, spec: QuantSpec, fixed: tuple[float, int] | None = None) -> None:
+        super().__init__()
+        grid = spec.grid
+        self.quant_min, self.quant_max = grid.low, grid.high
+        self.qscheme = torch.per_tensor_symmetric if grid.symmetric else torch.per_tensor_affine
+        self.fixed = fixed
+        self.activation_post_process = ActivationObserver(  # torch.ao's name
+            spec.observer, grid, spec.percentile, spec.averaging_constant
+        )
+        scale, zero_point = fixed or grid.qparams(0.0, 0.0)
+        self.register_buffer("scale", torch.tensor([scale], dtype=torch.float32))
+        self.register_buffer("zero_point", torch.tensor([zero_point], dtype=torch.int32))
+        self.observing(True)
+
+    @property
+    def observer(self) -> ActivationObserver:
+        """What this quantiser saw."""
+        return self.activation_post_process
+
+    def observing(self, on: bool) -> None:
+        """On: watch and pass through. Off: round to the grid."""
+        self.observer_enabled[0] = int(on)
+        self.fake_quant_enabled[0] = int(not on)
+        self._observing = on  # read each forward; a tensor's truth value would be slower
+
+    def freeze(self) -> None:
+        """Take scale and zero point from what was seen."""
+        if self.fixed is None:
+            scale, zero_point = self.observer.grid.qparams(*self.observer.range())
+            self.scale.fill_(scale)
+            self.zero_point.fill_(zero_point)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Observe `x`, or round it."""
+        if self._observing:
+            self.observer.observe(x)
+            return x
+        return torch.fake_quantize_per_tensor_affine(
+            x, self.scale[0], self.zero_point[0], self.quant_min, self.quant_max
+        )
+
+    def calculate_qparams(self, **_: object) -> tuple[Tensor, Tensor]:
+        """Scale (1,) float32 and zero point (1,) int32, for torch.ao's convert."""
+        return self.scale, self.zero_point
+
+
+class OnGrid(ActivationQuantiser):
+    """After adding or multiplying a constant: int8 kernels only move the grid there, so nothing is rounded again."""
+
+    def observing(self, on: bool) -> None:
+        """Nothing to observe."""
+
+    def freeze(self) -> None:
+        """Nothing to freeze."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pass `x` through."""
+        return x

@@ -1,0 +1,103 @@
+"""Run images through the observed graph; save as it goes, so that a killed run goes on to identical scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from qat.backends.fx import quantisers
+from qat.errors import UserError
+from qat.files import atomic_path
+
+LAST = "calib-checkpoint-last.ckpt"
+PARTIAL = "calib-checkpoint.ckpt"
+
+
+def calibrate(
+    prepared: fx.GraphModule, inputs: Iterable[Tensor], after_batch: Callable[[int], None] | None = None, done: int = 0
+) -> int:
+    """Observe every batch (N, 3, H, W) of normalised float32; returns the number of batches seen, `done` before included.
+
+    `after_batch` is called with that number after each batch. Memory doesn't grow with the number of images. Raises
+    UserError when an activation holds NaN or infinity, or when there were no inputs.
+    """
+    for _, quantiser in quantisers(prepared):
+        quantiser.observing(True)
+    with torch.inference_mode():
+        for batch in inputs:
+            prepared(batch)
+            done += 1
+            if after_batch:
+                after_batch(done)
+    if done == 0:
+        raise UserError("calibration got no images; check DATASET.TRAIN_SET and QUANT.CALIB_IMAGES")
+    return done
+
+
+def save(prepared: fx.GraphModule, path: Path, done: int, made_from: dict[str, Any]) -> None:
+    """Write weights, statistics and the number of batches seen, whole or not at all."""
+    with atomic_path(path) as aside:
+        torch.save({"format": 1, "done": done, "made_from": made_from, "state_dict": prepared.state_dict()}, aside)
+
+
+def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int:
+    """Read a saved calibration into `prepared`; returns the number of batches it has seen.
+
+    Raises UserError if the file is missing, damaged, or was made from other inputs than `made_from`.
+    """
+    if not path.is_file():
+        raise UserError(f"no calibration at {path}; run make calib (tools/calib.py) first")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
+    except Exception as error:  # torch raises whatever the damaged bytes lead to
+        raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run make calib again") from error
+    for key, value in made_from.items():
+        if recorded.get(key) != value:
+            raise UserError(
+                f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again or restore {key}"
+            )
+    prepared.load_state_dict(state)
+    return done
+
+
+def resume(prepared: fx.GraphModule, folder: Path, made_from: dict[str, Any]) -> int:
+    """Take up a killed run's statistics; returns its batches, 0 where there is none or it had other inputs."""
+    try:
+        return load(prepared, folder / PARTIAL, made_from)
+    except UserError:
+        return 0
+
+
+def finish(prepared: fx.GraphModule, folder: Path, done: int, made_from: dict[str, Any]) -> None:
+    """Write the finished calibration, and drop the unfinished one."""
+    save(prepared, folder / LAST, done, made_from)
+    (folder / PARTIAL).unlink(missing_ok=True)
+
+
+def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:
+    """(node, why) for each observer that learnt nothing: never seen, or only zeros."""
+    live = {q: q.observer for _, q in quantisers(prepared) if q.fixed is None and q.observer.name != "?"}
+    return [(observer.name, observer.dead) for observer in live.values() if observer.dead]
+
+
+def qparams(prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
+    """Each quantised node's scale, zero point, real range, levels, what was seen, and dtype."""
+    rows = {}
+    for node, quantiser in quantisers(prepared):
+        quantiser.freeze()
+        scale, zero_point = float(quantiser.scale), int(quantiser.zero_point)
+        rows[node.args[0].name] = {
+            "scale": scale,
+            "zero_point": zero_point,
+            "range": [scale * (quantiser.quant_min - zero_point), scale * (quantiser.quant_max - zero_point)],
+            "levels": [quantiser.quant_min, quantiser.quant_max],
+            "seen": quantiser.observer.extremes.tolist(),
+            "dtype": "quint8",
+            "observer": "fixed" if quantiser.fixed else quantiser.observer.method,
+        }
+    return rows

@@ -1,0 +1,1 @@
+"""What makes calibration good: statistics, and the search for a quantisation range in them."""

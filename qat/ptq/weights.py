@@ -1,0 +1,37 @@
+"""Weights: symmetric int8 per output channel, scale from min_max or the smallest squared error."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LOW, HIGH = -128, 127
+SHRINK = 80  # candidates between 0.2 and 1 of the largest magnitude
+
+
+def weight_scales(weight: Tensor, method: str) -> Tensor:
+    """Scales (out channels,) float32 of a weight (out, in, kh, kw); min_max is max |w| / 127.5, as in torch.ao and on J5."""
+    rows = weight.detach().double().flatten(1)
+    top = rows.abs().amax(1)
+    if method == "min_max":
+        scales = top / 127.5
+    else:
+        shares = torch.linspace(0.2, 1.0, SHRINK, dtype=torch.float64)
+        scales = _best(rows, torch.stack([top * share / 127.5 for share in shares]))
+    return scales.clamp_min(torch.finfo(torch.float32).eps).float()
+
+
+def _best(rows: Tensor, candidates: Tensor) -> Tensor:
+    errors = torch.stack([(_snap(rows, scales) - rows).square_().sum(1) for scales in candidates])
+    return candidates.gather(0, errors.argmin(0, keepdim=True))[0]
+
+
+def _snap(rows: Tensor, scales: Tensor) -> Tensor:
+    column = scales.clamp_min(torch.finfo(torch.float32).eps).view(-1, 1)
+    return torch.clamp(torch.round(rows / column), LOW, HIGH) * column
+
+
+def fake_quantise(weight: Tensor, scales: Tensor) -> Tensor:
+    """`weight` rounded to int8 levels per output channel (axis 0), as float32 of the same shape."""
+    zeros = torch.zeros(len(scales), dtype=torch.int32, device=weight.device)
+    return torch.fake_quantize_per_channel_affine(weight.detach(), scales.to(weight.device), zeros, 0, LOW, HIGH)

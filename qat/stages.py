@@ -1,0 +1,155 @@
+"""One loader for every stage, and what each stage's folder says about where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from yacs.config import CfgNode
+
+from qat import calibration
+from qat.backends import fx as fx_backend
+from qat.backends.engine import choose_engine
+from qat.backends.spec import QuantSpec
+from qat.environment import environment
+from qat.errors import UserError, nearest
+from qat.files import locate, sha256, write_json, write_text
+from qat.graph import Rewritten, rewrite
+from qat.models import build_model, load_checkpoint
+
+STAGES = ("float", "calib", "int_infer")
+_DECIDE = (
+    "MODEL.NAME",
+    "DATASET.DATASET",
+    "DATASET.NUM_CLASSES",
+    "DATASET.MEAN",
+    "DATASET.STD",
+    "TEST.IMAGE_SIZE",
+    "QUANT.TARGET",
+    "QUANT.SCHEME",
+    "QUANT.OBSERVER",
+    "QUANT.WEIGHT_OBSERVER",
+    "QUANT.PERCENTILE",
+    "QUANT.AVERAGING_CONSTANT",
+    "QUANT.HIGH_PRECISION",
+    "QUANT.CALIB_IMAGES",
+    "QUANT.CALIB_BATCH_SIZE",
+)
+
+
+def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
+    """A stage of the network, ready to call: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w).
+
+    `stage`: float, calib (fake-quantised) or int_infer (int8 kernels). float and calib run on `DEVICE`, int_infer on
+    the CPU. calib and int_infer take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or
+    was made from other weights or another config.
+    """
+    if stage not in STAGES:
+        raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
+    if stage == "float":
+        return load_float(cfg).to(device(cfg), memory_format=torch.channels_last)
+    prepared = load_calibration(cfg)
+    if stage == "calib":
+        return Sized(fx_backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
+    script = fx_backend.to_torchscript(fx_backend.convert(prepared), example_input(cfg))
+    return Sized(script, cfg.TEST.IMAGE_SIZE)
+
+
+def stage_device(cfg: CfgNode, stage: str) -> torch.device:
+    """Where a stage runs: int8 kernels are the CPU's."""
+    return torch.device("cpu") if stage == "int_infer" else device(cfg)
+
+
+def device(cfg: CfgNode) -> torch.device:
+    """The device that DEVICE names; `auto` is CUDA where there is one."""
+    if cfg.DEVICE == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=cfg.DEVICE).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"DEVICE {cfg.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from error
+
+
+class Sized(nn.Module):
+    """A network whose graph holds its picture size: says so when it gets another one."""
+
+    def __init__(self, network: nn.Module, image_size: list[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.width, self.height = image_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of `x`, (N, 3, height, width)."""
+        height, width = x.shape[-2:]
+        if (height, width) != (self.height, self.width):
+            raise UserError(
+                f"the picture is {width}x{height} and the int8 graph is built for TEST.IMAGE_SIZE "
+                f"{self.width}x{self.height}; set TEST.IMAGE_SIZE {width},{height} and run make calib"
+            )
+        return self.network(x)
+
+
+def load_float(cfg: CfgNode) -> nn.Module:
+    """The float network in predict form with TEST.MODEL_FILE's weights, in eval mode on the CPU."""
+    model = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES)
+    load_checkpoint(model, model_file(cfg))
+    return model.eval()
+
+
+def model_file(cfg: CfgNode) -> Path:
+    """Where TEST.MODEL_FILE lies; UserError if the key is empty."""
+    if not cfg.TEST.MODEL_FILE:
+        raise UserError("TEST.MODEL_FILE is empty; set it to the float checkpoint (.pt, .pth, .safetensors)")
+    return locate(cfg.TEST.MODEL_FILE)
+
+
+def example_input(cfg: CfgNode) -> Tensor:
+    """A picture of TEST.IMAGE_SIZE, (1, 3, H, W), of fixed noise."""
+    width, height = cfg.TEST.IMAGE_SIZE
+    noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return noise.contiguous(memory_format=torch.channels_last)
+
+
+def load_prepared(cfg: CfgNode) -> tuple[fx.GraphModule, Rewritten]:
+    """The float network rewritten for QUANT.TARGET, with observers that have seen nothing yet."""
+    rewritten = rewrite(load_float(cfg), example_input(cfg), cfg.QUANT.TARGET)
+    return fx_backend.prepare(rewritten.module, example_input(cfg), QuantSpec.from_cfg(cfg)), rewritten
+
+
+def load_calibration(cfg: CfgNode) -> fx.GraphModule:
+    """The observed graph with the finished calibration's weights and statistics."""
+    prepared, _ = load_prepared(cfg)
+    calibration.load(prepared, stage_folder(cfg, "calib") / calibration.LAST, made_from(cfg))
+    return prepared
+
+
+def stage_folder(cfg: CfgNode, stage: str) -> Path:
+    """OUTPUT_DIR/<dataset>/<config name>/<stage>."""
+    return Path(cfg.OUTPUT_DIR) / cfg.DATASET.DATASET / cfg.NAME / stage
+
+
+def made_from(cfg: CfgNode) -> dict[str, Any]:
+    """What decides a calibration: the float weights' hash, the grid of levels and the config keys that matter."""
+    engine = choose_engine(cfg.QUANT.ENGINE)
+    decided = {key: _plain(_get(cfg, key)) for key in _DECIDE}
+    return {"float weights sha256": sha256(model_file(cfg)), "reduce_range": engine.reduce_range} | decided
+
+
+def _get(cfg: CfgNode, key: str) -> Any:
+    section, name = key.split(".")
+    return cfg[section][name]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
+    """Write config.yaml (resolved) and manifest.json (hashes, versions, machine, and `more`) into the stage's folder."""
+    folder = stage_folder(cfg, stage)
+    write_text(folder / "config.yaml", cfg.dump())
+    manifest = {"stage": stage, "made_from": made_from(cfg), "engine": asdict(choose_engine(cfg.QUANT.ENGINE))}
+    write_json(folder / "manifest.json", manifest | {"environment": environment()} | more)

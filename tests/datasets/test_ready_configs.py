@@ -1,0 +1,27 @@
+"""The configs that come with the project fit the data sets that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import configs
+from datasets.building import _DATASETS
+from datasets.labels import CAMVID_CLASSES, CITYSCAPES_CLASSES
+
+FOLDER = Path(configs.__file__).parent
+CLASSES = {"cityscapes": CITYSCAPES_CLASSES, "streets": CITYSCAPES_CLASSES, "camvid": CAMVID_CLASSES}
+
+
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.yaml")))
+def test_a_ready_config_loads(name: str) -> None:
+    cfg = configs.load(FOLDER / name)
+    assert Path(name).parts[0] == cfg.DATASET.DATASET in _DATASETS
+    assert Path(name).stem == cfg.MODEL.NAME
+    assert len(CLASSES[cfg.DATASET.DATASET]) == cfg.DATASET.NUM_CLASSES
+    assert cfg.TEST.MODEL_FILE
+
+
+def test_there_is_a_config_for_each_data_set() -> None:
+    assert {path.parent.name for path in FOLDER.rglob("*.yaml")} == set(_DATASETS)
