@@ -1,4 +1,7 @@
-"""Every key, its default and its meaning. Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT."""
+"""Every key, its default and its meaning.
+
+Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT.
+"""
 
 from __future__ import annotations
 

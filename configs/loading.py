@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
-from configs.defaults import _C, CHOICES
+from configs.checks import validate
+from configs.defaults import _C
 from qat.errors import UserError, nearest
 
 
@@ -28,7 +29,7 @@ def load(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
         _merge(cfg, _flatten(_read_yaml(Path(path))), str(path))
     _merge(cfg, _pairs(opts), "options")
     cfg.NAME = cfg.NAME or (Path(path).stem if path is not None else cfg.MODEL.NAME)
-    _validate(cfg)
+    validate(dict(_flatten(cfg)), dict(_flatten(_C)))
     cfg.freeze()
     return cfg
 
@@ -38,7 +39,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"can't read config {path}: {error.strerror}; see configs/ for ready ones") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; expected a YAML mapping such as MODEL: {{NAME: pidnet_s}}")
@@ -65,20 +66,15 @@ def _merge(cfg: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> None:
         if key not in known:
             raise UserError(f"unknown key {key} in {where}; {nearest(key, known)}")
         try:
-            cfg.merge_from_list([key, value])
-        except (ValueError, SyntaxError) as error:
+            cfg.merge_from_list([key, _widened(value, known[key])])
+        except (ValueError, SyntaxError, TypeError) as error:
             expected = f"expected {type(known[key]).__name__}, such as {known[key]!r}"
             raise UserError(f"{key} in {where} is {value!r}; {expected}") from error
 
 
-def _validate(cfg: CfgNode) -> None:
-    flat = dict(_flatten(cfg))
-    for key, choices in CHOICES.items():
-        if flat[key] not in choices:
-            raise UserError(f"{key} is {flat[key]!r}; {nearest(str(flat[key]), choices)}")
-    for key in ("TRAIN.IMAGE_SIZE", "TEST.IMAGE_SIZE"):
-        if len(flat[key]) != 2 or not all(isinstance(side, int) and side > 0 for side in flat[key]):
-            raise UserError(f"{key} is {list(flat[key])}; expected width, height in pixels, such as [2048, 1024]")
-    for key in ("DATASET.NUM_CLASSES", "QUANT.CALIB_IMAGES", "QUANT.CALIB_BATCH_SIZE", "QUANT.SAVE_EVERY"):
-        if flat[key] < 1:
-            raise UserError(f"{key} is {flat[key]}; expected at least 1")
+def _widened(value: Any, like: Any) -> Any:
+    """A whole number becomes a float where one is expected (PERCENTILE 100)."""
+    try:
+        return float(int(str(value))) if isinstance(like, float) else value
+    except (ValueError, OverflowError):
+        return value

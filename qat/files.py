@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from qat.errors import UserError
 
@@ -25,10 +27,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         os.replace(aside, path)
-    except OSError as error:
-        raise UserError(f"can't write {path}: {error.strerror or error}; check the folder and the free space") from error
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch.save's and safetensors' own for a full disk
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise UserError(f"can't write {path}: {reason}; check the folder and the free space") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system refuses even what isn't there
+            aside.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -53,9 +57,11 @@ def read_json(path: str | Path) -> Any:
 
 
 def sha256(path: str | Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hex SHA-256 of a file's bytes; UserError if it can't be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror or error}; put the file there") from error
 
 
 def sha256_text(text: str) -> str:

@@ -16,17 +16,20 @@ from qat.backends.engine import choose_engine
 from qat.backends.spec import QuantSpec
 from qat.environment import environment
 from qat.errors import UserError, nearest
-from qat.files import locate, sha256, write_json, write_text
+from qat.files import locate, read_json, sha256, write_json, write_text
 from qat.graph import Rewritten, rewrite
 from qat.models import build_model, load_checkpoint
 
 STAGES = ("float", "calib", "int_infer")
-_DECIDE = (
+_FLOAT_KEYS = (
     "MODEL.NAME",
+    "MODEL.ALIGN_CORNERS",
     "DATASET.DATASET",
     "DATASET.NUM_CLASSES",
     "DATASET.MEAN",
     "DATASET.STD",
+)
+_QUANT_KEYS = (
     "TEST.IMAGE_SIZE",
     "QUANT.TARGET",
     "QUANT.SCHEME",
@@ -113,16 +116,19 @@ def example_input(cfg: CfgNode) -> Tensor:
     return noise.contiguous(memory_format=torch.channels_last)
 
 
-def load_prepared(cfg: CfgNode) -> tuple[fx.GraphModule, Rewritten]:
-    """The float network rewritten for QUANT.TARGET, with observers that have seen nothing yet."""
-    rewritten = rewrite(load_float(cfg), example_input(cfg), cfg.QUANT.TARGET)
+def load_prepared(cfg: CfgNode, prove: bool = True) -> tuple[fx.GraphModule, Rewritten]:
+    """The float network rewritten for QUANT.TARGET, with observers that have seen nothing yet.
+
+    `prove` compares the outputs before and after each rewrite; not needed again where calibration did it.
+    """
+    rewritten = rewrite(load_float(cfg), example_input(cfg), cfg.QUANT.TARGET, prove=prove)
     return fx_backend.prepare(rewritten.module, example_input(cfg), QuantSpec.from_cfg(cfg)), rewritten
 
 
 def load_calibration(cfg: CfgNode) -> fx.GraphModule:
     """The observed graph with the finished calibration's weights and statistics."""
-    prepared, _ = load_prepared(cfg)
-    calibration.load(prepared, stage_folder(cfg, "calib") / calibration.LAST, made_from(cfg))
+    prepared, _ = load_prepared(cfg, prove=False)
+    calibration.load(prepared, stage_folder(cfg, "calib") / calibration.LAST, made_from(cfg, "calib"))
     return prepared
 
 
@@ -131,11 +137,13 @@ def stage_folder(cfg: CfgNode, stage: str) -> Path:
     return Path(cfg.OUTPUT_DIR) / cfg.DATASET.DATASET / cfg.NAME / stage
 
 
-def made_from(cfg: CfgNode) -> dict[str, Any]:
-    """What decides a calibration: the float weights' hash, the grid of levels and the config keys that matter."""
-    engine = choose_engine(cfg.QUANT.ENGINE)
-    decided = {key: _plain(_get(cfg, key)) for key in _DECIDE}
-    return {"float weights sha256": sha256(model_file(cfg)), "reduce_range": engine.reduce_range} | decided
+def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
+    """What decides a stage: the float weights' hash and the config keys that matter; later stages add the int8 grid."""
+    keys = _FLOAT_KEYS if stage == "float" else _FLOAT_KEYS + _QUANT_KEYS
+    decided = {"float weights sha256": sha256(model_file(cfg))} | {key: _plain(_get(cfg, key)) for key in keys}
+    if stage != "float":
+        decided["reduce_range"] = choose_engine(cfg.QUANT.ENGINE).reduce_range
+    return decided
 
 
 def _get(cfg: CfgNode, key: str) -> Any:
@@ -151,5 +159,26 @@ def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
     """Write config.yaml (resolved) and manifest.json (hashes, versions, machine, and `more`) into the stage's folder."""
     folder = stage_folder(cfg, stage)
     write_text(folder / "config.yaml", cfg.dump())
-    manifest = {"stage": stage, "made_from": made_from(cfg), "engine": asdict(choose_engine(cfg.QUANT.ENGINE))}
+    manifest = {"stage": stage, "made_from": made_from(cfg, stage), "engine": asdict(choose_engine(cfg.QUANT.ENGINE))}
     write_json(folder / "manifest.json", manifest | {"environment": environment()} | more)
+
+
+def finished_stages(cfg: CfgNode) -> dict[str, dict[str, Any]]:
+    """metrics.json of every stage that was evaluated with these weights and this config, in stage order."""
+    return {stage: read_json(stage_folder(cfg, stage) / "metrics.json") for stage in STAGES if _is_current(cfg, stage)}
+
+
+def _is_current(cfg: CfgNode, stage: str) -> bool:
+    folder = stage_folder(cfg, stage)
+    if not (folder / "metrics.json").is_file() or not (folder / "manifest.json").is_file():
+        return False
+    return read_json(folder / "manifest.json")["made_from"] == made_from(cfg, stage)
+
+
+def previous_manifest(cfg: CfgNode, stage: str) -> dict[str, Any]:
+    """What the stage's own run recorded beside the standard keys (images, rewrites); empty before its first run."""
+    path = stage_folder(cfg, stage) / "manifest.json"
+    if not path.is_file():
+        return {}
+    standard = ("stage", "made_from", "engine", "environment")
+    return {key: value for key, value in read_json(path).items() if key not in standard}

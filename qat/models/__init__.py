@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from qat.errors import UserError, nearest
 from qat.models.checkpoint import load_checkpoint
 from qat.models.pidnet import SIZES, PIDNet

@@ -77,7 +77,9 @@ def _shortcut(cin: int, cout: int, stride: int) -> nn.Sequential | None:
     return conv_norm(cin, cout, 1, stride) if stride != 1 or cin != cout else None
 
 
-def stack(block: type[BasicBlock] | type[Bottleneck], cin: int, width: int, blocks: int, stride: int = 1) -> nn.Sequential:
+def stack(
+    block: type[BasicBlock] | type[Bottleneck], cin: int, width: int, blocks: int, stride: int = 1
+) -> nn.Sequential:
     """`blocks` blocks in a row; the last one of several has no ReLU, the first keeps its kind's default."""
     layers: list[nn.Module] = [block(cin, width, stride)]
     cin = width * block.expansion

@@ -33,7 +33,9 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
     state = {key: value for key, value in state.items() if key not in left_out}
     problems = list(differences(wanted, state))
     if problems:
-        raise UserError(f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; check MODEL.NAME and DATASET.NUM_CLASSES")
+        raise UserError(
+            f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; check MODEL.NAME and DATASET.NUM_CLASSES"
+        )
     model.load_state_dict(state)
     log = [f"loaded {len(state)} tensors from {path}"]
     return log + ([f"not used by this form of the network: {', '.join(left_out)}"] if left_out else [])
@@ -43,17 +45,25 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint file by their keys as stored; UserError if it is missing, damaged or unsafe."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"no checkpoint at {str(path) or '(empty path)'}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file")
+        raise UserError(
+            f"no checkpoint at {str(path) or '(empty path)'}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file"
+        )
     try:
         loaded = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a readable checkpoint ({_first_line(error)}); download or train it again") from error
+        raise UserError(
+            f"{path} is not a readable checkpoint ({_first_line(error)}); download or train it again"
+        ) from error
     if not isinstance(loaded, dict):
         raise UserError(f"{path} holds a {type(loaded).__name__}; expected a state dict of tensors")
     state = loaded.get("state_dict", loaded)
-    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds a {type(state).__name__} as state_dict; expected tensors by name")
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise UserError(f"{path} holds no tensors (keys: {', '.join(map(str, state)) or 'none'}); expected a state dict")
+        raise UserError(
+            f"{path} holds no tensors (keys: {', '.join(map(str, state)) or 'none'}); expected a state dict"
+        )
     return tensors
 
 

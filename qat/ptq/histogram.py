@@ -1,6 +1,6 @@
 """A histogram that grows with the range of what it sees, never with the number of images.
 
-Bins lie evenly over [-2**exponent, 2**exponent]. When a value falls outside, the exponent grows and neighbouring bins
+Bins lie evenly over [-2**exponent, 2**exponent). When a value falls outside, the exponent grows and neighbouring bins
 merge pairwise: exact, so the result doesn't depend on how the data came in pieces.
 """
 
@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 BINS = 8192
+TINY = 2.0**-100  # below it everything counts as zero; the reciprocal of a bin's width stays finite in float32
 _CHUNK = 1 << 23  # float32 counts of one call stay exact integers
 
 
 def exponent_of(amax: float) -> int:
-    """The smallest exponent whose span 2**exponent holds `amax`.
+    """The smallest exponent with `amax` < 2**exponent.
 
     >>> exponent_of(1.0), exponent_of(1.5), exponent_of(0.0)
-    (0, 1, -126)
+    (1, 1, -99)
     """
-    mantissa, exponent = math.frexp(max(amax, 2.0**-126))
-    return exponent - 1 if mantissa == 0.5 else exponent
+    return math.frexp(max(amax, TINY))[1]
 
 
 def count(x: Tensor, exponent: int) -> Tensor:
-    """Counts (BINS,) float64 of the values of `x` (any shape, |x| <= 2**exponent) over the span 2**exponent."""
+    """Counts (BINS,) float64 of the values of `x` (any shape, |x| < 2**exponent) over the span 2**exponent."""
     half = BINS // 2
-    index = (_flat(x) * (half / 2.0**exponent) + half).clamp_(0, BINS - 1)
+    index = (_flat(x) * (half / 2.0**exponent)).floor_().clamp_(-half, half - 1)  # exact: the factor is a power of two
     if x.device.type != "cpu":
-        return torch.bincount(index.long(), minlength=BINS).double()
+        return torch.bincount(index.long() + half, minlength=BINS).double()
     counts = np.zeros(BINS)
-    for chunk in index.to(torch.int16).split(_CHUNK):
+    for chunk in index.to(torch.int16).add_(half).split(_CHUNK):
         row = chunk.numpy().view(np.uint16).reshape(1, -1)
         counts += cv2.calcHist([row], [0], None, [BINS], [0, BINS]).reshape(-1)
     return torch.from_numpy(counts)

@@ -41,7 +41,9 @@ class ActivationObserver(nn.Module):
         """Take in one batch (any shape); UserError if it holds NaN or infinity."""
         low, high = (value.item() for value in torch.aminmax(x.permute(0, 2, 3, 1) if x.dim() == 4 else x))
         if not (abs(low) < float("inf") and abs(high) < float("inf")):
-            raise UserError(f"activation {self.name} holds NaN or infinity in calibration; check the float checkpoint and images")
+            raise UserError(
+                f"activation {self.name} holds NaN or infinity in calibration; check the float checkpoint and images"
+            )
         self._blend(self.extremes, torch.tensor([low, high], dtype=torch.float64))
         if self.method != "min_max":
             self._add_counts(x, exponent_of(max(-low, high)))

@@ -16,7 +16,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Grid:
-    """The integers of an activation: quint8, of which `high` - `low` + 1 levels are used; symmetric fixes the zero point."""
+    """An activation's integers: quint8, of which `high` - `low` + 1 levels are used; symmetric fixes the zero point."""
 
     low: int
     high: int

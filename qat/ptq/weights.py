@@ -10,7 +10,10 @@ SHRINK = 80  # candidates between 0.2 and 1 of the largest magnitude
 
 
 def weight_scales(weight: Tensor, method: str) -> Tensor:
-    """Scales (out channels,) float32 of a weight (out, in, kh, kw); min_max is max |w| / 127.5, as in torch.ao and on J5."""
+    """Scales (out channels,) float32 of a weight (out, in, kh, kw).
+
+    `method`: min_max (max |w| / 127.5, as in torch.ao and on J5) or mse (least squared error).
+    """
     rows = weight.detach().double().flatten(1)
     top = rows.abs().amax(1)
     if method == "min_max":

@@ -1,0 +1,123 @@
+"""One evaluation for every stage: batches in; scores, times and the distance from the float stage out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from qat.errors import UserError
+from qat.evaluation.confusion import ConfusionMatrix, Scores
+from qat.evaluation.distance import Distance
+from qat.evaluation.upsample import upsample_argmax
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one evaluation measured."""
+
+    scores: Scores
+    names: tuple[str, ...]  # of the images, in order
+    seconds: float  # from asking for the first batch to the last count
+    forward_seconds: float  # in the model alone
+    pixels_changed: float | None = None  # share (0 to 1) of all pixels whose class differs from the reference's
+    logit_sqnr: float | None = None  # dB, against the reference's logits
+
+
+@torch.no_grad()
+def evaluate(
+    model: Callable[[Tensor], Tensor],
+    batches: Iterable[Mapping[str, Any]],
+    num_classes: int,
+    *,
+    to_input: Callable[[Tensor], Tensor],
+    align_corners: bool,
+    device: str | torch.device = "cpu",
+    reference: Callable[[Sequence[str], Tensor], Tensor] | None = None,
+    record: Callable[[Sequence[str], Tensor], None] | None = None,
+    progress: Callable[[int, ConfusionMatrix], None] | None = None,
+) -> Result:
+    """Run `model` over all batches and score its classes at label size.
+
+    batches: dicts with "image" uint8 (N, H, W, 3), "label" uint8 (N, H, W) with 255 ignored, and "name" (N).
+    to_input: "image" -> the model's input; it may use one buffer again for every batch.
+    model: input -> logits (N, num_classes, h, w), in eval mode.
+    reference: (names, input) -> the logits to compare with: a float model, or `LogitStore.read`.
+    record: takes (names, logits) of this model: `LogitStore.write`.
+    progress: takes (images of this batch, the matrix so far) after each batch.
+
+    Raises UserError for no batches, batches without labels, logits of a wrong shape or not finite.
+    """
+    _check_mode(model)
+    device = torch.device(device)
+    matrix, distance = ConfusionMatrix(num_classes), Distance()
+    names: list[str] = []
+    forward_seconds, start = 0.0, time.perf_counter()
+    for batch in batches:
+        label, batch_names = _label(batch), list(batch["name"])
+        inputs = to_input(batch["image"]).to(device)
+        logits, seconds = _timed_forward(model, inputs)
+        _check_logits(logits, num_classes, batch_names)
+        prediction = upsample_argmax(logits, label.shape[-2:], align_corners)
+        matrix.update(prediction, label.to(device))
+        if reference is not None:
+            expected = reference(batch_names, inputs).to(device)
+            distance.update(logits, expected)
+            distance.update_classes(prediction, upsample_argmax(expected, label.shape[-2:], align_corners))
+        if record is not None:
+            record(batch_names, logits)
+        names += batch_names
+        forward_seconds += seconds
+        if progress is not None:
+            progress(len(batch_names), matrix)
+    if not names:
+        raise UserError("no images to evaluate: the list is empty; check DATASET.TEST_SET and TEST.NUM_IMAGES")
+    seconds = time.perf_counter() - start
+    return Result(matrix.scores(), tuple(names), seconds, forward_seconds, distance.pixels_changed, distance.logit_sqnr)
+
+
+def _timed_forward(model: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Tensor, float]:
+    """The model's logits and the seconds they took, the device's queue included."""
+    _wait(inputs)
+    start = time.perf_counter()
+    with torch.inference_mode():
+        logits = model(inputs)
+    _wait(inputs)
+    return logits, time.perf_counter() - start
+
+
+def _wait(tensor: Tensor) -> None:
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
+
+
+def _check_mode(model: Callable[[Tensor], Tensor]) -> None:
+    """Refuse layers that would learn from the images or drop values; a wrapper's own flag means nothing."""
+    layers = model.named_modules() if isinstance(model, nn.Module) else ()
+    for name, layer in layers:
+        if isinstance(layer, (_BatchNorm, _DropoutNd)) and layer.training:
+            raise UserError(f"layer {name} of the model is in training mode; call model.eval() before evaluating")
+
+
+def _label(batch: Mapping[str, Any]) -> Tensor:
+    if "label" not in batch:
+        raise UserError("this split has no labels to evaluate against; choose another DATASET.TEST_SET, such as val")
+    label: Tensor = batch["label"]
+    return label
+
+
+def _check_logits(logits: object, num_classes: int, names: Sequence[str]) -> None:
+    if not isinstance(logits, Tensor) or logits.ndim != 4 or logits.shape[1] != num_classes:
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        expected = f"expected logits (N, {num_classes}, h, w): check DATASET.NUM_CLASSES, and build with aux=False"
+        raise UserError(f"the model's output is {got}; {expected}")
+    if not logits.isfinite().all():
+        raise UserError(
+            f"NaN or infinity in the logits of {', '.join(names)}; check the checkpoint and the calibration"
+        )

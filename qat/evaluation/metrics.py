@@ -1,0 +1,69 @@
+"""The content of a stage's metrics.json, and the gate between stages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qat.errors import UserError
+from qat.evaluation.loop import Result
+from qat.files import sha256_text
+
+Metrics = Mapping[str, Any]
+
+
+def metrics(result: Result, class_names: Sequence[str], model: str, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's metrics, ready for JSON.
+
+    Fractions are 0 to 1, times in seconds, `logit_sqnr` in dB. `class_iou` is by name, null for a class that is neither
+    labelled nor predicted. `image_list` is the hash of the image names: only equal lists can be compared.
+    `pixels_changed` and `logit_sqnr` are there if the stage was compared with float (`logit_sqnr` null: equal logits).
+    """
+    scores = result.scores
+    content = {
+        "mean_iou": scores.mean_iou,
+        "pixel_acc": scores.pixel_acc,
+        "mean_acc": scores.mean_acc,
+        "class_iou": dict(zip(class_names, scores.class_iou, strict=True)),
+        "images": len(result.names),
+        "image_list": sha256_text("\n".join(sorted(result.names))),
+        "seconds": result.seconds,
+        "forward_seconds": result.forward_seconds,
+        "model": model,
+        "environment": dict(environment),
+    }
+    if result.pixels_changed is None or result.logit_sqnr is None:
+        return content
+    finite = math.isfinite(result.logit_sqnr)
+    return content | {
+        "pixels_changed": result.pixels_changed,
+        "logit_sqnr": result.logit_sqnr if finite else None,
+    }
+
+
+def share_of_float(stage: Metrics, reference: Metrics) -> float:
+    """mIoU as a share of float's; UserError if they can't be compared."""
+    require_comparable(stage, reference)
+    if not reference["mean_iou"]:
+        raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
+    return stage["mean_iou"] / reference["mean_iou"]
+
+
+def passes(stage: Metrics, reference: Metrics, gate: float) -> bool:
+    """Whether a stage keeps at least `gate` (such as 0.99) of float's mIoU; UserError if they can't be compared."""
+    return share_of_float(stage, reference) >= gate
+
+
+def comparable(stage: Metrics, reference: Metrics) -> bool:
+    """Whether two stages were measured on the same images and classes."""
+    same_images = stage["image_list"] == reference["image_list"]
+    return same_images and list(stage["class_iou"]) == list(reference["class_iou"])
+
+
+def require_comparable(stage: Metrics, reference: Metrics) -> None:
+    """Raise UserError if two stages were measured on different images or classes."""
+    if not comparable(stage, reference):
+        counts = f"float on {reference['images']} images, this stage on {stage['images']}"
+        same = "evaluate both with the same DATASET, TEST_SET and NUM_IMAGES"
+        raise UserError(f"the stages were measured on different images or classes ({counts}): {same}")

@@ -1,0 +1,117 @@
+"""The table of all stages so far, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich import box
+from rich.table import Table
+
+from qat.evaluation.metrics import Metrics, comparable, passes, share_of_float
+
+FLOAT = "float"
+COLUMNS = (
+    *("stage", "mIoU", "of\nfloat", "change", "pixel\nacc", "pixels\nchanged", "logit\nSQNR"),
+    *("worst class\nIoU (change)", "images", "ms per\nimage"),
+)
+CAPTION = (
+    "In percent, changes in points, SQNR in dB, ms of the forward pass. "
+    "Worst class: float's lowest IoU; later the largest loss against float."
+)
+
+# what to try, below the gate and once it is passed
+BELOW = {
+    "calib": (
+        "try another QUANT.OBSERVER (percentile, min_max), more QUANT.CALIB_IMAGES or QUANT.SCHEME affine; "
+        "if that isn't enough, fine-tune"
+    ),
+    "qat": "fine-tune longer or with a lower learning rate",
+    "int_infer": "debug: the int8 kernels must compute what calib simulates; compare pixels changed and QUANT.ENGINE",
+    "compiled": "debug: the compiled model must compute what int_infer does",
+}
+NEXT = {
+    FLOAT: "next: make calib",
+    "calib": "next: make eval STAGE=int_infer",
+    "qat": "next: make eval STAGE=int_infer",
+}
+
+
+def stage_table(stages: Mapping[str, Metrics]) -> Table:
+    """One row per stage in the given order; a stage measured on other images than float's has no comparison."""
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CAPTION, caption_justify="left")
+    for title in COLUMNS:
+        wraps = title.startswith("worst class")  # the rest fits in 80 columns
+        table.add_column(title, justify="left" if title == "stage" else "right", no_wrap=not wraps)
+    for name, stage in stages.items():
+        table.add_row(*_row(name, stage, None if name == FLOAT else stages.get(FLOAT)))
+    return table
+
+
+def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
+    """One line: how much of float's mIoU stage `name` keeps, whether that passes the gate, and what to do next.
+
+    Raises UserError if the stage and float can't be compared.
+    """
+    if name == FLOAT:
+        return f"float: mIoU {stages[FLOAT]['mean_iou']:.2%}; {NEXT[FLOAT]}"
+    if FLOAT not in stages:
+        return f"{name}: not compared, because float isn't evaluated yet; next: make eval STAGE=float"
+    kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} of float's mIoU"
+    if passes(stages[name], stages[FLOAT], gate):
+        return "; ".join(part for part in (f"{kept}: passes the gate of {gate:.2%}", NEXT.get(name)) if part)
+    return f"{kept}, below the gate of {gate:.2%}; {_advice(name, stages, gate)}"
+
+
+def _advice(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
+    """What to try; an int8 model isn't debugged before the simulation that it was made from is good enough."""
+    source = "qat" if "qat" in stages else "calib"
+    known = name == "int_infer" and source in stages and comparable(stages[source], stages[FLOAT])
+    if known and not passes(stages[source], stages[FLOAT], gate):
+        return f"{source} is below it too: {BELOW[source]}"
+    return BELOW[name]
+
+
+def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...]:
+    kept, change, worst = _against(stage, reference)
+    return (
+        name,
+        _percent(stage["mean_iou"]),
+        kept,
+        change,
+        _percent(stage["pixel_acc"]),
+        f"{100 * stage['pixels_changed']:.3f}" if "pixels_changed" in stage else "",
+        _decibels(stage),
+        worst,
+        str(stage["images"]),
+        f"{1000 * stage['forward_seconds'] / stage['images']:.1f}",
+    )
+
+
+def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
+    """Share of float's mIoU, change in points, worst class; only the lowest class where nothing can be compared."""
+    iou = _known_iou(stage)
+    if reference is None or not comparable(stage, reference) or not reference["mean_iou"]:
+        lowest = min(iou, key=lambda name: iou[name], default="")
+        return "", "", f"{lowest} {_percent(iou[lowest])}" if lowest else ""
+    change = {name: iou[name] - before for name, before in _known_iou(reference).items() if name in iou}
+    worst = min(change, key=lambda name: change[name])
+    described = f"{worst} {_percent(iou[worst])} ({_points(change[worst])})"
+    return _percent(share_of_float(stage, reference)), _points(stage["mean_iou"] - reference["mean_iou"]), described
+
+
+def _known_iou(stage: Metrics) -> dict[str, float]:
+    return {name: value for name, value in stage["class_iou"].items() if value is not None}
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
+
+
+def _decibels(stage: Metrics) -> str:
+    if "logit_sqnr" not in stage:
+        return ""
+    return "equal" if stage["logit_sqnr"] is None else f"{stage['logit_sqnr']:.1f}"

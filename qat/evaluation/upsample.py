@@ -1,0 +1,110 @@
+"""Logits at 1/8 size to classes at label size, without full-size logits.
+
+Bilinear interpolation is a convex combination of four corner logits. Where one class is the largest at all four
+corners of a low-resolution cell, it is the largest in the whole cell, which is filled without arithmetic. Only the
+other cells, at class borders, are interpolated: some 6 % at 2048x1024, where this is about 40 times as fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 16  # pixels interpolated at once: a few planes of them stay in a core's L2 cache
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Which pixels lie in which low-resolution cell, along one axis; cell i spans samples i and min(i + 1, last)."""
+
+    cell: Tensor  # (pixels,) int64: the cell of each pixel
+    covered: Tensor  # (cells,) bool: whether a pixel lies in it
+    pixel: Tensor  # (K, cells) int64: its pixels, the last one repeated up to K, the most that a cell has
+    weight: Tensor  # (K, cells) float32: of the second sample at those pixels
+
+
+@torch.no_grad()
+def upsample_argmax(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    """Equal to `F.interpolate(logits, size, mode="bilinear", align_corners=...).argmax(1)`, up to ties of rounding.
+
+    `logits` is float (N, C, h, w), finite, with C at most 256, on any device; the result is uint8 (N, *size).
+    """
+    logits = logits.float()
+    rows = axis(logits.shape[2], size[0], align_corners, logits.device)
+    cols = axis(logits.shape[3], size[1], align_corners, logits.device)
+    return torch.stack([_upsample_one(image, rows, cols) for image in logits])
+
+
+@lru_cache(maxsize=16)
+def axis(samples: int, pixels: int, align_corners: bool, device: torch.device) -> Axis:
+    """The cells and weights of torch's bilinear mode, in float32 as torch computes them."""
+    position = torch.arange(pixels, dtype=torch.float32)
+    if align_corners:
+        position *= torch.tensor((samples - 1) / (pixels - 1) if pixels > 1 else 0.0, dtype=torch.float32)
+    else:
+        position = ((position + 0.5) * torch.tensor(samples / pixels, dtype=torch.float32) - 0.5).clamp(min=0)
+    cell = position.long().clamp(max=samples - 1)
+    count = torch.bincount(cell, minlength=samples)
+    first = count.cumsum(0) - count
+    step = torch.arange(int(count.max()))[:, None]
+    pixel = (first + step.minimum(count - 1)).clamp(0, pixels - 1)
+    weight = (position - cell).clamp(0, 1)[pixel]
+    return Axis(cell.to(device), (count > 0).to(device), pixel.to(device), weight.to(device))
+
+
+def _upsample_one(logits: Tensor, rows: Axis, cols: Axis) -> Tensor:
+    """Classes (H, W) of one image's logits (C, h, w)."""
+    corner = _argmax(logits)
+    out = corner.index_select(1, cols.cell).index_select(0, rows.cell)
+    mixed = _mixed(corner) & rows.covered[:, None] & cols.covered
+    y, x = mixed.nonzero(as_tuple=True)
+    cells = max(1, CHUNK // (len(rows.pixel) * len(cols.pixel)))
+    for ys, xs in zip(y.split(cells), x.split(cells), strict=True):
+        pixel = rows.pixel[:, None, ys] * out.shape[1] + cols.pixel[None, :, xs]
+        out.view(-1)[pixel] = _argmax(_interpolated(_corners(logits, ys, xs), rows.weight[:, ys], cols.weight[:, xs]))
+    return out
+
+
+def _mixed(corner: Tensor) -> Tensor:
+    """Which cells of a class map (h, w) have corners of different classes."""
+    right = corner[:, 1:] != corner[:, :-1]
+    below = corner[1:] != corner[:-1]
+    mixed = torch.zeros_like(corner, dtype=torch.bool)
+    mixed[:, :-1] |= right
+    mixed[:-1] |= below
+    mixed[:-1, :-1] |= right[1:] | below[:, 1:]
+    return mixed
+
+
+def _corners(logits: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Logits (C, 2, 2, n) at the corners of n cells."""
+    _, height, width = logits.shape
+    ys = torch.stack([y, (y + 1).clamp(max=height - 1)])
+    xs = torch.stack([x, (x + 1).clamp(max=width - 1)])
+    return logits.flatten(1)[:, ys[:, None] * width + xs]
+
+
+def _interpolated(corners: Tensor, down: Tensor, across: Tensor) -> Iterator[Tensor]:
+    """Class by class, the logits (Ky, Kx, n) of n cells' pixels from the corners (C, 2, 2, n), in one buffer."""
+    left = torch.lerp(corners[:, 0, None, 0], corners[:, 1, None, 0], down)  # (C, Ky, n)
+    right = torch.lerp(corners[:, 0, None, 1], corners[:, 1, None, 1], down)
+    buffer = corners.new_empty(len(down), *across.shape)
+    for start, end in zip(left, right, strict=True):
+        yield torch.lerp(start[:, None], end[:, None], across, out=buffer)
+
+
+def _argmax(planes: Iterable[Tensor]) -> Tensor:
+    """The index (uint8) of the largest of equally shaped planes, the first among equals; much faster than argmax(0)."""
+    planes = iter(planes)
+    best = next(planes).clone()
+    winner = torch.zeros_like(best, dtype=torch.uint8)
+    larger = torch.empty_like(best, dtype=torch.bool)
+    for index, plane in enumerate(planes, 1):
+        torch.gt(plane, best, out=larger)
+        torch.maximum(best, plane, out=best)
+        torch.maximum(winner, larger.view(torch.uint8) * index, out=winner)  # indices only grow
+    return winner

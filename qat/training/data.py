@@ -1,0 +1,63 @@
+"""What a run learns from and is measured on."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DistributedSampler
+from yacs.config import CfgNode
+
+import datasets
+from datasets.transforms import InferenceTransform, TrainingTransform
+from qat.errors import UserError
+from qat.training.distributed import Place
+
+
+@dataclass(frozen=True)
+class Data:
+    """Batches of this process's share of the training list, and all of the evaluation's."""
+
+    train: datasets.Loader
+    val: datasets.Loader
+
+
+def build_data(cfg: CfgNode) -> tuple[datasets.SegmentationDataset, datasets.SegmentationDataset]:
+    """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
+    train = datasets.build(cfg, "train", TrainingTransform.from_cfg(cfg))
+    return train, datasets.build(cfg, "val", InferenceTransform())
+
+
+def make_loaders(cfg: CfgNode, train: Any, val: Any, place: Place) -> Data:
+    """Each process gets every `world`-th image of an order made of (TRAIN.SEED, epoch), in whole batches.
+
+    Raises UserError if an epoch has no whole batch.
+    """
+    batch, share = cfg.TRAIN.BATCH_SIZE_PER_GPU, len(train) // place.world
+    if share < batch:
+        raise UserError(
+            f"{len(train)} training images in {place.world} process(es) make no batch of {batch}; "
+            "lower TRAIN.BATCH_SIZE_PER_GPU"
+        )
+    order: DistributedSampler[Any] = DistributedSampler(
+        train, place.world, place.rank, shuffle=cfg.TRAIN.SHUFFLE, seed=cfg.TRAIN.SEED, drop_last=True
+    )
+    count = min(len(val), cfg.TEST.NUM_IMAGES or len(val))
+    return Data(
+        datasets.loader(train, batch, cfg.WORKERS, sampler=order, drop_last=True),
+        datasets.loader(val, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(count)),
+    )
+
+
+def seed_epoch(seed: int, epoch: int, rank: int) -> None:
+    """Torch's own randomness, from (seed, epoch, rank) alone: a resumed epoch draws what it would have drawn."""
+    torch.manual_seed(zlib.crc32(f"{seed} {epoch} {rank}".encode()))
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """image (N, 3, H, W) float32 channels_last, label (N, H, W) int64, edge (N, H, W) float32."""
+    image = batch["image"].to(device, memory_format=torch.channels_last, non_blocking=True)
+    return image, batch["label"].to(device, non_blocking=True), batch["edge"].to(device, non_blocking=True)

@@ -1,0 +1,95 @@
+"""A run's checkpoint: everything that the rest of the run depends on."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from qat.errors import UserError
+from qat.files import atomic_path
+from qat.training.ema import WeightAverage
+
+CHECKPOINT = "checkpoint.pth.tar"
+FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """How far a run is. `history` has a record of each finished epoch."""
+
+    epoch: int = 0  # finished epochs
+    iteration: int = 0  # finished optimiser steps
+    best: float = -1.0  # the highest mIoU so far
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds. Randomness is no part of it: each epoch's is made of (TRAIN.SEED, epoch, rank)."""
+
+    model: nn.Module
+    average: WeightAverage
+    optimizer: Optimizer
+    progress: Progress
+
+    def save(self, path: Path, config: str) -> None:
+        """Write the checkpoint, whole or not at all; `config` is the resolved YAML."""
+        content = {
+            "format": FORMAT,
+            "state_dict": self.model.state_dict(),
+            "ema": self.average.model.state_dict(),
+            "ema_updates": self.average.updates,
+            "optimizer": self.optimizer.state_dict(),
+            "config": config,
+            **vars(self.progress),
+        }
+        with atomic_path(path) as aside:
+            torch.save(content, aside)
+
+    def load(self, path: Path, config: str) -> list[str]:
+        """Continue from a checkpoint; returns the lines in which its config and `config` differ.
+
+        Raises UserError if it is damaged or of another network.
+        """
+        content = _read(path)
+        try:
+            self.model.load_state_dict(content["state_dict"])
+            self.average.model.load_state_dict(content["ema"])
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"{path} is of another run ({reason}); use its config, or another NAME to start anew"
+            ) from error
+        self.average.updates = content["ema_updates"]
+        for name in vars(self.progress):
+            setattr(self.progress, name, content[name])
+        return _changes(content["config"], config)
+
+
+def _changes(before: str, after: str) -> list[str]:
+    return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the damaged bytes lead to
+        raise UserError(f"can't read checkpoint {path}; delete it to start anew, or set TRAIN.RESUME False") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is no checkpoint of tools/train.py; set MODEL.PRETRAINED to start from its weights")
+    return content
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Write a network's weights as safetensors under their official keys."""
+    state: dict[str, Tensor] = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic_path(path) as aside:
+        save_file(state, aside, metadata={"format": "pt"})

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import configs
+from qat.training.optim import make_optimizer, poly_lr, set_lr
+
+
+@pytest.mark.parametrize(
+    ("iteration", "expected"),
+    [(0, 0.01), (500, 0.01 * 0.5**0.9), (999, 0.01 * 0.001**0.9)],
+    ids=["first", "half", "last"],
+)
+def test_poly_lr(iteration: int, expected: float) -> None:
+    assert poly_lr(iteration, 1000, 0.01, 0.9) == pytest.approx(expected)
+
+
+def test_warm_up_is_linear_then_poly() -> None:
+    rates = [poly_lr(i, 100, 1.0, 0.9, warmup=10) / poly_lr(i, 100, 1.0, 0.9) for i in range(12)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("name", "norm_decays"), [("sgd", True), ("adamw", False)])
+def test_weight_decay(name: str, norm_decays: bool) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    optimizer = make_optimizer(
+        model, configs.load(None, ["TRAIN.OPTIMIZER", name, "TRAIN.LR", "0.1", "TRAIN.WD", "0.5"])
+    )
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    after = dict(model.named_parameters())
+    torch.testing.assert_close(after["0.weight"], before["0.weight"] * 0.95)
+    torch.testing.assert_close(after["1.weight"], before["1.weight"] * (0.95 if norm_decays else 1))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_momentum(nesterov: bool) -> None:
+    model = nn.Linear(1, 1, bias=False)
+    opts = ["TRAIN.LR", "0.1", "TRAIN.WD", "0.0", "TRAIN.MOMENTUM", "0.5", "TRAIN.NESTEROV", str(nesterov)]
+    optimizer = make_optimizer(model, configs.load(None, opts))
+    start = model.weight.item()
+    for _ in range(2):
+        model.weight.grad = torch.ones(1, 1)
+        optimizer.step()
+    travelled = 0.1 * ((1.5 + 1.75) if nesterov else (1 + 1.5))
+    assert model.weight.item() == pytest.approx(start - travelled)
+
+
+def test_set_lr_reaches_every_group() -> None:
+    optimizer = make_optimizer(nn.Conv2d(3, 4, 1), configs.load(None, ["TRAIN.OPTIMIZER", "adamw"]))
+    set_lr(optimizer, 0.125)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]

@@ -1,0 +1,97 @@
+"""A network, pictures and a config small enough to train in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from yacs.config import CfgNode
+
+import configs
+from qat.errors import UserError
+
+CLASSES, SIDE = 3, 16
+
+
+class TinyNet(nn.Module):
+    """The train form's outputs at half size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.seghead_p = nn.Conv2d(8, CLASSES, 1)
+        self.final_layer = nn.Conv2d(8, CLASSES, 1)
+        self.seghead_d = nn.Conv2d(8, 1, 1)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.body(x)
+        return [self.seghead_p(x), self.final_layer(x), self.seghead_d(x)]
+
+
+def tiny_net(seed: int = 0) -> TinyNet:
+    torch.manual_seed(seed)
+    return TinyNet()
+
+
+class Pictures(Dataset[dict[str, Any]]):
+    """Pictures of one bright channel in each quarter, which is the class; random by (epoch, index) when training."""
+
+    class_names = ("red", "green", "blue")
+    palette = np.eye(CLASSES, dtype=np.uint8) * 255
+    class_weights = None
+
+    def __init__(
+        self, length: int, training: bool, broken_epoch: int | None = None, nan_epoch: int | None = None
+    ) -> None:
+        self.length, self.training, self.epoch = length, training, 0
+        self.broken_epoch, self.nan_epoch = broken_epoch, nan_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if self.epoch == self.broken_epoch:
+            raise UserError("killed")
+        rng = np.random.default_rng([self.training, self.epoch, index])
+        label = np.kron(rng.integers(0, CLASSES, (2, 2)), np.ones((SIDE // 2, SIDE // 2), np.int64))
+        image = (np.eye(CLASSES)[label] * 200 + rng.integers(0, 50, (SIDE, SIDE, CLASSES))).astype(np.uint8)
+        sample = {
+            "image": torch.from_numpy(image),
+            "label": torch.from_numpy(label.astype(np.uint8)),
+            "name": f"{index}",
+        }
+        return self._for_training(sample) if self.training else sample
+
+    def _for_training(self, sample: dict[str, Any]) -> dict[str, Any]:
+        image, label = sample["image"].permute(2, 0, 1) / 255 - 0.5, sample["label"].long()
+        if self.epoch == self.nan_epoch:
+            image = image * float("nan")
+        edge = (label != label.roll(1, 0)).float()
+        return {**sample, "image": image, "label": label, "edge": edge}
+
+
+def tiny_config(folder: Path, *opts: str) -> CfgNode:
+    values = {
+        "NAME": "tiny",
+        "DEVICE": "cpu",
+        "OUTPUT_DIR": str(folder / "output"),
+        "LOG_DIR": str(folder / "log"),
+        "WORKERS": "0",
+        "PRINT_FREQ": "1",
+        "DATASET.NUM_CLASSES": str(CLASSES),
+        "DATASET.MEAN": "[0.5, 0.5, 0.5]",
+        "DATASET.STD": "[1.0, 1.0, 1.0]",
+        "LOSS.OHEMKEEP": "100",
+        "TRAIN.BATCH_SIZE_PER_GPU": "2",
+        "TRAIN.END_EPOCH": "4",
+        "TRAIN.LR": "0.05",
+        "TRAIN.EMA": "0.9",
+    }
+    return configs.load(None, [part for pair in values.items() for part in pair] + list(opts))

@@ -1,0 +1,93 @@
+"""Measure a stage: mIoU over the whole set, how far it is from float, and the table of all stages so far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+
+import _cli
+from _progress import progress_bar
+from rich.console import Console
+from yacs.config import CfgNode
+
+import datasets
+from datasets.transforms import InferenceTransform, Normaliser
+from qat import stages
+from qat.environment import environment
+from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
+from qat.evaluation.metrics import metrics, passes
+from qat.evaluation.table import stage_table, verdict
+from qat.files import write_json
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    parser = _cli.parser(__doc__)
+    parser.add_argument("--stage", choices=stages.STAGES, default="float")
+    parser.add_argument("--gate", type=float, help="exit 1 if the stage keeps less of float's mIoU, such as 0.99")
+    args = parser.parse_args()
+    cfg = _cli.config(args)
+    dataset = datasets.build(cfg, "val", InferenceTransform())
+    if args.stage != "float" and not _float_is_recorded(cfg, dataset):
+        log.info("float isn't evaluated on these images yet: doing that first")
+        measure(cfg, "float", dataset)
+    measure(cfg, args.stage, dataset)
+    finished = stages.finished_stages(cfg)
+    Console().print(stage_table(finished))
+    print(verdict(args.stage, finished, cfg.QUANT.GATE if args.gate is None else args.gate))
+    return int(args.gate is not None and not passes(finished[args.stage], finished["float"], args.gate))
+
+
+def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> None:
+    """Evaluate `stage` and write its folder."""
+    model = stages.load_stage(cfg, stage)
+    store = _float_logits(cfg)
+    names = _names(cfg, dataset)
+    batches = datasets.loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
+    device = stages.stage_device(cfg, stage)
+    with progress_bar(f"eval {stage}", len(names)) as advance:
+
+        def progress(count: int, matrix: ConfusionMatrix) -> None:
+            advance(count, f"mIoU {matrix.scores().mean_iou:.4f}")
+
+        result = evaluate(
+            model,
+            batches,
+            cfg.DATASET.NUM_CLASSES,
+            to_input=Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, device),
+            align_corners=cfg.MODEL.ALIGN_CORNERS,
+            device=device,
+            reference=None if stage == "float" else store.read,
+            record=store.write if stage == "float" else None,
+            progress=progress,
+        )
+    if stage == "float":
+        store.finish()
+    _write(cfg, stage, dataset, result)
+
+
+def _write(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset, result: Result) -> None:
+    folder = stages.stage_folder(cfg, stage)
+    manifest = stages.previous_manifest(cfg, stage)
+    stages.write_provenance(cfg, stage, manifest | {"evaluated": list(result.names)})
+    write_json(folder / "metrics.json", metrics(result, dataset.class_names, cfg.MODEL.NAME, environment()))
+    log.info("%s: %s", stage, folder / "metrics.json")
+
+
+def _names(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[str]:
+    return dataset.names[: cfg.TEST.NUM_IMAGES or None]
+
+
+def _float_logits(cfg: CfgNode) -> LogitStore:
+    key = json.dumps(stages.made_from(cfg, "float"))
+    return LogitStore(stages.stage_folder(cfg, "float") / "logits", hashlib.sha256(key.encode()).hexdigest())
+
+
+def _float_is_recorded(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> bool:
+    return "float" in stages.finished_stages(cfg) and _float_logits(cfg).holds(_names(cfg, dataset))
+
+
+if __name__ == "__main__":
+    _cli.run(main)
