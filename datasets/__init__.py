@@ -1,8 +1,8 @@
 """Where pixels come from: cityscapes, camvid, streets (generated), folders."""
 
-from datasets.building import build
+from datasets.building import build, class_set
 from datasets.loading import Loader, loader
 from datasets.order import spread
 from datasets.segmentation import SegmentationDataset
 
-__all__ = ["Loader", "SegmentationDataset", "build", "loader", "spread"]
+__all__ = ["Loader", "SegmentationDataset", "build", "class_set", "loader", "spread"]

@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 from datasets.camvid import camvid
 from datasets.cityscapes import cityscapes
 from datasets.generated import streets
+from datasets.labels import CAMVID, CITYSCAPES, ClassSet
 from datasets.segmentation import SegmentationDataset, Transform
 from qat.errors import UserError, nearest
 
@@ -31,3 +32,9 @@ def build(cfg: CfgNode, split: str, transform: Transform) -> SegmentationDataset
     if split not in _SUBSETS:
         raise UserError(f"split is {split!r}; {nearest(split, _SUBSETS)}")
     return _DATASETS[cfg.DATASET.DATASET](cfg, cfg.DATASET[_SUBSETS[split]], transform)
+
+
+def class_set(cfg: CfgNode) -> ClassSet:
+    """Names and colours of DATASET.DATASET's classes, without reading any picture."""
+    classes = CAMVID if cfg.DATASET.DATASET == "camvid" else CITYSCAPES
+    return classes.resized(cfg.DATASET.NUM_CLASSES)

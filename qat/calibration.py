@@ -20,7 +20,7 @@ PARTIAL = "calib-checkpoint.ckpt"
 def calibrate(
     prepared: fx.GraphModule, inputs: Iterable[Tensor], after_batch: Callable[[int], None] | None = None, done: int = 0
 ) -> int:
-    """Observe every batch (N, 3, H, W) of normalised float32; returns the number of batches seen, `done` before included.
+    """Observe batches (N, 3, H, W) of normalised float32; returns the number of batches seen, with the `done` before.
 
     `after_batch` is called with that number after each batch. Memory doesn't grow with the number of images. Raises
     UserError when an activation holds NaN or infinity, or when there were no inputs.
@@ -55,11 +55,13 @@ def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int
         saved = torch.load(path, map_location="cpu", weights_only=True)
         recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
     except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run make calib again") from error
+        raise UserError(
+            f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run make calib again"
+        ) from error
     for key, value in made_from.items():
         if recorded.get(key) != value:
             raise UserError(
-                f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again or restore {key}"
+                f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again, or restore it"
             )
     prepared.load_state_dict(state)
     return done
@@ -81,17 +83,17 @@ def finish(prepared: fx.GraphModule, folder: Path, done: int, made_from: dict[st
 
 def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:
     """(node, why) for each observer that learnt nothing: never seen, or only zeros."""
-    live = {q: q.observer for _, q in quantisers(prepared) if q.fixed is None and q.observer.name != "?"}
-    return [(observer.name, observer.dead) for observer in live.values() if observer.dead]
+    live = {q: q.observer for _, q in quantisers(prepared) if q.fixed is None and q.observer.name}
+    return [(observer.name, why) for observer in live.values() if (why := observer.dead)]
 
 
 def qparams(prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
     """Each quantised node's scale, zero point, real range, levels, what was seen, and dtype."""
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for node, quantiser in quantisers(prepared):
         quantiser.freeze()
         scale, zero_point = float(quantiser.scale), int(quantiser.zero_point)
-        rows[node.args[0].name] = {
+        rows[node.all_input_nodes[0].name] = {
             "scale": scale,
             "zero_point": zero_point,
             "range": [scale * (quantiser.quant_min - zero_point), scale * (quantiser.quant_max - zero_point)],

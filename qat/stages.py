@@ -53,7 +53,7 @@ def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
     if stage not in STAGES:
         raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
     if stage == "float":
-        return load_float(cfg).to(device(cfg), memory_format=torch.channels_last)
+        return load_float(cfg).to(device(cfg), memory_format=torch.channels_last)  # type: ignore[call-overload]
     prepared = load_calibration(cfg)
     if stage == "calib":
         return Sized(fx_backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
@@ -73,7 +73,9 @@ def device(cfg: CfgNode) -> torch.device:
     try:
         return torch.empty(0, device=cfg.DEVICE).device
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"DEVICE {cfg.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu") from error
+        raise UserError(
+            f"DEVICE {cfg.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu"
+        ) from error
 
 
 class Sized(nn.Module):
@@ -122,7 +124,7 @@ def load_prepared(cfg: CfgNode, prove: bool = True) -> tuple[fx.GraphModule, Rew
     `prove` compares the outputs before and after each rewrite; not needed again where calibration did it.
     """
     rewritten = rewrite(load_float(cfg), example_input(cfg), cfg.QUANT.TARGET, prove=prove)
-    return fx_backend.prepare(rewritten.module, example_input(cfg), QuantSpec.from_cfg(cfg)), rewritten
+    return fx_backend.prepare(rewritten, QuantSpec.from_cfg(cfg)), rewritten
 
 
 def load_calibration(cfg: CfgNode) -> fx.GraphModule:
@@ -156,7 +158,7 @@ def _plain(value: Any) -> Any:
 
 
 def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
-    """Write config.yaml (resolved) and manifest.json (hashes, versions, machine, and `more`) into the stage's folder."""
+    """Write config.yaml (resolved) and manifest.json (hashes, versions, machine, `more`) into the stage's folder."""
     folder = stage_folder(cfg, stage)
     write_text(folder / "config.yaml", cfg.dump())
     manifest = {"stage": stage, "made_from": made_from(cfg, stage), "engine": asdict(choose_engine(cfg.QUANT.ENGINE))}

@@ -12,8 +12,8 @@ from yacs.config import CfgNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import configs  # noqa: E402
-from qat.errors import UserError  # noqa: E402
+import configs
+from qat.errors import UserError
 
 DEFAULT_CFG = Path(__file__).resolve().parent.parent / "configs" / "streets" / "pidnet_s.yaml"
 
@@ -22,7 +22,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with `-c/--cfg FILE` and trailing KEY VALUE overrides; a tool adds its own arguments."""
     result = argparse.ArgumentParser(description=description)
     result.add_argument("-c", "--cfg", default=str(DEFAULT_CFG), help="YAML config (default: %(default)s)")
-    result.add_argument("opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile")
+    result.add_argument(
+        "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
+    )
     return result
 
 
@@ -31,9 +33,17 @@ def config(args: argparse.Namespace) -> CfgNode:
     return configs.load(args.cfg, args.opts)
 
 
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is at that moment, so that a progress bar can put the line above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        print(self.format(record), file=sys.stderr)
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Run a tool's main and exit: 0, its own code, 2 for a user's mistake, 130 for Ctrl-C."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_ToStderr()])
     try:
         code = main() or 0
     except UserError as error:

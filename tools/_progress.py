@@ -9,8 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """A bar on the terminal; gives a function (steps, text) that moves it."""
+def progress_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar on the terminal; gives a function (steps, text="") that moves it."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[text]}")) as progress:
         task = progress.add_task(title, total=total, text="")

@@ -22,17 +22,20 @@ class Engine:
 
 @lru_cache
 def choose_engine(wanted: str = "auto") -> Engine:
-    """The engine to use: x86 (it picks onednn's or fbgemm's kernel per layer) where torch has it, else fbgemm, qnnpack.
+    """The engine to use: x86 (it picks onednn's or fbgemm's kernels) where torch has it, else fbgemm, qnnpack.
 
-    x86-type engines need `reduce_range` where the CPU has no VNNI. Raises UserError for an engine that torch lacks here.
+    x86-type engines need `reduce_range` where the CPU has no VNNI. UserError for an engine that torch lacks here.
     """
     supported = [name for name in torch.backends.quantized.supported_engines if name != "none"]
+    name: str
     if wanted == "auto":
-        name = next(name for name in ("x86", "fbgemm", "onednn", "qnnpack") if name in supported)
+        name = next((name for name in ("x86", "fbgemm", "onednn", "qnnpack") if name in supported), "none")
     elif wanted in supported:
         name = wanted
     else:
         raise UserError(f"QUANT.ENGINE {wanted} is not in this torch; {nearest(wanted, supported)}")
+    if name == "none":
+        raise UserError("this torch has no int8 kernels; install a build with the x86, fbgemm or qnnpack engine")
     if name == "qnnpack":
         return Engine(name, False, "qnnpack accumulates in 32 bits")
     if has_vnni():

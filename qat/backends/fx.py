@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import operator
+import warnings
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -15,30 +17,46 @@ from qat.backends.fx_config import SIGMOIDS, backend_config, qconfig_mapping
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.spec import QuantSpec
 from qat.backends.tail import float_output_modules
+from qat.graph import Rewritten
 from qat.ptq.weights import fake_quantise, weight_scales
 
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
 
-def prepare(graph: fx.GraphModule, example: Tensor, spec: QuantSpec) -> fx.GraphModule:
-    """Fuse BN, insert an observer after each activation; the result is ready for `calibrate`.
+def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModule:
+    """Fold BN, insert an observer after each activation: a graph that is ready for `calibrate`.
 
-    `graph`: the float graph after `qat.rewrite` (left as it is). `example`: (1, 3, H, W).
+    `rewritten`: what `qat.rewrite` gives; it stays as it is. `spec`: the quantisation scheme, symmetric by default.
     """
+    spec = spec or QuantSpec()
     activate(spec.engine)
-    mapping = qconfig_mapping(spec, float_output_modules(graph, spec.high_precision))
-    prepared = prepare_fx(copy.deepcopy(graph).eval(), mapping, (example,), backend_config=backend_config())
-    prepared.spec, prepared.example = spec, example
+    mapping = qconfig_mapping(spec, float_output_modules(rewritten.module, spec.high_precision))
+    examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
+    graph = copy.deepcopy(rewritten.module).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
+        prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
+    prepared.spec = spec  # type: ignore[assignment]
     for node, quantiser in list(quantisers(prepared)):
-        source = node.args[0]
-        if _is_scalar_op(source):
-            setattr(prepared, str(node.target) + "_on_grid", OnGrid(spec))
-            node.target = str(node.target) + "_on_grid"
-        elif quantiser.observer.name == "?":
-            quantiser.observer.name = source.name
+        _settle(prepared, node, quantiser)
     prepared.recompile()
     return prepared
+
+
+def _settle(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:
+    """Name the observer after the node it watches; nothing is rounded after a constant was added or multiplied."""
+    source = node.all_input_nodes[0]
+    if _is_scalar_op(source):
+        node.target = f"{node.target}_on_grid_{source.name}"
+        setattr(prepared, node.target, OnGrid(spec_of(prepared)))
+    elif not quantiser.observer.name:
+        quantiser.observer.name = source.name
+
+
+def spec_of(prepared: fx.GraphModule) -> QuantSpec:
+    """The scheme that a graph was prepared with."""
+    return cast(QuantSpec, prepared.spec)
 
 
 def _is_scalar_op(node: fx.Node) -> bool:
@@ -61,7 +79,7 @@ def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
         quantiser.freeze()
         quantiser.observing(False)
     for module in weighted(model):
-        _round_weight(module, prepared.spec)
+        _round_weight(module, spec_of(prepared))
     return model
 
 
@@ -71,18 +89,21 @@ def weighted(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def _round_weight(module: nn.Module, spec: QuantSpec) -> None:
-    weight = module.weight
-    weight.data = fake_quantise(weight, weight_scales(weight, spec.weight_observer))
+    weight = cast(Tensor, module.weight)
+    rows = weight.view(1, -1) if isinstance(module, nn.ConvTranspose2d) else weight
+    weight.data = fake_quantise(weight, weight_scales(rows, spec.weight_observer))
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:
     """The int8 graph with torch's quantised kernels; the modules with float output run on int8-rounded weights."""
-    spec = prepared.spec
+    spec = spec_of(prepared)
     activate(spec.engine)
     model = copy.deepcopy(prepared).cpu()
     for _, quantiser in quantisers(model):
         quantiser.freeze()
-    converted = convert_fx(model, backend_config=backend_config())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = convert_fx(model, backend_config=backend_config())
     lower_sigmoids(converted, spec)
     for module in weighted(converted):  # only those left in float: the tail
         _round_weight(module, spec)
@@ -93,13 +114,24 @@ def lower_sigmoids(converted: fx.GraphModule, spec: QuantSpec) -> None:
     """torch.sigmoid on an int8 tensor always gives scale 1/256, zero point 0: name the calibrated grid instead."""
     scale, zero_point = spec.unit_qparams
     for node in converted.graph.nodes:
-        if node.op == "call_function" and node.target in SIGMOIDS:
-            node.target = torch.ops.quantized.sigmoid
+        if _operation(converted, node) in SIGMOIDS and not _gives_float(converted, node.args[0]):
+            node.op, node.target = "call_function", torch.ops.quantized.sigmoid
             node.args, node.kwargs = (node.args[0], scale, zero_point), {}
     converted.recompile()
 
 
+def _operation(graph: fx.GraphModule, node: fx.Node) -> object:
+    return type(graph.get_submodule(str(node.target))) if node.op == "call_module" else node.target
+
+
+def _gives_float(converted: fx.GraphModule, node: fx.Node) -> bool:
+    if node.op == "call_module":
+        return isinstance(converted.get_submodule(str(node.target)), _WEIGHTED)
+    return node.op == "placeholder" or node.target == "dequantize"
+
+
 def to_torchscript(model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
     """Trace and freeze: the same kernels without Python between them."""
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return torch.jit.freeze(torch.jit.trace(model, example, check_trace=False))

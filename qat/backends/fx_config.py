@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +22,28 @@ from qat.backends.spec import QuantSpec
 from qat.ptq.weights import weight_scales
 
 SIGMOIDS = (torch.sigmoid, torch.nn.functional.sigmoid, nn.Sigmoid, "sigmoid")
+KERNEL_GRIDS: dict[Any, tuple[float, int]] = {  # output scale and zero point that torch's int8 kernels have built in
+    nn.Hardsigmoid: (1 / 256, 0),
+    torch.nn.functional.hardsigmoid: (1 / 256, 0),
+    nn.Softmax: (1 / 256, 0),
+    nn.Tanh: (2 / 256, 128),
+    torch.tanh: (2 / 256, 128),
+    "tanh": (2 / 256, 128),
+}
 
 
 class WeightObserver(UniformQuantizationObserverBase):
-    """torch.ao's view of `weight_scales`: symmetric int8 per output channel."""
+    """torch.ao's view of `weight_scales`: symmetric int8, per output channel or for the whole tensor."""
 
-    def __init__(self, method: str) -> None:
-        super().__init__(dtype=torch.qint8, qscheme=torch.per_channel_symmetric, quant_min=-128, quant_max=127)
-        self.method, self.ch_axis = method, 0
+    def __init__(self, method: str, per_channel: bool = True) -> None:
+        scheme = torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric
+        super().__init__(dtype=torch.qint8, qscheme=scheme, quant_min=-128, quant_max=127)
+        self.method, self.per_channel, self.ch_axis = method, per_channel, 0
         self.scales = torch.ones(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take the weight's scales."""
-        self.scales = weight_scales(x, self.method)
+        self.scales = weight_scales(x if self.per_channel else x.reshape(1, -1), self.method)
         return x
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
@@ -47,11 +57,12 @@ def backend_config() -> BackendConfig:
     Not onednn's table: its convolution + addition kernel adds into the other operand in place, which is wrong where
     that tensor is read again, as in every residual block here (PIDNet-S then changes 17 % of CamVid's pixels).
 
-    The fixed (1/256, 0) of sigmoid's output is lifted, since J5's grid has another one; see `lower_sigmoids`.
+    torch.ao takes operations with a fixed output grid only with its own observers; that is lifted, since ours know
+    those grids (`KERNEL_GRIDS`), and sigmoid's gives way to the scheme's (`lower_sigmoids`).
     """
     config = get_x86_backend_config()
     for pattern, entry in config._pattern_complex_format_to_config.items():
-        if pattern in SIGMOIDS:
+        if pattern in SIGMOIDS or pattern in KERNEL_GRIDS:
             entry.dtype_configs = [_unconstrained(dtype) for dtype in entry.dtype_configs]
     return config
 
@@ -66,10 +77,12 @@ def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     weight = WeightObserver.with_args(method=spec.weight_observer)
     act = ActivationQuantiser.with_args(spec=spec)
     mapping = QConfigMapping().set_global(QConfig(activation=act, weight=weight))
-    unit = QConfig(activation=ActivationQuantiser.with_args(spec=spec, fixed=spec.unit_qparams), weight=weight)
-    for sigmoid in SIGMOIDS:
-        mapping.set_object_type(sigmoid, unit)
+    for operation, grid in {**KERNEL_GRIDS, **dict.fromkeys(SIGMOIDS, spec.unit_qparams)}.items():
+        fixed = ActivationQuantiser.with_args(spec=spec, fixed=grid)
+        mapping.set_object_type(operation, QConfig(activation=fixed, weight=weight))
     tail = QConfig(activation=PlaceholderObserver.with_args(dtype=torch.float32), weight=weight)
+    whole = WeightObserver.with_args(method=spec.weight_observer, per_channel=False)
+    mapping.set_object_type(nn.ConvTranspose2d, QConfig(activation=act, weight=whole))  # torch has no per-channel one
     for name in float_output:
         mapping.set_module_name(name, tail)
     return mapping

@@ -9,11 +9,13 @@ from qat.errors import UserError, nearest
 
 
 def float_output_modules(graph: fx.GraphModule, more: tuple[str, ...] = ()) -> list[str]:
-    """Module names of the tail convolutions, and the user's own choice; UserError for a name that isn't in the graph."""
+    """Module names of the tail convolutions and of the user's own choice; UserError for a name not in the graph."""
     names = {str(node.target) for node in graph.graph.nodes if node.op == "call_module"}
     for name in more:
         if name not in names:
-            raise UserError(f"QUANT.HIGH_PRECISION names {name}, which is not a layer of the graph; {nearest(name, names)}")
+            raise UserError(
+                f"QUANT.HIGH_PRECISION names {name}, which is not a layer of the graph; {nearest(name, names)}"
+            )
     tails = [str(node.target) for node in _outputs(graph) if _is_tail(graph, node)]
     return list(dict.fromkeys([*tails, *more]))
 

@@ -31,7 +31,7 @@ class ActivationObserver(nn.Module):
         self.method, self.grid, self.averaging = method, grid, averaging
         choose = RANGES[method]
         self._choose = partial(choose, share=percentile) if method == "percentile" else choose
-        self.name = "?"  # of the node observed, for messages
+        self.name = ""  # of the node observed, for messages
         self.register_buffer("counts", torch.zeros(BINS, dtype=torch.float64))
         self.register_buffer("exponent", torch.tensor(_UNSEEN))
         self.register_buffer("extremes", torch.zeros(2, dtype=torch.float64))

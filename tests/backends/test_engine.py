@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from qat.backends import engine
+from qat.backends.spec import QuantSpec
+from qat.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    engine.choose_engine.cache_clear()
+    yield
+    engine.choose_engine.cache_clear()
+
+
+def test_without_vnni_the_range_is_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "has_vnni", lambda: False)
+    chosen = engine.choose_engine("x86")
+    assert chosen.reduce_range
+    assert "no VNNI" in chosen.reason
+    assert QuantSpec(engine="x86").grid.high == 127
+    assert QuantSpec(engine="x86").unit_qparams == (1 / 63, 64)
+
+
+def test_with_vnni_all_levels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "has_vnni", lambda: True)
+    assert not engine.choose_engine("x86").reduce_range
+    assert QuantSpec(engine="x86").grid.high == 255
+    assert QuantSpec(engine="x86", scheme="affine").unit_qparams == (1 / 255, 0)
+
+
+def test_auto_takes_what_torch_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(torch.backends.quantized), "supported_engines", ["none", "qnnpack"])
+    assert engine.choose_engine("auto").name == "qnnpack"
+
+
+def test_an_engine_that_torch_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(torch.backends.quantized), "supported_engines", ["none", "qnnpack"])
+    with pytest.raises(UserError, match="QUANT.ENGINE x86 is not in this torch; expected one of: qnnpack"):
+        engine.choose_engine("x86")
