@@ -56,7 +56,7 @@ def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int
         recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
     except Exception as error:  # torch raises whatever the damaged bytes lead to
         raise UserError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run make calib again"
+            f"{path} is damaged ({type(error).__name__}); delete it and run make calib again"
         ) from error
     for key, value in made_from.items():
         if recorded.get(key) != value:

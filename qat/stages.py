@@ -105,10 +105,13 @@ def load_float(cfg: CfgNode) -> nn.Module:
 
 
 def model_file(cfg: CfgNode) -> Path:
-    """Where TEST.MODEL_FILE lies; UserError if the key is empty."""
+    """Where TEST.MODEL_FILE lies; UserError if the key is empty or there is no file."""
     if not cfg.TEST.MODEL_FILE:
         raise UserError("TEST.MODEL_FILE is empty; set it to the float checkpoint (.pt, .pth, .safetensors)")
-    return locate(cfg.TEST.MODEL_FILE)
+    path = locate(cfg.TEST.MODEL_FILE)
+    if not path.is_file():
+        raise UserError(f"no float checkpoint at {path}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file")
+    return path
 
 
 def example_input(cfg: CfgNode) -> Tensor:

@@ -35,7 +35,7 @@ def _snap(rows: Tensor, scales: Tensor) -> Tensor:
 
 
 def fake_quantise(weight: Tensor, scales: Tensor) -> Tensor:
-    """`weight` rounded to int8 levels, as float32 of the same shape; one scale for all, or one per channel of axis 0."""
+    """`weight` rounded to int8 levels, as float32 of the same shape; one scale, or one per channel of axis 0."""
     if len(scales) == 1:
         return torch.fake_quantize_per_tensor_affine(weight.detach(), float(scales), 0, LOW, HIGH)
     zeros = torch.zeros(len(scales), dtype=torch.int32, device=weight.device)

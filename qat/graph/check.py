@@ -1,0 +1,77 @@
+"""Which operations of a graph a target doesn't take, each with the model's source line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.fx import Node
+from torch.fx.node import map_arg
+from torch.utils._pytree import tree_leaves
+
+from qat.graph.nodes import arguments, op_name, spelling, value_of
+from qat.graph.shapes import is_number, is_size
+from qat.graph.source import source_of
+from qat.graph.trace import Example, trace
+from qat.targets import COMPUTED, Call, Target, get_target
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A node that breaks one of the target's limits: where it comes from (file:line), what is wrong, how to fix it."""
+
+    node: str
+    op: str
+    source: str
+    message: str
+    fix: str
+    severity: str
+
+
+def check(module: nn.Module, example: Example, target: str | Target) -> list[Violation]:
+    """Every violation of `target`'s table, in the graph's order; empty if there is none.
+
+    `module`: a model, or the graph that `trace` or `rewrite` made of one. `example`: its input tensors; only shapes
+    count. Raises UserError for a model that can't be traced.
+    """
+    table = get_target(target) if isinstance(target, str) else target
+    return [found for node in trace(module, example).graph.nodes for found in _violations(node, table)]
+
+
+def _violations(node: Node, table: Target) -> Iterator[Violation]:
+    if is_size(node) or not (_shapes(value_of(node)) or is_number(value_of(node))):
+        return  # arithmetic on shapes doesn't run on the device
+    call = describe(node)
+    for limit in table.limits(call.op):
+        if not limit.holds(call):
+            yield Violation(node.name, call.op, source_of(node), limit.text(call), limit.fix, limit.severity)
+
+
+def describe(node: Node) -> Call:
+    """`node` as a target's limits see it."""
+    sources: list[Node] = []
+    map_arg((node.args, node.kwargs), sources.append)
+    return Call(
+        op=op_name(node),
+        spelling=spelling(node),
+        inputs=tuple(shape for source in sources for shape in _shapes(value_of(source))),
+        outputs=() if node.op == "output" else _shapes(value_of(node)),
+        args={name: _plain(value) for name, value in arguments(node).items()},
+        before=op_name(sources[0]) if sources else "",
+        after=tuple(op_name(user) for user in node.users),
+    )
+
+
+def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(leaf.shape) for leaf in tree_leaves(value) if isinstance(leaf, Tensor))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Node):
+        given = value_of(value)
+        return tuple(given.shape) if isinstance(given, Tensor) else COMPUTED
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value

@@ -1,0 +1,74 @@
+"""Small edits of a graph: new nodes keep the source line of what they replace and know their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.fx import Node
+
+from qat.graph.nodes import owner_of
+from qat.graph.shapes import infer
+
+KEPT = ("stack_trace", "nn_module_stack")
+
+
+def call(target: Callable[..., Any], *args: Any, like: Node, **kwargs: Any) -> Node:
+    """A call of a function, just before `like` and in its place of the source."""
+    with like.graph.inserting_before(like):
+        return _dressed(like.graph.call_function(target, args, kwargs), like)
+
+
+def call_module(name: str, module: nn.Module, *args: Any, like: Node, after: bool = False) -> Node:
+    """A call of the new submodule `name`, registered beside `like`'s module; just before `like`, or after it."""
+    path, graph = _free_name(like, name), like.graph
+    owner_of(like).add_submodule(path, module)
+    with graph.inserting_after(like) if after else graph.inserting_before(like):
+        return _dressed(graph.call_module(path, args), like)
+
+
+def constant(name: str, value: Tensor, like: Node) -> Node:
+    """A new buffer of the module, read just before `like`."""
+    path = _free_name(like, name).replace(".", "_")
+    owner_of(like).register_buffer(path, value)
+    with like.graph.inserting_before(like):
+        return _dressed(like.graph.get_attr(path), like)
+
+
+def replace(old: Node, new: Node) -> None:
+    """Let every reader of `old` read `new`, and erase `old`."""
+    old.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
+    old.graph.erase_node(old)
+
+
+def readers_after(node: Node, tensor: Node) -> list[Node]:
+    """The readers of `tensor` that run after `node`, in order."""
+    later = False
+    found = []
+    for other in node.graph.nodes:
+        if later and tensor in other.all_input_nodes:
+            found.append(other)
+        later = later or other is node
+    return found
+
+
+def _dressed(new: Node, like: Node) -> Node:
+    new.meta.update({key: like.meta[key] for key in KEPT if key in like.meta})
+    infer(new)
+    return new
+
+
+def _free_name(like: Node, name: str) -> str:
+    """`name` beside `like`'s own module, numbered from the second on."""
+    stack = list(like.meta.get("nn_module_stack", {}).values())
+    parent = str(stack[-1][0]) if stack else ""
+    if like.op == "call_module":
+        parent = str(like.target).rpartition(".")[0]
+    owner = owner_of(like)
+    taken = {key for key, _ in owner.named_modules()} | set(owner.state_dict()) | set(dict(owner.named_buffers()))
+    path = f"{parent}.{name}" if parent else name
+    free, number = path, 1
+    while free in taken or free.replace(".", "_") in taken or hasattr(owner, free):
+        free, number = f"{path}_{number}", number + 1
+    return free

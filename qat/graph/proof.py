@@ -1,0 +1,89 @@
+"""Whether a rewritten graph still computes what the model computes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+TOLERANCE = 1e-5  # of the largest output value; float32 sums in another order usually stay below a tenth of it
+SEED = 0
+
+
+class Judge:
+    """Holds the model's outputs on the example and on one random input, and compares others with them."""
+
+    def __init__(self, model: nn.Module, inputs: Sequence[Tensor]) -> None:
+        self.model = copy.deepcopy(model).eval()
+        self.inputs = (tuple(inputs), random_like(inputs))
+        self.expected = [run(self.model, given) for given in self.inputs]
+
+    def difference(self, module: nn.Module) -> float:
+        """The largest difference over both inputs, see `difference`.
+
+        A network may amplify float32 rounding beyond the tolerance: then float64 decides.
+        """
+        pairs = zip(self.expected, self.inputs, strict=True)
+        found = max(difference(wanted, run(module, given)) for wanted, given in pairs)
+        return found if found <= TOLERANCE else min(found, self._in_double(module))
+
+    def _in_double(self, module: nn.Module) -> float:
+        rewritten = copy.deepcopy(module).double()
+        try:
+            return max(difference(wanted, run(rewritten, given)) for given, wanted in self._doubles)
+        except RuntimeError:  # the model's code insists on float32
+            return float("inf")
+
+    @cached_property
+    def _doubles(self) -> list[tuple[tuple[Tensor, ...], Any]]:
+        model = copy.deepcopy(self.model).double()
+        inputs = (tuple(x.double() if x.is_floating_point() else x for x in given) for given in self.inputs)
+        return [(given, run(model, given)) for given in inputs]
+
+
+def random_like(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Normal random values of the float inputs' shapes; other inputs as they are."""
+    generator = torch.Generator().manual_seed(SEED)
+    return tuple(
+        torch.randn(x.shape, generator=generator).to(x.device, x.dtype) if x.is_floating_point() else x for x in inputs
+    )
+
+
+def run(model: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+    """`model`'s outputs on copies of `inputs` (a model may change its inputs)."""
+    with torch.no_grad():
+        return model(*(x.clone() for x in inputs))
+
+
+def difference(expected: Any, got: Any) -> float:
+    """The largest absolute difference of two outputs (tensors, nested at will), relative to the largest value expected.
+
+    Infinite where structure, shape, type or non-finite values differ.
+
+    >>> difference([torch.tensor([1.0, 4.0])], [torch.tensor([1.0, 3.0])])
+    0.25
+    """
+    (wanted, form), (have, other) = tree_flatten(expected), tree_flatten(got)
+    if form != other:
+        return float("inf")
+    return max((_leaf_difference(a, b) for a, b in zip(wanted, have, strict=True)), default=0.0)
+
+
+def _leaf_difference(a: Any, b: Any) -> float:
+    if not isinstance(a, Tensor):
+        return 0.0 if a == b else float("inf")
+    if not isinstance(b, Tensor) or (a.shape, a.dtype) != (b.shape, b.dtype):
+        return float("inf")
+    if not a.is_floating_point():
+        return (a != b).double().mean().item() if a.numel() else 0.0
+    finite = a.isfinite()
+    if not torch.equal(finite, b.isfinite()):
+        return float("inf")
+    a, b = a[finite], b[finite]
+    scale = a.abs().max().item() if a.numel() else 0.0
+    return (a - b).abs().max().item() / (scale or 1.0) if a.numel() else 0.0

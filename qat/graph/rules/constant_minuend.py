@@ -1,0 +1,61 @@
+"""A constant minus a tensor becomes an addition and a multiplication by constants.
+
+before: 1 - x
+after:  (x + (-1)) * (-1)
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from torch import nn
+from torch.fx import Node
+
+from qat.graph.edit import call, constant, replace
+from qat.graph.nodes import arguments, is_tensor, op_name, owner_of
+from qat.graph.rules.rule import Refuse, Rule
+
+
+def _match(node: Node) -> bool:
+    if not is_tensor(node):
+        return False
+    minuend, other = _operands(node)
+    return is_tensor(other) and (isinstance(minuend, int | float) or _is_constant(minuend))
+
+
+def _apply(node: Node) -> str:
+    minuend, other = _operands(node)
+    if arguments(node)["alpha"] != 1:
+        raise Refuse("it scales the subtrahend (alpha)")
+    shifted = call(operator.add, other, _negative(minuend, node), like=node)
+    replace(node, call(operator.mul, shifted, -1, like=node))
+    return f"({other} + (-{minuend})) * (-1)"
+
+
+def _operands(node: Node) -> tuple[Any, Any]:
+    given = arguments(node)
+    if op_name(node) == "sub":
+        return given["input"], given["other"]
+    return (given["other"], given["input"]) if op_name(node) == "rsub" else (None, None)
+
+
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, Node) and value.op == "get_attr"
+
+
+def _negative(minuend: Any, node: Node) -> Any:
+    if not isinstance(minuend, Node):
+        return -minuend
+    tensor = operator.attrgetter(str(minuend.target))(owner_of(node))
+    if isinstance(tensor, nn.Parameter):
+        raise Refuse(f"{minuend.target} is trained: its negated copy would stay behind; register it as a buffer")
+    return constant("negative_constant", -tensor, like=node)
+
+
+RULE = Rule(
+    "constant_minuend",
+    "neither torch's int8 kernels nor the J5 plugin replace a subtraction from a constant, both have int8 add and mul",
+    _match,
+    _apply,
+)

@@ -1,0 +1,28 @@
+"""Layers that do nothing in eval mode disappear.
+
+before: y = dropout(identity(x))
+after:  y = x
+"""
+
+from __future__ import annotations
+
+from torch.fx import Node
+
+from qat.graph.edit import replace
+from qat.graph.nodes import arguments, op_name, spelling
+from qat.graph.rules.rule import Refuse, Rule
+
+
+def _match(node: Node) -> bool:
+    return op_name(node) in ("identity", "dropout")
+
+
+def _apply(node: Node) -> str:
+    given = arguments(node)
+    if op_name(node) == "dropout" and given["training"]:
+        raise Refuse("this dropout is on in eval mode too: pass training=self.training")
+    replace(node, given["input"])
+    return f"{spelling(node)} removed"
+
+
+RULE = Rule("identity", "an idle layer would get an observer, and an int8 rounding, of its own", _match, _apply)

@@ -1,0 +1,49 @@
+"""Resizing by a factor, or by an Upsample layer, becomes `interpolate` to a constant size.
+
+before: interpolate(x, scale_factor=2); nn.Upsample(scale_factor=2)(x)
+after:  interpolate(x, size=[64, 128])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch.fx import Node
+
+from qat.graph.edit import call, replace
+from qat.graph.nodes import arguments, op_name, shape_of
+from qat.graph.rules.rule import Refuse, Rule
+
+
+def _match(node: Node) -> bool:
+    return op_name(node) == "interpolate" and (node.op == "call_module" or arguments(node)["scale_factor"] is not None)
+
+
+def _apply(node: Node) -> str:
+    given = arguments(node)
+    source, target = shape_of(given["input"])[2:], shape_of(node)[2:]
+    if not _size_is_enough(given, source, target):
+        raise Refuse(
+            f"{source} times {given['scale_factor']} is not whole: the sampling grid isn't that of the size {target}"
+        )
+    given |= {"size": list(target), "scale_factor": None, "recompute_scale_factor": None}
+    replace(node, call(F.interpolate, given.pop("input"), like=node, **given))
+    return f"size {tuple(target)}"
+
+
+def _size_is_enough(given: dict[str, Any], source: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether the sampling grid follows from the sizes: torch uses the given factor itself unless told to recompute."""
+    factor = given["scale_factor"]
+    if factor is None or given["recompute_scale_factor"] or given["align_corners"]:
+        return True
+    factors = factor if isinstance(factor, tuple | list) else [factor] * len(source)
+    return all(before * by == after for before, by, after in zip(source, factors, target, strict=True))
+
+
+RULE = Rule(
+    "interpolate_size",
+    "a device's compiler fixes every size, and the int8 resize has no Upsample layer",
+    _match,
+    _apply,
+)

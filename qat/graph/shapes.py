@@ -1,0 +1,116 @@
+"""What every node gives on an example, without computing it: fake tensors have shapes, types and aliases, no data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.fx import GraphModule, Interpreter, Node
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from qat.errors import UserError
+from qat.graph.source import first_line, source_of
+
+NUMBERS = (int, float, bool)
+
+
+def propagate(module: GraphModule, inputs: Sequence[Tensor]) -> None:
+    """Store in every node's `meta["val"]` what it gives on `inputs`; UserError if the model doesn't take them."""
+    _run(module, inputs, "val")
+
+
+def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
+    """Set `meta["batch"]` on every number that changes with the batch size: it must not become a constant."""
+    if not any(is_number(node.meta["val"]) for node in module.graph.nodes):
+        return
+    doubled = [torch.empty((2 * x.shape[0], *x.shape[1:]), dtype=x.dtype, device=x.device) for x in inputs if x.dim()]
+    with contextlib.suppress(UserError):  # a model for one batch size only
+        _run(module, doubled, "val_doubled")
+    for node in module.graph.nodes:
+        other = node.meta.pop("val_doubled", None)
+        if is_number(node.meta["val"]) and other is not None and other != node.meta["val"]:
+            node.meta["batch"] = True
+
+
+def infer(node: Node) -> None:
+    """Store what `node` gives in its `meta["val"]`, from its inputs' values: for a node that a rule made or changed."""
+    module = node.graph.owning_module
+    assert module is not None  # rules work on the graphs of modules
+    mode = next(other.meta["val"].fake_mode for other in node.graph.find_nodes(op="placeholder"))
+    with mode, torch.no_grad():
+        recorder = _Recorder(module, mode, "val")
+        recorder.env = {given: given.meta["val"] for given in node.all_input_nodes}
+        recorder.run_node(node)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a number, or a tuple, list or size of numbers."""
+    leaves = tree_leaves(tuple(value) if isinstance(value, torch.Size) else value)
+    return bool(leaves) and all(isinstance(leaf, NUMBERS) for leaf in leaves)
+
+
+def is_size(node: Node) -> bool:
+    """Whether `node` gives sizes, or numbers computed from sizes alone (not one that depends on pixels)."""
+    if node.op not in ("call_function", "call_method") or not is_number(node.meta["val"]):
+        return False
+    return _reads_shape(node) or all(map(is_size, node.all_input_nodes))
+
+
+def _reads_shape(node: Node) -> bool:
+    if node.op == "call_method":
+        return node.target in ("size", "dim", "numel")
+    return node.target is getattr and node.args[1] in ("shape", "ndim")
+
+
+def _run(module: GraphModule, inputs: Sequence[Tensor], key: str) -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+        _Recorder(module, mode, key).run(*(mode.from_tensor(x) for x in inputs))
+
+
+class _Recorder(Interpreter):
+    """Runs nodes on fake tensors and stores what each gives in its `meta[key]`."""
+
+    def __init__(self, module: nn.Module, mode: FakeTensorMode, key: str) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.mode = mode
+        self.key = key
+
+    def run_node(self, n: Node) -> Any:
+        try:
+            value = super().run_node(n)
+        except Exception as error:  # torch's kernels raise what they like
+            value = self._run_on_zeros(n, error)
+        n.meta[self.key] = tree_map_only(Tensor, self._fake, value)
+        return n.meta[self.key]
+
+    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Batch normalisation keeps its input's shape; its fake kernel takes most of a network's time."""
+        module = self.fetch_attr(target)
+        if type(module) is nn.BatchNorm2d and args[0].dim() == 4 and module.num_features == args[0].shape[1]:
+            return torch.empty_like(args[0])
+        return super().call_module(target, args, kwargs)
+
+    def _run_on_zeros(self, node: Node, error: Exception) -> Any:
+        """A function that looks at values (torch.fx.wrap) can't take fake tensors: run it on zeros."""
+        with self._set_current_node(node):
+            args, kwargs = self.fetch_args_kwargs_from_env(node)
+        try:
+            with unset_fake_temporarily():
+                args, kwargs = tree_map_only(FakeTensor, _zeros, (args, kwargs))
+                return getattr(self, node.op)(node.target, args, kwargs)
+        except Exception:
+            where = f"{source_of(node)} ({node.name})"
+            raise UserError(
+                f"the model doesn't take the example, {where}: {first_line(error)}; check its shape"
+            ) from error
+
+    def _fake(self, tensor: Tensor) -> Tensor:
+        return tensor if isinstance(tensor, FakeTensor) else self.mode.from_tensor(tensor)
+
+
+def _zeros(fake: FakeTensor) -> Tensor:
+    return torch.zeros(fake.shape, dtype=fake.dtype, device=fake.device)

@@ -1,0 +1,119 @@
+"""What a target's table is made of: rows of operations, each with the limits that a device sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+Shape = tuple[int, ...]
+Severity = Literal["error", "warning"]
+
+COMPUTED = "computed"  # stands for an argument that the graph computes while it runs
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of a graph, as limits see it.
+
+    `spelling` is how the model writes it: operator.add, torch.add, Tensor.add, nn.ReLU. `args` are torch's parameters
+    by name with defaults filled in: tensors are their shapes (tuples), numbers that the graph computes are COMPUTED.
+    `before` names the operation that makes its first input, `after` those that read its output.
+    """
+
+    op: str
+    spelling: str
+    inputs: tuple[Shape, ...] = ()
+    outputs: tuple[Shape, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+    before: str = ""
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A condition on a call: `holds` decides, `message` (with the call's args) says what is wrong, `fix` what to do."""
+
+    name: str
+    holds: Callable[[Call], bool]
+    message: str
+    fix: str
+    severity: Severity = "error"
+
+    def text(self, call: Call) -> str:
+        """The message with the call's arguments filled in."""
+        return self.message.format_map({**call.args, "call": call})
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operation that the device has, the types of its activations, and its limits."""
+
+    op: str
+    limits: tuple[Limit, ...] = ()
+    dtypes: tuple[str, ...] = ("int8",)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A device: rows by operation, limits on every tensor, fixes for what it hasn't, and the rewrite rules it needs."""
+
+    name: str
+    rows: Mapping[str, Row]
+    everywhere: tuple[Limit, ...]
+    missing: Mapping[str, str]
+    rules: tuple[str, ...]
+
+    def limits(self, op: str) -> tuple[Limit, ...]:
+        """All limits on the operation `op`; one that never holds if the device hasn't the operation."""
+        row = self.rows.get(op)
+        return self.everywhere + (row.limits if row is not None else (self._unsupported(op),))
+
+    def _unsupported(self, op: str) -> Limit:
+        fix = self.missing.get(op, "write it with operations of the target's table, or apply it outside the graph")
+        return Limit("unsupported", lambda call: False, f"{self.name} has no int8 {op}", fix)
+
+
+def table(*rows: Row) -> Mapping[str, Row]:
+    """Rows by operation."""
+    return MappingProxyType({row.op: row for row in rows})
+
+
+def warning(name: str, message: str, fix: str, holds: Callable[[Call], bool] = lambda call: False) -> Limit:
+    """A limit that doesn't keep the model from running; by default every call breaks it."""
+    return Limit(name, holds, message, fix, "warning")
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """A kernel, stride or padding as a tuple; what isn't a number (None, "same", COMPUTED) is left out.
+
+    >>> numbers(3), numbers((1, 2)), numbers("same")
+    ((3,), (1, 2), ())
+    """
+    values = value if isinstance(value, tuple | list) else (value,)
+    return tuple(item for item in values if isinstance(item, int | float))
+
+
+def at_most(name: str, bound: float, fix: str = "use a smaller one, or two layers in a row") -> Limit:
+    """The argument `name`, in every direction, is at most `bound`."""
+    return Limit(
+        f"{name} at most {bound}",
+        lambda call: all(value <= bound for value in numbers(call.args.get(name))),
+        f"{name} {{{name}}} is above {bound}",
+        fix,
+    )
+
+
+IN_PLACE = warning(
+    "in place",
+    "it changes its input in place: whether other readers see that depends on what is fused",
+    "use the plain form (rule in_place)",
+    lambda call: not call.args.get("inplace") and not call.spelling.endswith("_") and "operator.i" not in call.spelling,
+)
+CONSTANT_SIZE = Limit(
+    "constant size",
+    lambda call: COMPUTED not in str(call.args["size"]),
+    "its size is computed from other tensors' shapes",
+    "give numbers (rule constant_sizes)",
+)

@@ -1,0 +1,349 @@
+"""The contract of every rewrite rule, over one list of small modules.
+
+It fires where it should; the output is equal; a second run changes nothing; the operation that it removes is gone; it
+refuses with the stated reason elsewhere. A rule without a case fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qat.graph import rewrite
+from qat.graph.nodes import op_name, spelling
+from qat.graph.proof import TOLERANCE, difference, run
+from qat.graph.rules import RULES
+from qat.targets import X86, Target
+
+SHAPE = (2, 4, 6, 8)
+
+
+class Fn(nn.Module):
+    """A module that computes one function, with a buffer and a parameter to use."""
+
+    def __init__(self, function: Callable[..., Any], **modules: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        self.register_buffer("offset", torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1, 1))
+        self.weight = nn.Parameter(torch.ones(1, 4, 1, 1))
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`function(module, x)` on which `rule` fires `times` times, after which the operations `gone` are gone."""
+
+    rule: str
+    name: str
+    function: Callable[..., Any]
+    gone: tuple[str, ...] = ()
+    times: int = 1
+    modules: Callable[[], dict[str, nn.Module]] = dict
+
+    def build(self) -> nn.Module:
+        return Fn(self.function, **self.modules()).eval()
+
+
+@dataclass(frozen=True)
+class Refusal(Case):
+    """`function` at which `rule` finds its pattern but refuses with a reason that contains `reason`."""
+
+    reason: str = ""
+
+
+def in_place_sum(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    kept = y
+    y += x
+    return kept - y
+
+
+def relu_function(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x * 2
+    z = F.relu(y, inplace=True)
+    return y, z + 1
+
+
+def relu_statement(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    y.relu_()
+    return y
+
+
+def torch_relu(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    torch.relu_(y)
+    return y
+
+
+def chained(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    y = x * 2
+    y.mul_(3).add_(x).clamp_(0, 1)
+    return (y,)
+
+
+def shared_layer(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    y, z = x * 2, x * 3
+    a = module.relu(y)
+    b = module.relu(z)
+    return a, b, y + z
+
+
+def through_identity(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x * 2
+    alias = y.contiguous()
+    alias.add_(1)
+    return y, alias
+
+
+def slice_read_later(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    part = y[:, :2]
+    y.relu_()
+    return part
+
+
+def whole_read_later(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    part = y[:, :2]
+    part.relu_()
+    return y
+
+
+def slice_not_read_later(module: nn.Module, x: Tensor) -> Tensor:
+    y = x * 2
+    part = y[:, :2] + 0
+    y.relu_()
+    return part.sum() + y
+
+
+def parameter_changed(module: nn.Module, x: Tensor) -> Tensor:
+    module.weight.mul_(1)
+    return x + module.weight
+
+
+def promoted(module: nn.Module, x: Tensor) -> Tensor:
+    y = (x * 2).half()
+    y += x
+    return y.float()
+
+
+def resize(module: nn.Module, x: Tensor, **keywords: Any) -> Tensor:
+    return F.interpolate(x, **keywords)
+
+
+CASES = (
+    Case("in_place", "+= with another name", in_place_sum, ("operator.iadd",)),
+    Case("in_place", "F.relu inplace", relu_function),
+    Case("in_place", "statement", relu_statement, ("Tensor.relu_",)),
+    Case("in_place", "torch.relu_", torch_relu, ("torch.relu_",)),
+    Case("in_place", "chain", chained, ("Tensor.mul_", "Tensor.add_", "Tensor.clamp_"), times=3),
+    Case("in_place", "shared layer", shared_layer, modules=lambda: {"relu": nn.ReLU(inplace=True)}),
+    Case("in_place", "another name of all of it", through_identity, ("Tensor.add_",)),
+    Case("in_place", "view not read later", slice_not_read_later, ("Tensor.relu_",)),
+    Refusal("in_place", "slice read later", slice_read_later, reason="getitem is another view of mul and is read"),
+    Refusal("in_place", "slice changed, whole read", whole_read_later, reason="mul is another view of getitem"),
+    Refusal("in_place", "parameter", parameter_changed, reason="the model's own tensor weight"),
+    Refusal("in_place", "types differ", promoted, reason="types differ (torch.float16 and torch.float32)"),
+    Case(
+        "identity",
+        "dropout and identity",
+        lambda m, x: m.idle(m.drop(x)) + 1,
+        ("nn.Identity", "nn.Dropout"),
+        times=2,
+        modules=lambda: {"drop": nn.Dropout(), "idle": nn.Identity()},
+    ),
+    Case("identity", "F.dropout", lambda m, x: F.dropout(x, training=m.training) + 1, ("dropout",)),
+    Refusal("identity", "dropout that is on", lambda m, x: F.dropout(x, p=0.0), reason="on in eval mode"),
+    Case("constant_sizes", "shape", lambda m, x: F.interpolate(x, [x.shape[-2] // 2, x.shape[-1] * 2]), times=4),
+    Case("constant_sizes", "size", lambda m, x: F.interpolate(x, x.size()[2:]), ("Tensor.size",)),
+    Case("constant_sizes", "+=", lambda m, x: F.avg_pool2d(x, bigger(x)), ("operator.iadd", "getattr"), times=2),
+    Refusal("constant_sizes", "batch", lambda m, x: x.reshape(x.shape[0], -1), reason="batch size"),
+    Refusal("constant_sizes", "output", lambda m, x: (x, x.shape[2]), reason="it is an output"),
+    Case("interpolate_size", "factor", lambda m, x: resize(m, x, scale_factor=2)),
+    Case("interpolate_size", "factor 1.5", lambda m, x: resize(m, x, scale_factor=1.5, mode="bilinear")),
+    Case("interpolate_size", "recomputed", lambda m, x: resize(m, x, scale_factor=0.4, recompute_scale_factor=True)),
+    Case(
+        "interpolate_size", "corners", lambda m, x: resize(m, x, scale_factor=0.4, mode="bilinear", align_corners=True)
+    ),
+    Case(
+        "interpolate_size", "layer", lambda m, x: m.up(x), ("nn.Upsample",), modules=lambda: {"up": nn.Upsample((3, 5))}
+    ),
+    Case(
+        "interpolate_size",
+        "bilinear layer",
+        lambda m, x: m.up(x),
+        ("nn.UpsamplingBilinear2d",),
+        modules=lambda: {"up": nn.UpsamplingBilinear2d(scale_factor=3)},
+    ),
+    Refusal(
+        "interpolate_size",
+        "grid isn't the size's",
+        lambda m, x: resize(m, x, scale_factor=0.4, mode="bilinear"),
+        reason="(6, 8) times 0.4 is not whole",
+    ),
+    Case("spelling", "x.add(y)", lambda m, x: x.add(x * 2), ("Tensor.add",)),
+    Case("spelling", "x.mul(y)", lambda m, x: x.mul(x + 2), ("Tensor.mul",)),
+    Case("spelling", "@", lambda m, x: x @ x.transpose(2, 3), ("operator.matmul",)),
+    Case("spelling", "torch.reshape", lambda m, x: torch.reshape(x, (-1, 48)), ("torch.reshape",)),
+    Case("spelling", "torch.permute", lambda m, x: torch.permute(x, (0, 2, 3, 1)), ("torch.permute",)),
+    Case("spelling", "flatten", lambda m, x: x.flatten(1), ("Tensor.flatten",)),
+    Case("spelling", "Flatten", lambda m, x: m.f(x), ("nn.Flatten",), modules=lambda: {"f": nn.Flatten(2)}),
+    Case("spelling", "concat", lambda m, x: torch.concat([x, x], dim=1), ("torch.concat",)),
+    Case("spelling", "clip", lambda m, x: torch.clip(x, 0, 1) + x.clip(max=2), ("torch.clip", "Tensor.clip"), times=2),
+    Refusal("spelling", "alpha", lambda m, x: x.add(x, alpha=2), reason="alpha"),
+    Case("keepdim", "sum and unsqueeze", lambda m, x: torch.sum(x, dim=1).unsqueeze(1), ("unsqueeze",)),
+    Case("keepdim", "negative axis", lambda m, x: x.sum(-3)[:, None], ("getitem",)),
+    Case("keepdim", "elementwise between", lambda m, x: (2 * x.sum(1).sigmoid()).unsqueeze(1), ("unsqueeze",)),
+    Case("keepdim", "two readers", lambda m, x: two_readers(x), ("unsqueeze",)),
+    Case("keepdim", "mean to four axes", lambda m, x: x.mean((2, 3)).unsqueeze(-1).unsqueeze(-1), ("unsqueeze",)),
+    Case("keepdim", "view", lambda m, x: x.mean([2, 3]).view(2, 4, 1, 1), ("reshape",)),
+    Case("keepdim", "amax", lambda m, x: torch.amax(x, 1).unsqueeze(1), ("unsqueeze",)),
+    Case("keepdim", "argmax", lambda m, x: x.argmax(1).unsqueeze(1), ("unsqueeze",)),
+    Refusal("keepdim", "not put back", lambda m, x: x.sum(1), reason="the axis isn't put back before output"),
+    Refusal("keepdim", "read without", lambda m, x: reads_both(x), reason="isn't put back before transpose"),
+    Refusal(
+        "keepdim", "put back elsewhere", lambda m, x: x.mean(1).unsqueeze(2), reason="isn't put back before output"
+    ),
+    Refusal("keepdim", "all axes", lambda m, x: x * x.mean(), reason="every axis"),
+    Case("reshape_pair", "unsqueeze and squeeze", lambda m, x: x.unsqueeze(1).squeeze(1) + 1, ("squeeze", "unsqueeze")),
+    Case("reshape_pair", "flatten and view", lambda m, x: x.flatten(1).view(2, 4, 6, 8) + 1, ("flatten", "reshape")),
+    Case("reshape_pair", "no change", lambda m, x: x.reshape(2, 4, 6, 8) * 2, ("reshape",)),
+    Case("constant_minuend", "1 - x", lambda m, x: 1 - x, ("sub",)),
+    Case("constant_minuend", "0.5 - x", lambda m, x: (0.5 - x.sigmoid()) * x, ("sub",)),
+    Case("constant_minuend", "rsub", lambda m, x: torch.rsub(x, 3), ("rsub",)),
+    Case("constant_minuend", "buffer", lambda m, x: m.offset - x, ("sub",)),
+    Case("constant_minuend", "twice", lambda m, x: 1 - (1 - x), ("sub",), times=2),
+    Refusal("constant_minuend", "trained", lambda m, x: m.weight - x, reason="weight is trained"),
+    Refusal("constant_minuend", "alpha", lambda m, x: torch.rsub(x, 3, alpha=2), reason="alpha"),
+    Case("negation", "-x", lambda m, x: -x + torch.neg(x), ("neg",), times=2),
+    Case("subtraction", "x - 2", lambda m, x: x - 2, ("sub",)),
+    Case("subtraction", "x - y", lambda m, x: x - x.sigmoid(), ("sub",)),
+    Case("subtraction", "x - buffer", lambda m, x: x - m.offset, ("sub",)),
+    Refusal("subtraction", "alpha", lambda m, x: torch.sub(x, x, alpha=2), reason="alpha"),
+    Case("adaptive_pool", "to one", lambda m, x: m.p(x), modules=lambda: {"p": nn.AdaptiveAvgPool2d((1, 1))}),
+    Case("adaptive_pool", "function", lambda m, x: F.adaptive_avg_pool2d(x, 1), ("adaptive_avg_pool2d",)),
+    Case("adaptive_pool", "divides", lambda m, x: m.p(x), modules=lambda: {"p": nn.AdaptiveAvgPool2d((3, None))}),
+    Case("adaptive_pool", "overlaps evenly", lambda m, x: F.adaptive_avg_pool2d(x[:, :, :5], (2, 4))),
+    Case("adaptive_pool", "maximum", lambda m, x: m.p(x), modules=lambda: {"p": nn.AdaptiveMaxPool2d(2)}),
+    Refusal(
+        "adaptive_pool", "irregular", lambda m, x: F.adaptive_avg_pool2d(x, (4, 8)), reason="6 values into 4 windows"
+    ),
+    Refusal(
+        "adaptive_pool",
+        "indices",
+        lambda m, x: m.p(x),
+        reason="indices",
+        modules=lambda: {"p": nn.AdaptiveMaxPool2d(2, return_indices=True)},
+    ),
+    Case("spatial_mean", "method", lambda m, x: x.mean((2, 3), keepdim=True), ("mean",)),
+    Case("spatial_mean", "function, axes from the end", lambda m, x: torch.mean(x, [-1, -2], True) * x, ("mean",)),
+    Refusal("spatial_mean", "drops axes", lambda m, x: x.mean((2, 3)), reason="keepdim=True"),
+    Case("channel_sum", "function", lambda m, x: torch.sum(x, dim=1, keepdim=True).sigmoid() * x, ("sum",)),
+    Case("channel_sum", "two, axis from the end", lambda m, x: x.sum(-3, True) + x.sum([1], True), ("sum",), times=2),
+    Refusal("channel_sum", "height", lambda m, x: x.sum(2, keepdim=True), reason="not 2 of shape (2, 4, 6, 8)"),
+    Refusal("channel_sum", "drops the axis", lambda m, x: x.sum(1), reason="drops the channel axis"),
+    Case("quant_stub", "input read twice", lambda m, x: x * 2 + x),
+    Case("dequant_stub", "nested outputs", lambda m, x: {"a": x * 2, "b": [x + 1, (x + 2, x.argmax(1))]}),
+    Case("dequant_stub", "one tensor twice", lambda m, x: (lambda y: (y, [y]))(x * 2)),
+)
+FIRING = [case for case in CASES if not isinstance(case, Refusal)]
+REFUSING = [case for case in CASES if isinstance(case, Refusal)]
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def bigger(x: Tensor) -> Any:
+    size = x.shape[2]
+    size += -4
+    return size
+
+
+def two_readers(x: Tensor) -> Tensor:
+    total = x.sum(1)
+    return total.sigmoid().unsqueeze(1) * x + total.unsqueeze(1)
+
+
+def reads_both(x: Tensor) -> Tensor:
+    total = x.sum(1)
+    return total.unsqueeze(1) * (total @ total.transpose(1, 2)).mean((1, 2), keepdim=True).unsqueeze(1)
+
+
+def only(rule: str) -> Target:
+    """A target that needs one rule."""
+    return replace(X86, rules=(rule,))
+
+
+def title(case: Case) -> str:
+    return f"{case.rule}: {case.name}"
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("case", FIRING, ids=title)
+def test_fires_and_removes_what_it_is_for(case: Case, x: Tensor) -> None:
+    result = rewrite(case.build(), x, only(case.rule))
+    assert [entry.rule for entry in result.log.fired] == [case.rule] * case.times
+    assert result.log.refused == ()
+    assert all(entry.what and "test_rules.py:" in entry.source for entry in result.log.fired)
+    nodes = list(result.module.graph.nodes)
+    assert not any(BY_NAME[case.rule].match(node) for node in nodes)
+    assert not {*case.gone} & {name for node in nodes for name in (op_name(node), spelling(node))}
+
+
+@pytest.mark.parametrize("case", FIRING, ids=title)
+def test_keeps_the_function(case: Case, x: Tensor) -> None:
+    result = rewrite(case.build(), x, only(case.rule))
+    assert [proof.rule for proof in result.log.proofs][:2] == ["trace", case.rule]
+    assert all(proof.difference <= proof.tolerance == TOLERANCE for proof in result.log.proofs)
+    other = x.flip(0) * 3 - 1
+    assert difference(run(case.build(), [other]), run(result.module, [other])) <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", FIRING, ids=title)
+def test_second_run_changes_nothing(case: Case, x: Tensor) -> None:
+    first = rewrite(case.build(), x, only(case.rule))
+    second = rewrite(first.module, x, only(case.rule))
+    assert second.log.fired == ()
+    assert second.module.code == first.module.code
+
+
+@pytest.mark.parametrize("case", REFUSING, ids=title)
+def test_refuses_with_a_reason(case: Refusal, x: Tensor) -> None:
+    result = rewrite(case.build(), x, only(case.rule))
+    assert result.log.fired == ()
+    assert [entry.rule for entry in result.log.refused] == [case.rule] * len(result.log.refused)
+    assert case.reason in " ".join(entry.reason for entry in result.log.refused)
+    assert all("test_rules.py:" in entry.source for entry in result.log.refused)
+    assert difference(run(case.build(), [x]), run(result.module, [x])) == 0
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {case.rule for case in FIRING} == set(BY_NAME)
+
+
+def test_every_rule_that_can_refuse_has_a_refusal() -> None:
+    cannot = {"reshape_pair", "negation", "quant_stub", "dequant_stub"}
+    assert {case.rule for case in REFUSING} == set(BY_NAME) - cannot
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_rule_says_why_and_shows_before_and_after(rule: Any) -> None:
+    import sys
+
+    text = sys.modules[rule.match.__module__].__doc__
+    assert rule.reason
+    assert "before:" in text
+    assert "after:" in text

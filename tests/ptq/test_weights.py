@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from qat.ptq.weights import fake_quantise, weight_scales
+
+METHODS = ["min_max", "mse"]
+GENERATOR = torch.Generator().manual_seed(0)
+WEIGHTS = {
+    "normal": torch.randn(8, 4, 3, 3, generator=GENERATOR),
+    "outliers": torch.randn(8, 16, 3, 3, generator=GENERATOR) ** 5,
+    "tiny": torch.randn(8, 4, 1, 1, generator=GENERATOR) * 1e-5,
+    "two dimensions": torch.randn(5, 30, generator=GENERATOR),
+}
+
+
+def errors(weight: torch.Tensor, method: str) -> torch.Tensor:
+    quantised = fake_quantise(weight, weight_scales(weight, method))
+    return (quantised - weight).double().square().flatten(1).sum(1)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_min_max_is_the_largest_magnitude_over_127_and_a_half(name: str) -> None:
+    weight = WEIGHTS[name]
+    scales = weight_scales(weight, "min_max")
+    assert scales.dtype == torch.float32
+    torch.testing.assert_close(scales, (weight.flatten(1).abs().amax(1) / 127.5).clamp_min(torch.finfo().eps))
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_mse_is_never_worse_than_min_max_in_any_channel(name: str) -> None:
+    weight = WEIGHTS[name]
+    assert (errors(weight, "mse") <= errors(weight, "min_max") * (1 + 1e-5)).all()
+
+
+def test_mse_is_clearly_better_where_an_outlier_costs_everyone() -> None:
+    weight = torch.randn(4, 65536, generator=torch.Generator().manual_seed(1))
+    weight[:, 0] = 8.0
+    assert (errors(weight, "mse") < 0.9 * errors(weight, "min_max")).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_each_channel_stands_alone(name: str, method: str) -> None:
+    weight = WEIGHTS[name]
+    alone = torch.cat([weight_scales(row[None], method) for row in weight])
+    assert torch.equal(weight_scales(weight, method), alone)
+    louder = weight.clone()
+    louder[0] *= 100
+    assert torch.equal(weight_scales(louder, method)[1:], alone[1:])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_quantising_twice_changes_nothing(name: str, method: str) -> None:
+    scales = weight_scales(WEIGHTS[name], method)
+    once = fake_quantise(WEIGHTS[name], scales)
+    assert torch.equal(fake_quantise(once, scales), once)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_quantised_weights_are_int8_levels_at_most_half_a_step_away(name: str) -> None:
+    weight = WEIGHTS[name]
+    scales = weight_scales(weight, "min_max")
+    column = scales.view(-1, *[1] * (weight.dim() - 1))
+    quantised = fake_quantise(weight, scales)
+    levels = quantised / column
+    torch.testing.assert_close(levels, levels.round(), rtol=1e-6, atol=0)
+    assert levels.round().min() >= -128
+    assert levels.round().max() <= 127
+    assert ((quantised - weight).abs() <= column * 0.50001).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_channel_of_zeros_stays_zero(method: str) -> None:
+    weight = WEIGHTS["normal"].clone()
+    weight[3] = 0
+    scales = weight_scales(weight, method)
+    assert (scales > 0).all()
+    assert not fake_quantise(weight, scales)[3].any()

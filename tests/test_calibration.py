@@ -1,0 +1,140 @@
+"""Calibration: resumes to identical scales, refuses other inputs, stops at NaN with the node's name, lists the dead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+
+import qat
+from qat import calibration
+from qat.backends.fx import quantisers
+from qat.backends.spec import QuantSpec
+
+MADE_FROM = {"weights": "abc"}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 1)).eval()
+
+
+def prepared(spec: QuantSpec | None = None) -> fx.GraphModule:
+    return qat.prepare(qat.rewrite(network(), torch.zeros(1, 3, 16, 24), "x86"), spec)
+
+
+def images(count: int = 6) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randn(1, 3, 16, 24, generator=generator) * (1 + i) for i in range(count)]
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("observer", ["min_max", "percentile", "mse"])
+@pytest.mark.parametrize("averaging", [None, 0.01])
+def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str, averaging: float | None) -> None:
+    spec = QuantSpec(observer=observer, averaging_constant=averaging)
+    whole = prepared(spec)
+    calibration.calibrate(whole, images())
+
+    def die_at_four(done: int) -> None:
+        if done % 2 == 0:
+            calibration.save(stopped, tmp_path / calibration.PARTIAL, done, MADE_FROM)
+        if done == 5:
+            raise Killed
+
+    stopped = prepared(spec)
+    with pytest.raises(Killed):
+        calibration.calibrate(stopped, images(), die_at_four)
+    resumed = prepared(spec)
+    done = calibration.resume(resumed, tmp_path, MADE_FROM)
+    assert done == 4
+    assert calibration.calibrate(resumed, images()[done:], done=done) == 6
+    assert calibration.qparams(resumed) == calibration.qparams(whole)
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+
+
+def test_a_run_with_other_inputs_starts_anew(tmp_path: Path) -> None:
+    graph = prepared()
+    calibration.calibrate(graph, images(2))
+    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
+    assert calibration.resume(prepared(), tmp_path, {"weights": "other"}) == 0
+
+
+def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
+    graph = prepared()
+    calibration.calibrate(graph, images(2))
+    calibration.finish(graph, tmp_path, 2, MADE_FROM)
+    with pytest.raises(qat.UserError, match="made with weights abc, now it is xyz; run make calib again"):
+        calibration.load(prepared(), tmp_path / calibration.LAST, {"weights": "xyz"})
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint"])
+def test_missing_and_damaged_checkpoints_are_one_line(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / calibration.LAST
+    with pytest.raises(qat.UserError, match="no calibration at .*; run make calib"):
+        calibration.load(prepared(), path, MADE_FROM)
+    path.write_bytes(damage)
+    with pytest.raises(qat.UserError, match="is damaged .*; delete it and run make calib again") as caught:
+        calibration.load(prepared(), path, MADE_FROM)
+    assert "\n" not in str(caught.value)
+
+
+def test_finishing_drops_the_unfinished_state(tmp_path: Path) -> None:
+    graph = prepared()
+    calibration.calibrate(graph, images(2))
+    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
+    calibration.finish(graph, tmp_path, 2, MADE_FROM)
+    assert [path.name for path in tmp_path.iterdir()] == [calibration.LAST]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_stops_with_the_nodes_name(bad: float) -> None:
+    graph = prepared()
+    first = next(module for module in graph.modules() if isinstance(module, nn.Conv2d))
+    with torch.no_grad():
+        first.weight[0, 0, 0, 0] = bad
+    with pytest.raises(qat.UserError, match="activation _0 holds NaN or infinity"):
+        calibration.calibrate(graph, images(1))
+
+
+def test_dead_observers_are_listed() -> None:
+    graph = prepared()
+    with torch.no_grad():
+        first = next(module for module in graph.modules() if isinstance(module, nn.Conv2d))
+        first.weight.zero_()
+        first.bias.fill_(-1)
+    assert [why for _, why in calibration.dead_observers(graph)] == ["never seen", "never seen"]
+    calibration.calibrate(graph, images(2))
+    assert calibration.dead_observers(graph) == [("_0", "zero range")]
+
+
+def test_memory_does_not_grow_with_images() -> None:
+    graph = prepared()
+    calibration.calibrate(graph, images(1))
+    before = {key: value.shape for key, value in graph.state_dict().items()}
+    calibration.calibrate(graph, images(6))
+    assert {key: value.shape for key, value in graph.state_dict().items()} == before
+
+
+def test_no_images_is_an_error() -> None:
+    with pytest.raises(qat.UserError, match="calibration got no images"):
+        calibration.calibrate(prepared(), [])
+
+
+def test_qparams_say_what_the_int8_graph_uses() -> None:
+    graph = prepared(QuantSpec(observer="min_max"))
+    calibration.calibrate(graph, images())
+    rows = calibration.qparams(graph)
+    converted = qat.convert(graph)
+    node = "_0"  # the first convolution, its ReLU fused
+    quantised = next(module for module in converted.modules() if hasattr(module, "zero_point"))
+    assert quantised.scale == pytest.approx(rows[node]["scale"])
+    assert quantised.zero_point == rows[node]["zero_point"]
+    assert rows[node]["range"][0] < rows[node]["seen"][0] + rows[node]["scale"]
+    assert rows[node]["dtype"] == "quint8"
+    assert len(rows) == len({id(q) for _, q in quantisers(graph)})

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from qat import files
+from qat.errors import UserError
+from qat.files import atomic_path, locate, read_json, sha256, sha256_text, write_json, write_text
+
+BIG = {"weight": torch.zeros(50_000)}
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The system refuses to write more than `size` bytes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with atomic_path(path) as aside:
+        aside.write_text("half")
+        raise error
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "file.txt"
+    with atomic_path(path) as aside:
+        aside.write_text("text")
+        assert aside.parent == path.parent
+        assert not path.exists()
+    assert path.read_text() == "text"
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(KeyError):
+        write_half(path, KeyError())
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "file.txt", KeyboardInterrupt())
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "a long old text")
+    write_text(path, "Straße")
+    assert path.read_bytes() == "Straße".encode()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("x" * 100_000),
+        lambda path: torch.save(BIG, path),
+        lambda path: save_file(BIG, path),
+    ],
+    ids=["text", "torch", "safetensors"],
+)
+def test_a_full_disk_is_the_user_s_error(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(UserError) as caught, no_file_above(1000), atomic_path(path) as aside:
+        write(aside)
+    assert str(caught.value).startswith(f"can't write {path}: ")
+    assert str(caught.value).endswith("; check the folder and the free space")
+    assert "\n" not in str(caught.value)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_read_only_file_system_is_the_user_s_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)  # it says so for a file that isn't there, too
+    with pytest.raises(UserError, match=f"can't write {tmp_path}/file: Read-only file system; check"):
+        write_text(tmp_path / "file", "text")
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=f"can't write {tmp_path}/file/below: "):
+        write_text(tmp_path / "file" / "below", "text")
+
+
+def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"can't write {tmp_path}: Is a directory"):
+        write_text(tmp_path, "text")
+
+
+def test_json_comes_back_as_written(tmp_path: Path) -> None:
+    value = {"mean_iou": 0.1 + 0.2, "names": ["Straße"], "none": None}
+    write_json(tmp_path / "value.json", value)
+    assert read_json(tmp_path / "value.json") == value
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"], ids=["empty", "cut", "not utf-8"])
+def test_damaged_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "value.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path} is not valid JSON .*; delete it and rerun the stage that writes it"):
+        read_json(path)
+
+
+def test_missing_json(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"can't read {tmp_path}/none.json: No such file"):
+        read_json(tmp_path / "none.json")
+
+
+def test_hashes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes("Straße".encode())
+    assert sha256(tmp_path / "file") == sha256_text("Straße") == hashlib.sha256("Straße".encode()).hexdigest()
+
+
+def test_hash_of_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"can't read {tmp_path}/none: No such file"):
+        sha256(tmp_path / "none")
+
+
+def test_a_relative_path_is_looked_for_here_then_beside_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Path(files.__file__).resolve().parent.parent
+    monkeypatch.chdir(tmp_path)
+    assert locate("pyproject.toml") == project / "pyproject.toml"
+    (tmp_path / "pyproject.toml").touch()
+    assert locate("pyproject.toml") == Path("pyproject.toml")
+
+
+def test_a_path_that_is_nowhere_stays_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert locate("no/such.pt") == Path("no/such.pt")
+    assert locate("~/no.pt") == tmp_path / "no.pt"
+    assert locate(tmp_path / "no.pt") == tmp_path / "no.pt"
