@@ -55,14 +55,10 @@ def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int
         saved = torch.load(path, map_location="cpu", weights_only=True)
         recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
     except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(
-            f"{path} is damaged ({type(error).__name__}); delete it and run make calib again"
-        ) from error
+        raise UserError(f"{path} is damaged ({type(error).__name__}); delete it and run make calib again") from error
     for key, value in made_from.items():
         if recorded.get(key) != value:
-            raise UserError(
-                f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again, or restore it"
-            )
+            raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again")
     prepared.load_state_dict(state)
     return done
 

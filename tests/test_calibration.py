@@ -55,7 +55,9 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
     assert done == 4
     assert calibration.calibrate(resumed, images()[done:], done=done) == 6
     assert calibration.qparams(resumed) == calibration.qparams(whole)
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 def test_a_run_with_other_inputs_starts_anew(tmp_path: Path) -> None:
@@ -76,10 +78,10 @@ def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint"])
 def test_missing_and_damaged_checkpoints_are_one_line(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / calibration.LAST
-    with pytest.raises(qat.UserError, match="no calibration at .*; run make calib"):
+    with pytest.raises(qat.UserError, match=r"no calibration at .*; run make calib"):
         calibration.load(prepared(), path, MADE_FROM)
     path.write_bytes(damage)
-    with pytest.raises(qat.UserError, match="is damaged .*; delete it and run make calib again") as caught:
+    with pytest.raises(qat.UserError, match=r"is damaged .*; delete it and run make calib again") as caught:
         calibration.load(prepared(), path, MADE_FROM)
     assert "\n" not in str(caught.value)
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser = _cli.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds of each (default: %(default)s)")
     parser.add_argument("--images", type=int, default=32, help="pictures in calibration and evaluation")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     cfg = _cli.config(args)
     machine = environment()
     print(f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}")

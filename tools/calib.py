@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    calibrate(_cli.config(_cli.parser(__doc__).parse_args()))
+    calibrate(_cli.config(_cli.parser(__doc__).parse_intermixed_args()))
 
 
 def calibrate(cfg: CfgNode) -> None:

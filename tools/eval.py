@@ -27,7 +27,7 @@ def main() -> int:
     parser = _cli.parser(__doc__)
     parser.add_argument("--stage", choices=stages.STAGES, default="float")
     parser.add_argument("--gate", type=float, help="exit 1 if the stage keeps less of float's mIoU, such as 0.99")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     cfg = _cli.config(args)
     dataset = datasets.build(cfg, "val", InferenceTransform())
     if args.stage != "float" and not _float_is_recorded(cfg, dataset):

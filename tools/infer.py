@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=stages.STAGES, default="float")
     parser.add_argument("--input", required=True, help="a picture, a folder of pictures or a list file")
     parser.add_argument("--output", help="folder for the overlays (default: the stage's folder, infer/)")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if not args.input:
         raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
     cfg = _cli.config(args)

@@ -11,7 +11,7 @@ from qat.training import make_trainer, placed
 
 
 def main() -> None:
-    cfg = _cli.config(_cli.parser(__doc__).parse_args())
+    cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
     with placed(cfg) as place:
         logging.getLogger().setLevel(logging.INFO if place.main else logging.ERROR)
         trainer = make_trainer(cfg, place)

@@ -20,11 +20,11 @@ def call(target: Callable[..., Any], *args: Any, like: Node, **kwargs: Any) -> N
         return _dressed(like.graph.call_function(target, args, kwargs), like)
 
 
-def call_module(name: str, module: nn.Module, *args: Any, like: Node, after: bool = False) -> Node:
-    """A call of the new submodule `name`, registered beside `like`'s module; just before `like`, or after it."""
+def call_module(name: str, module: nn.Module, *args: Any, like: Node, after: Node | None = None) -> Node:
+    """A call of the new submodule `name`, registered beside `like`'s module; just before `like`, or `after` a node."""
     path, graph = _free_name(like, name), like.graph
     owner_of(like).add_submodule(path, module)
-    with graph.inserting_after(like) if after else graph.inserting_before(like):
+    with graph.inserting_after(after) if after else graph.inserting_before(like):
         return _dressed(graph.call_module(path, args), like)
 
 

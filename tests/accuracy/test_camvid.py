@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.accuracy.runs import ROOT, all_stages
 
 CHECKPOINT = ROOT.parent / "shared" / "pretrained" / "pidnet_s_camvid.pt"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.accuracy.runs import all_stages
 
 PUBLISHED = {"float": 0.7876, "calib": 0.7871, "int_infer": 0.7874}

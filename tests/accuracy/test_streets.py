@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.accuracy.runs import all_stages, tool
 
 STREETS = "streets/pidnet_s.yaml"

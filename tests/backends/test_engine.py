@@ -40,5 +40,5 @@ def test_auto_takes_what_torch_has(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_engine_that_torch_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(torch.backends.quantized), "supported_engines", ["none", "qnnpack"])
-    with pytest.raises(UserError, match="QUANT.ENGINE x86 is not in this torch; expected one of: qnnpack"):
+    with pytest.raises(UserError, match=r"QUANT.ENGINE x86 is not in this torch; expected one of: qnnpack"):
         engine.choose_engine("x86")

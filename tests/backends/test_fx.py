@@ -189,7 +189,9 @@ def test_operations_with_a_grid_of_their_own(operation: nn.Module) -> None:
 
 def test_transposed_convolution() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 8, 2, stride=2), nn.ReLU(), nn.Conv2d(8, 4, 1)).eval()
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 8, 2, stride=2), nn.ReLU(), nn.Conv2d(8, 4, 1)
+    ).eval()
     prepared = calibrated(model, qat.QuantSpec())
     x = batches()[0]
     with torch.no_grad():

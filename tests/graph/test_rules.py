@@ -154,6 +154,7 @@ CASES = (
     Refusal("in_place", "slice read later", slice_read_later, reason="getitem is another view of mul and is read"),
     Refusal("in_place", "slice changed, whole read", whole_read_later, reason="mul is another view of getitem"),
     Refusal("in_place", "parameter", parameter_changed, reason="the model's own tensor weight"),
+    Refusal("in_place", "no plain form", lambda m, x: (x * 2).zero_() + x, reason="no plain form of Tensor.zero_"),
     Refusal("in_place", "types differ", promoted, reason="types differ (torch.float16 and torch.float32)"),
     Case(
         "identity",

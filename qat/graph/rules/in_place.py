@@ -110,10 +110,17 @@ def _make_plain(node: Node) -> None:
     if module is not None:
         setattr(module, "inplace", False)  # noqa: B010
     elif node.op == "call_method":
-        node.target = str(node.target).removesuffix("_")
+        node.target = _plain_method(str(node.target))
     else:
         node.target = OPERATORS.get(node.target) or _plain_function(node.target)  # type: ignore[arg-type]
     node.kwargs = {**node.kwargs, **({"inplace": False} if "inplace" in node.kwargs else {})}
+
+
+def _plain_method(name: str) -> str:
+    plain = name.removesuffix("_")
+    if not callable(getattr(Tensor, plain, None)):
+        raise Refuse(f"torch has no plain form of Tensor.{name}")
+    return plain
 
 
 def _plain_function(function: Any) -> Callable[..., Any]:

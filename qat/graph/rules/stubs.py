@@ -30,8 +30,8 @@ def _match_input(node: Node) -> bool:
 
 
 def _quantise(node: Node) -> str:
-    readers = _unstubbed(node)
-    stub = call_module("quant", QuantStub(), node, like=node, after=True)
+    readers, inputs = _unstubbed(node), node.graph.find_nodes(op="placeholder")
+    stub = call_module("quant", QuantStub(), node, like=node, after=inputs[-1])
     for reader in readers:
         reader.replace_input_with(node, stub)
     return f"QuantStub after the input {node.target}"
