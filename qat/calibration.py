@@ -59,6 +59,10 @@ def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int
     for key, value in made_from.items():
         if recorded.get(key) != value:
             raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again")
+    if state.keys() != prepared.state_dict().keys():
+        raise UserError(
+            f"{path} belongs to another graph (another version of torch or of this tool); run make calib again"
+        )
     prepared.load_state_dict(state)
     return done
 

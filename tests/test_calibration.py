@@ -86,6 +86,18 @@ def test_missing_and_damaged_checkpoints_are_one_line(tmp_path: Path, damage: by
     assert "\n" not in str(caught.value)
 
 
+def test_a_calibration_of_another_graph_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    graph = prepared()
+    calibration.calibrate(graph, images(2))
+    graph.register_buffer("another", torch.zeros(1))
+    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
+    fresh = prepared()
+    with pytest.raises(qat.UserError, match="belongs to another graph"):
+        calibration.load(fresh, tmp_path / calibration.PARTIAL, MADE_FROM)
+    assert calibration.resume(fresh, tmp_path, MADE_FROM) == 0
+    assert all(quantiser.observer.dead for _, quantiser in quantisers(fresh))
+
+
 def test_finishing_drops_the_unfinished_state(tmp_path: Path) -> None:
     graph = prepared()
     calibration.calibrate(graph, images(2))
