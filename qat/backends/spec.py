@@ -20,8 +20,8 @@ class QuantSpec:
     """
 
     scheme: str = "symmetric"
-    observer: str = "mse"
-    weight_observer: str = "min_max"
+    observer: str = "percentile"
+    weight_observer: str = "mse"
     percentile: float = 99.99
     averaging_constant: float | None = None
     engine: str = "auto"

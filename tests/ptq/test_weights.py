@@ -21,11 +21,19 @@ def errors(weight: torch.Tensor, method: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_min_max_is_the_largest_magnitude_over_127_and_a_half(name: str) -> None:
+def test_min_max_clips_nothing_and_wastes_nothing(name: str) -> None:
     weight = WEIGHTS[name]
     scales = weight_scales(weight, "min_max")
     assert scales.dtype == torch.float32
-    torch.testing.assert_close(scales, (weight.flatten(1).abs().amax(1) / 127.5).clamp_min(torch.finfo().eps))
+    levels = (weight.double() / scales.double().view(-1, *[1] * (weight.dim() - 1))).flatten(1)
+    filled = torch.maximum(levels.amax(1) / 127, levels.amin(1) / -128)
+    assert torch.allclose(filled[scales > 1e-6], torch.ones(1, dtype=torch.float64), atol=1e-5)
+
+
+def test_a_convolution_of_ones_is_exact() -> None:
+    ones = torch.ones(1, 32, 1, 1)
+    for method in ("min_max", "mse"):
+        assert torch.allclose(fake_quantise(ones, weight_scales(ones, method)), ones, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
