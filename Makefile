@@ -8,6 +8,7 @@ STAGE  ?= float
 INPUT  ?=
 GATE   ?=
 TARGET ?=
+JOBS   ?= 2
 ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(OPTS)
 READY  := $(VENV)/.ready
 
@@ -51,8 +52,8 @@ infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
 bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
 	$(PY) tools/bench.py $(ARGS)
 
-test: $(READY) ## all tests
-	$(PY) -m pytest
+test: $(READY) ## all tests, in JOBS=2 processes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile
 
 style: $(READY) ## ruff and mypy
 	$(VENV)/bin/ruff check .
