@@ -39,7 +39,7 @@ def test_as_a_script_from_any_folder() -> None:
 
 @pytest.fixture
 def required(tmp_path: Path) -> dict[str, list[str]]:
-    return {"infer": ["--input", str(tmp_path)]}
+    return {"infer": ["--input", str(tmp_path)], "export": ["--output", str(tmp_path / "weights.safetensors")]}
 
 
 @pytest.mark.parametrize("tool", TOOLS)
