@@ -7,8 +7,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import _cli
+import cv2
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -17,42 +20,66 @@ from yacs.config import CfgNode
 
 import configs
 import datasets
-from datasets.streets import write
+from datasets.labels import CITYSCAPES_CLASSES
+from datasets.streets import render
 from datasets.transforms import InferenceTransform, Normaliser
 from qat import calibration, stages
 from qat.backends import fx as fx_backend
-from qat.backends.spec import QuantSpec
 from qat.environment import environment
+from qat.errors import UserError
 from qat.evaluation import LogitStore, evaluate
-from qat.graph import Rewritten, rewrite
-from qat.models import build_model
 
 
 def main() -> None:
     parser = _cli.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="timed rounds of each (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=32, help="pictures in calibration and evaluation")
+    parser.add_argument("--rounds", type=int, default=15, help="timed rounds of each form (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=24, help="generated pictures (default: %(default)s)")
     args = parser.parse_intermixed_args()
     cfg = _cli.config(args)
     machine = environment()
     print(f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}")
-    print(f"{cfg.MODEL.NAME}, random weights, {cfg.TEST.IMAGE_SIZE[0]}x{cfg.TEST.IMAGE_SIZE[1]}")
-    example = stages.example_input(cfg)
-    network = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES).eval()
-    rewritten = rewrite(network, example, cfg.QUANT.TARGET)
-    prepared, seconds = calibrated(rewritten, example, QuantSpec.from_cfg(cfg), args.images)
-    print(f"calibration, {cfg.QUANT.OBSERVER}: {seconds:.1f} s for {args.images} pictures")
-    int8 = fx_backend.convert(prepared)
-    script = fx_backend.to_torchscript(int8, example)
-    show(forwards(network, int8, script, example, args.rounds))
-    print(end_to_end(cfg, script, args.images))
+    print(f"{cfg.MODEL.NAME} of {cfg.TEST.MODEL_FILE}, {cfg.TEST.IMAGE_SIZE[0]}x{cfg.TEST.IMAGE_SIZE[1]}")
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = generated(cfg, folder, args.images)
+        network, example = stages.load_float(cfg), stages.example_input(cfg)
+        prepared, seconds = calibrated(cfg, pictures)
+        print(f"calibration, {cfg.QUANT.OBSERVER}: {seconds:.1f} s for {args.images} pictures in memory")
+        int8 = fx_backend.convert(prepared)
+        script = fx_backend.to_torchscript(int8, example)
+        show(forwards(network, int8, script, example, args.rounds))
+        print(end_to_end(cfg, script, pictures, f"{folder}/logits"))
 
 
-def calibrated(graph: Rewritten, example: Tensor, spec: QuantSpec, images: int) -> tuple[torch.fx.GraphModule, float]:
-    """The graph calibrated on noise, and the seconds that observing and choosing the scales took."""
-    prepared = fx_backend.prepare(graph, spec)
+def generated(cfg: CfgNode, folder: str, images: int) -> datasets.SegmentationDataset:
+    """Mosaics of street pictures, of TEST.IMAGE_SIZE, with Cityscapes' 19 classes."""
+    if len(CITYSCAPES_CLASSES) != cfg.DATASET.NUM_CLASSES:
+        raise UserError(f"the bench's pictures have 19 classes and DATASET.NUM_CLASSES is {cfg.DATASET.NUM_CLASSES}")
+    for index in range(images):
+        for kind, picture in zip(("leftImg8bit", "gtFine_labelIds"), mosaic(cfg.TEST.IMAGE_SIZE, index), strict=True):
+            path = Path(folder, "pictures", kind.split("_")[0], "val", "mosaic", f"mosaic_{index:06}_000000_{kind}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), picture[..., ::-1] if picture.ndim == 3 else picture)
+    options = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", f"{folder}/pictures", "DATASET.TEST_SET", "val"]
+    return datasets.build(configs.load(None, options), "val", InferenceTransform())
+
+
+def mosaic(size: list[int], index: int) -> list[np.ndarray]:
+    """Picture (H, W, 3) and labelIds (H, W) of `size`: four 512x256 streets, repeated, so objects keep their size."""
+    width, height = size
+    tiles = [render([2, index, i]) for i in range(4)]
+    rows = [[np.hstack([tiles[r][part], tiles[r + 1][part]]) for r in (0, 2)] for part in (0, 1)]
+    blocks = [np.vstack(pair) for pair in rows]
+    repeats = (-(-height // blocks[0].shape[0]), -(-width // blocks[0].shape[1]))
+    return [np.tile(block, (*repeats, 1)[: block.ndim])[:height, :width] for block in blocks]
+
+
+def calibrated(cfg: CfgNode, pictures: datasets.SegmentationDataset) -> tuple[torch.fx.GraphModule, float]:
+    """The observed graph, and the seconds that observing and choosing the scales took."""
+    prepared, _ = stages.load_prepared(cfg, prove=False)
+    to_input = Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD)
+    batches = [batch["image"] for batch in datasets.loader(pictures, 1, cfg.WORKERS)]
     start = time.perf_counter()
-    calibration.calibrate(prepared, [example] * images)
+    calibration.calibrate(prepared, (to_input(batch) for batch in batches))
     calibration.qparams(prepared)
     return prepared, time.perf_counter() - start
 
@@ -87,26 +114,23 @@ def show(times: dict[str, list[float]]) -> None:
     Console().print(table)
 
 
-def end_to_end(cfg: CfgNode, script: torch.nn.Module, images: int) -> str:
-    """How much longer `make eval` takes than its forward passes alone, on generated pictures of TEST.IMAGE_SIZE."""
-    with tempfile.TemporaryDirectory() as folder:
-        write(f"{folder}/pictures", train=1, val=images, size=tuple(cfg.TEST.IMAGE_SIZE))
-        options = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", f"{folder}/pictures", "DATASET.TEST_SET", "val"]
-        dataset = datasets.build(configs.load(None, options), "val", InferenceTransform())
-        store = LogitStore(f"{folder}/logits", key="bench")
-        measured = partial(
-            evaluate,
-            script,
-            num_classes=cfg.DATASET.NUM_CLASSES,
-            to_input=Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD),
-            align_corners=cfg.MODEL.ALIGN_CORNERS,
-        )
-        batches = datasets.loader(dataset, 1, cfg.WORKERS)
-        measured(batches, record=store.write)  # stands for float's recorded logits
-        store.finish()
-        result = measured(batches, reference=store.read)
+def end_to_end(cfg: CfgNode, script: torch.nn.Module, pictures: datasets.SegmentationDataset, folder: str) -> str:
+    """How much longer `make eval` takes than its forward passes alone."""
+    store = LogitStore(folder, key="bench")
+    measured = partial(
+        evaluate,
+        script,
+        num_classes=cfg.DATASET.NUM_CLASSES,
+        to_input=Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD),
+        align_corners=cfg.MODEL.ALIGN_CORNERS,
+    )
+    batches = datasets.loader(pictures, 1, cfg.WORKERS)
+    measured(batches, record=store.write)  # stands for float's recorded logits
+    store.finish()
+    result = measured(batches, reference=store.read)
     ratio = result.seconds / result.forward_seconds
-    return f"evaluation end to end / its forward: {ratio:.2f}x ({result.seconds / images * 1e3:.0f} ms a picture)"
+    each = result.seconds / len(pictures) * 1e3
+    return f"evaluation end to end / its forward: {ratio:.2f}x ({each:.0f} ms a picture)"
 
 
 if __name__ == "__main__":
