@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -114,3 +115,4 @@ def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the threads; torch itself runs one thread in each
+    os.nice(10)  # decoding ahead waits for cores that the network leaves idle
