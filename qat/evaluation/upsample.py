@@ -65,7 +65,7 @@ def _upsample_one(logits: Tensor, rows: Axis, cols: Axis) -> Tensor:
     out = corner.index_select(1, cols.cell).index_select(0, rows.cell)
     mixed = _mixed(corner) & rows.covered[:, None] & cols.covered
     cells = max(1, CHUNK // (len(rows.pixel) * len(cols.pixel)))
-    for y, x, corners, classes in _contests(logits, *mixed.nonzero(as_tuple=True), cells):
+    for y, x, corners, classes in _contests(logits, mixed, cells):
         pixel = rows.pixel[:, None, y] * out.shape[1] + cols.pixel[None, :, x]
         out.view(-1)[pixel] = _argmax(_interpolated(corners, classes, rows.weight[:, y], cols.weight[:, x]))
     return out
@@ -82,18 +82,20 @@ def _mixed(corner: Tensor) -> Tensor:
     return mixed
 
 
-def _contests(logits: Tensor, y: Tensor, x: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Chunks of the cells y, x (n) with their corners' logits (C, 4, n) and the classes (k, n) that can win there.
+def _contests(logits: Tensor, mixed: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Chunks y, x (n) of the `mixed` cells (h, w) with their corners' logits (C, 4, n) and the classes (k, n) that can win there.
 
     A class whose largest corner lies below another's smallest one can't win: at most borders only a few are left.
     Cells with equally many come together, so that k is small in most chunks.
     """
     _, height, width = logits.shape
+    y, x = mixed.nonzero(as_tuple=True)
     top, bottom, right = y * width, (y + 1).clamp(max=height - 1) * width, (x + 1).clamp(max=width - 1)
     corners = logits.flatten(1)[:, torch.stack([top + x, bottom + x, top + right, bottom + right])]
     can_win = corners.amax(1) >= corners.amin(1).amax(0)
     count = can_win.sum(0)
-    first = torch.argsort(can_win.byte(), dim=0, descending=True, stable=True)  # those that can win, in the classes' order
+    # those that can win come first, in the classes' order
+    first = torch.argsort(can_win.byte(), dim=0, descending=True, stable=True)
     for chunk in count.argsort().split(size):
         if len(chunk):
             yield y[chunk], x[chunk], corners[:, :, chunk], first[: int(count[chunk].max()), chunk]
