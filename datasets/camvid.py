@@ -13,6 +13,7 @@ from datasets.labels import CAMVID
 from datasets.segmentation import SegmentationDataset, Transform
 from qat.errors import UserError
 
+_DEFAULT_ROOTS = (Path("data"), Path("data/camvid"))  # nobody chose these: the shared folder may stand in
 _LAST_RESORT = Path(__file__).resolve().parents[2] / "shared" / "camvid"
 
 
@@ -25,9 +26,9 @@ def camvid(cfg: CfgNode, subset: str, transform: Transform) -> SegmentationDatas
 
 
 def find_root(configured: str, subset: str) -> Path:
-    """CAMVID_ROOT if set; else the first of the configured root and the shared folder that holds the list file."""
-    variable = os.environ.get("CAMVID_ROOT", "")
-    roots = [Path(variable)] if variable else [Path(configured), _LAST_RESORT]
+    """CAMVID_ROOT if set, else the configured root; where that is a default without the list file, the shared folder."""
+    root = Path(os.environ.get("CAMVID_ROOT", "") or configured)
+    roots = [root, _LAST_RESORT] if root in _DEFAULT_ROOTS else [root]
     found = next((root for root in roots if (root / subset).is_file()), None)
     if found is None:
         tried = " or ".join(str(root / subset) for root in roots)

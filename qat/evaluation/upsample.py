@@ -83,7 +83,7 @@ def _mixed(corner: Tensor) -> Tensor:
 
 
 def _contests(logits: Tensor, mixed: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Chunks y, x (n) of the `mixed` cells (h, w) with their corners' logits (C, 4, n) and the classes (k, n) that can win there.
+    """Chunks y, x (n) of the `mixed` cells (h, w), their corners' logits (C, 4, n) and the classes (k, n) that can win.
 
     A class whose largest corner lies below another's smallest one can't win: at most borders only a few are left.
     Cells with equally many come together, so that k is small in most chunks.

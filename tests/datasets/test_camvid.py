@@ -44,6 +44,11 @@ def test_the_environment_wins(small_root: Path, make_cfg: MakeCfg, monkeypatch: 
         build(make_cfg("camvid", small_root, *OPTS))
 
 
+def test_a_chosen_root_is_never_replaced(tmp_path: Path, make_cfg: MakeCfg) -> None:
+    with pytest.raises(UserError, match=rf"no CamVid list file {tmp_path}/none/train.txt; set CAMVID_ROOT"):
+        build(make_cfg("camvid", tmp_path / "none", "DATASET.NUM_CLASSES", "11", "DATASET.TRAIN_SET", "train.txt"))
+
+
 def test_a_missing_list_is_named(small_root: Path, make_cfg: MakeCfg) -> None:
     with pytest.raises(UserError, match=r"no CamVid list file .*small/night\.txt"):
         build(make_cfg("camvid", small_root, *OPTS, "DATASET.TRAIN_SET", "night.txt"))
