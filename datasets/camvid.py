@@ -26,7 +26,7 @@ def camvid(cfg: CfgNode, subset: str, transform: Transform) -> SegmentationDatas
 
 
 def find_root(configured: str, subset: str) -> Path:
-    """CAMVID_ROOT if set, else the configured root; where that is a default without the list file, the shared folder."""
+    """CAMVID_ROOT if set, else the configured root; the shared folder where that is a default without the list."""
     root = Path(os.environ.get("CAMVID_ROOT", "") or configured)
     roots = [root, _LAST_RESORT] if root in _DEFAULT_ROOTS else [root]
     found = next((root for root in roots if (root / subset).is_file()), None)
