@@ -114,7 +114,7 @@ def lower_sigmoids(converted: fx.GraphModule, spec: QuantSpec) -> None:
     """torch.sigmoid on an int8 tensor always gives scale 1/256, zero point 0: name the calibrated grid instead."""
     scale, zero_point = spec.unit_qparams
     for node in converted.graph.nodes:
-        if _operation(converted, node) in SIGMOIDS and not _gives_float(converted, node.args[0]):
+        if _operation(converted, node) in SIGMOIDS and _is_int8(converted, node.all_input_nodes[0]):
             node.op, node.target = "call_function", torch.ops.quantized.sigmoid
             node.args, node.kwargs = (node.args[0], scale, zero_point), {}
     converted.recompile()
@@ -124,10 +124,17 @@ def _operation(graph: fx.GraphModule, node: fx.Node) -> object:
     return type(graph.get_submodule(str(node.target))) if node.op == "call_module" else node.target
 
 
-def _gives_float(converted: fx.GraphModule, node: fx.Node) -> bool:
+def _is_int8(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node of the converted graph gives a quantised tensor; pooling and the like give what they take."""
+    if node.target is torch.quantize_per_tensor or str(node.target).startswith("quantized."):
+        return True
+    if node.op in ("placeholder", "get_attr") or node.target == "dequantize":
+        return False
     if node.op == "call_module":
-        return isinstance(converted.get_submodule(str(node.target)), _WEIGHTED)
-    return node.op == "placeholder" or node.target == "dequantize"
+        module = graph.get_submodule(str(node.target))
+        if isinstance(module, _WEIGHTED) or ".quantized" in type(module).__module__:
+            return not isinstance(module, _WEIGHTED)
+    return any(_is_int8(graph, source) for source in node.all_input_nodes)
 
 
 def to_torchscript(model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
