@@ -16,7 +16,7 @@ _C.GPUS = (0,)  # read, not used: torchrun decides the processes
 _C.WORKERS = 2
 _C.PRINT_FREQ = 20
 _C.AUTO_RESUME = False
-_C.PIN_MEMORY = True
+_C.PIN_MEMORY = True  # read, not used
 
 _C.CUDNN = CN()
 _C.CUDNN.BENCHMARK = True
@@ -69,7 +69,7 @@ _C.TRAIN.NESTEROV = False
 _C.TRAIN.IGNORE_LABEL = 255
 _C.TRAIN.BEGIN_EPOCH = 0
 _C.TRAIN.END_EPOCH = 484
-_C.TRAIN.EXTRA_EPOCH = 0
+_C.TRAIN.EXTRA_EPOCH = 0  # read, not used, like EXTRA_LR, BEGIN_EPOCH and DATASET.EXTRA_TRAIN_SET
 _C.TRAIN.RESUME = False
 _C.TRAIN.BATCH_SIZE_PER_GPU = 8
 _C.TRAIN.SHUFFLE = True
@@ -83,7 +83,7 @@ _C.TEST.IMAGE_SIZE = [2048, 1024]  # width, height; the size that the int8 graph
 _C.TEST.BASE_SIZE = 2048
 _C.TEST.BATCH_SIZE_PER_GPU = 1
 _C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage
-_C.TEST.FLIP_TEST = False
+_C.TEST.FLIP_TEST = False  # read, not used, like TEST.MULTI_SCALE: the int8 network sees each picture once
 _C.TEST.MULTI_SCALE = False
 _C.TEST.OUTPUT_INDEX = -1
 _C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all

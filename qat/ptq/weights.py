@@ -13,8 +13,8 @@ def weight_scales(weight: Tensor, method: str) -> Tensor:
     """Scales (out channels,) float32 of a weight (out, in, kh, kw).
 
     `method`: min_max, the smallest scale that clips nothing, max(max(w) / 127, -min(w) / 128); or mse, least squared
-    error. torch.ao's max |w| / 127.5 clips every positive maximum by half a step: on CamVid that alone costs PIDNet-S
-    0.07 points of changed pixels.
+    error. torch.ao's max |w| / 127.5 clips every positive maximum by half a step, and makes 1.0 in a convolution of
+    ones 0.996.
     """
     rows = weight.detach().double().flatten(1)
     scales = torch.maximum(rows.amax(1) / HIGH, rows.amin(1) / LOW)
