@@ -6,6 +6,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from torch.ao.nn.intrinsic import _FusedModule as FusedModule
     from torch.ao.quantization import (
         DeQuantStub,
         FakeQuantizeBase,
@@ -27,6 +28,7 @@ __all__ = [
     "DTypeConfig",
     "DeQuantStub",
     "FakeQuantizeBase",
+    "FusedModule",
     "PlaceholderObserver",
     "QConfig",
     "QConfigMapping",

@@ -40,8 +40,25 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     prepared.spec = spec  # type: ignore[assignment]
     for node, quantiser in list(quantisers(prepared)):
         _settle(prepared, node, quantiser)
+    _keep_origins(rewritten.module, prepared)
     prepared.recompile()
     return prepared
+
+
+def _keep_origins(rewritten: fx.GraphModule, prepared: fx.GraphModule) -> None:
+    """torch.ao traces again, with names of its own: give calls of the same thing their source line and module back."""
+    calls = _calls(prepared)
+    for called, originals in _calls(rewritten).items():
+        if len(calls.get(called, ())) == len(originals):
+            for node, original in zip(calls[called], originals, strict=True):
+                node.meta |= {key: original.meta.get(key) for key in ("stack_trace", "nn_module_stack")}
+
+
+def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
+    found: dict[tuple[str, object], list[fx.Node]] = {}
+    for node in graph.graph.nodes:
+        found.setdefault((node.op, node.target), []).append(node)
+    return found
 
 
 def _settle(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:

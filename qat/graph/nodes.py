@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
+from qat.ao import FusedModule
 from qat.graph.ops import BY_FUNCTION, BY_METHOD, BY_MODULE, REQUIRED, VARIADIC, Op
 
 _KINDS = {"placeholder": "input", "output": "output", "get_attr": "constant"}
@@ -21,8 +22,9 @@ def owner_of(node: Node) -> GraphModule:
 
 
 def module_of(node: Node) -> nn.Module | None:
-    """The module that a call_module node calls; None for other nodes."""
-    return owner_of(node).get_submodule(str(node.target)) if node.op == "call_module" else None
+    """The module that a call_module node calls (of torch.ao's fused ones the first part); None for other nodes."""
+    module = owner_of(node).get_submodule(str(node.target)) if node.op == "call_module" else None
+    return module[0] if isinstance(module, FusedModule) else module
 
 
 def find_op(node: Node) -> Op | None:

@@ -1,0 +1,1 @@
+"""What is handed over: int8 TorchScript, ONNX files that we write ourselves, pictures of the graph."""

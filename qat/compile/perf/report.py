@@ -1,0 +1,153 @@
+"""What was measured, and the three JSON files that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qat.compile.perf.roofline import Roofline
+from qat.compile.perf.timing import Failure, Key, Timing
+from qat.errors import UserError
+from qat.files import write_json
+from qat.runtimes.protocol import LayerTime
+
+INT8_KINDS = ("torchscript", "onnx_int8_s8", "onnx_int8_u8")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A compiled file: its name in the folder, size in bytes, the runtimes that take it, MACs of one run."""
+
+    name: str
+    kind: str
+    bytes: int
+    runtimes: tuple[str, ...]
+    macs: int
+
+    @property
+    def precision(self) -> str:
+        """What it computes in, hence which peak it is held against: int8 or fp32."""
+        return "int8" if self.kind in INT8_KINDS else "fp32"
+
+
+def artefacts_of(manifest: Mapping[str, Any]) -> list[Artefact]:
+    """The artefacts that a compile folder's manifest lists; UserError when it lists none or lacks a key."""
+    try:
+        found = [
+            Artefact(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
+            for name, entry in manifest["artefacts"].items()
+        ]
+    except KeyError as error:
+        raise UserError(f"manifest.json of the compile folder lacks {error}; rerun make compile") from error
+    if not found:
+        raise UserError("manifest.json of the compile folder lists no artefacts; rerun make compile")
+    return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artefact in one runtime on `roofline.threads` threads: its timing, or why there is none."""
+
+    artefact: Artefact
+    runtime: str
+    roofline: Roofline
+    result: Timing | Failure
+
+    @property
+    def threads(self) -> int:
+        """The threads that the run used."""
+        return self.roofline.threads
+
+    @property
+    def roofline_ms(self) -> float:
+        """The time that the artefact's MACs take at this CPU's peak in its precision."""
+        return self.roofline.milliseconds(self.artefact.macs, self.artefact.precision)
+
+    def figures(self, timing: Timing) -> dict[str, float]:
+        """`timing` as perf.json has it: ms, runs a second, GMAC/s achieved, and as a fraction of the peak."""
+        rate = self.artefact.macs / timing.median_ms / 1e6
+        return {
+            "median_ms": timing.median_ms,
+            "p90_ms": timing.p90_ms,
+            "fps": timing.fps,
+            "gmacs_per_s": rate,
+            "share_of_roofline": rate / self.roofline.peak(self.artefact.precision),
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """All rows, the layers' times where a runtime gives them, and what the figures were measured on and with.
+
+    `machine` is ready for JSON: `qat.environment.environment()`, the runtimes' versions, rounds, input, command.
+    """
+
+    title: str
+    rows: Sequence[Row]
+    machine: Mapping[str, Any]
+    layers: Mapping[Key, Sequence[LayerTime]] = field(default_factory=dict)
+
+    @property
+    def threads(self) -> tuple[int, ...]:
+        """The numbers of threads that were measured, ascending."""
+        return tuple(sorted({row.threads for row in self.rows}))
+
+    @property
+    def measured(self) -> list[tuple[Row, Timing]]:
+        """The rows that have a timing."""
+        return [(row, row.result) for row in self.rows if isinstance(row.result, Timing)]
+
+    @property
+    def failed(self) -> list[tuple[Row, Failure]]:
+        """The rows that have none."""
+        return [(row, row.result) for row in self.rows if isinstance(row.result, Failure)]
+
+    @property
+    def rooflines(self) -> dict[int, Roofline]:
+        """This CPU's peaks for each number of threads."""
+        return {row.threads: row.roofline for row in self.rows}
+
+
+def perf_json(report: Report) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """Artefact -> runtime -> threads -> figures; what could not be measured isn't in it."""
+    result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for row, timing in report.measured:
+        by_threads = result.setdefault(row.artefact.name, {}).setdefault(row.runtime, {})
+        by_threads[str(row.threads)] = row.figures(timing)
+    return result
+
+
+def machine_json(report: Report) -> dict[str, Any]:
+    """The machine, its peaks by threads, and the rows without a timing with their status and reason."""
+    failed = [
+        {
+            "artefact": row.artefact.name,
+            "runtime": row.runtime,
+            "threads": row.threads,
+            "status": "failed",
+            "reason": failure.reason,
+        }
+        for row, failure in report.failed
+    ]
+    peaks = {str(threads): asdict(roofline) for threads, roofline in sorted(report.rooflines.items())}
+    return {**report.machine, "threads_measured": list(report.threads), "roofline": peaks, "failed": failed}
+
+
+def layers_json(report: Report) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Artefact -> runtime -> layers in the order in which the runtime runs them, on the most threads measured."""
+    result: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for (artefact, runtime), layers in report.layers.items():
+        result.setdefault(artefact, {})[runtime] = [
+            {"name": layer.name, "kind": layer.kind, "precision": layer.precision, "ms": layer.milliseconds}
+            for layer in layers
+        ]
+    return result
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write perf.json, machine.json, layers.json and perf.html into `folder`."""
+    from qat.compile.perf.page import page
+
+    write_json(folder / "perf.json", perf_json(report))
