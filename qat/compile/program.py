@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Program:
         """The step called `name`."""
         return self.by_name[name]
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Step]:
         """Every step under its name."""
         return {step.name: step for step in self.steps}

@@ -12,7 +12,7 @@ from qat.ao import FusedModule
 from qat.compile.program import Weight
 from qat.ptq.weights import HIGH, LOW, weight_scales
 
-WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.PReLU, nn.LayerNorm)
+WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.PReLU)
 
 
 def weight_of(module: nn.Module, method: str | None) -> Weight:

@@ -79,6 +79,8 @@ J5 = Target(
         "constant_minuend",
         "negation",
         "adaptive_pool",
+        "norm_into_sum",
+        "shared_interpolation",
         "quant_stub",
         "dequant_stub",
     ),

@@ -113,6 +113,8 @@ X86 = Target(
         "adaptive_pool",
         "spatial_mean",
         "channel_sum",
+        "norm_into_sum",
+        "shared_interpolation",
         "quant_stub",
         "dequant_stub",
     ),

@@ -12,7 +12,9 @@ from qat.graph.rules import (
     interpolate_size,
     keepdim,
     negation,
+    norm_into_sum,
     reshape_pair,
+    shared_interpolation,
     spatial_mean,
     spelling,
     subtraction,
@@ -36,6 +38,8 @@ RULES: tuple[Rule, ...] = (
     adaptive_pool.RULE,
     spatial_mean.RULE,
     channel_sum.RULE,
+    norm_into_sum.RULE,
+    shared_interpolation.RULE,
     QUANT_STUB,
     DEQUANT_STUB,
 )

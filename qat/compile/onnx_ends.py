@@ -1,0 +1,68 @@
+"""What goes in and what comes out of a file: normalised float or raw uint8 RGB; logits, full-size logits or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto, ValueInfoProto, helper
+
+from qat.compile.onnx_ops import resize
+from qat.compile.onnx_values import Values
+from qat.compile.program import Step
+
+ELEMENT = {"float": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """`source`: float, normalised; or uint8, RGB of 0 .. 255. `result`: logits (N, classes, h, w) as the network gives;
+    upsampled, to the input's size; or argmax, the class of each pixel, `classes` (N, H, W) int64.
+
+    `mean` and `std`: of RGB / 255, used for uint8.
+    """
+
+    source: str = "float"
+    result: str = "logits"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    align_corners: bool = True
+
+
+def start(values: Values, ends: Ends) -> str:
+    """The name of the normalised picture.
+
+    Raw pixels are normalised before the first convolution, whose zero padding then stands for the mean colour, as in
+    training; folding mean and std into its weights would pad with black.
+    """
+    if ends.source == "float":
+        return "image"
+    real = values.node("Cast", ["image"], "image_real", to=TensorProto.FLOAT)
+    gain = 1 / (255 * np.array(ends.std, np.float64))
+    shift = -np.array(ends.mean) / np.array(ends.std)
+    scaled = values.node("Mul", [real, _per_channel(values, "image_gain", gain)], "image_scaled")
+    return values.node("Add", [scaled, _per_channel(values, "image_shift", shift)], "image_normalised")
+
+
+def _per_channel(values: Values, name: str, numbers: np.ndarray) -> str:
+    return values.constant(name, numbers.astype(np.float32).reshape(1, 3, 1, 1))
+
+
+def finish(values: Values, last: Step, ends: Ends) -> ValueInfoProto:
+    """Write the head; returns the file's output, whose name is `logits` or `classes`."""
+    image, batch = values.program.steps[0].shape, None
+    name, shape = values.real[last.name], list(last.shape)
+    if ends.result != "logits":
+        shape = [*last.shape[:2], *image[2:]]
+        name = resize(values, [name], "upsampled", last.shape, tuple(shape), align_corners=ends.align_corners)
+    if ends.result == "argmax":
+        values.node("ArgMax", [name], "classes", axis=1, keepdims=0)
+        return helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, *shape[2:]])
+    _rename(values, name, "logits")
+    return helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, *shape[1:]])
+
+
+def _rename(values: Values, old: str, new: str) -> None:
+    for node in values.nodes:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
