@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.engine import activate
 from qat.backends.fx_config import SIGMOIDS, backend_config, qconfig_mapping
+from qat.backends.levels import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.spec import QuantSpec
 from qat.backends.tail import float_output_modules
@@ -89,14 +90,27 @@ def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQu
                 yield node, module
 
 
+def observe(prepared: fx.GraphModule) -> None:
+    """From here on watch what passes and round nothing."""
+    for _, quantiser in quantisers(prepared):
+        quantiser.observing(True)
+
+
 def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
     """A copy that computes on int8 levels in float: scales taken from the observers, weights rounded per channel."""
+    model = frozen(prepared)
+    for module in weighted(model):
+        _round_weight(module, spec_of(prepared))
+    resample_integers(model, dict(quantisers(model)))
+    return model
+
+
+def frozen(prepared: fx.GraphModule) -> fx.GraphModule:
+    """A copy whose activations are rounded; scales taken from the observers, weights as they are."""
     model = copy.deepcopy(prepared)
     for _, quantiser in quantisers(model):
         quantiser.freeze()
         quantiser.observing(False)
-    for module in weighted(model):
-        _round_weight(module, spec_of(prepared))
     return model
 
 

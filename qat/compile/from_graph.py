@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from qat.ao import FusedModule
-from qat.backends.fx import fake_quantised, quantisers, spec_of
+from qat.backends.fx import frozen, quantisers, spec_of
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.compile.counts import macs
 from qat.compile.grids import grid_of, moved, values_of
@@ -23,10 +23,10 @@ IDLE = ("contiguous", "detach", "identity", "dropout", "quant_stub", "dequant_st
 
 def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True) -> Program:
     """The program of a calibrated graph, sized for `example` (N, 3, H, W); `quantised=False`: the network in float."""
-    frozen = fake_quantised(prepared)
-    propagate(frozen, [example])
-    builder = _Builder(prepared, quantised)
-    for node in frozen.graph.nodes:
+    graph = frozen(prepared)
+    propagate(graph, [example])
+    builder = _Builder(graph, spec_of(prepared).weight_observer if quantised else None)
+    for node in graph.graph.nodes:
         builder.visit(node)
     return Program(tuple(builder.steps.values()), builder.outputs)
 
@@ -34,10 +34,9 @@ def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True
 class _Builder:
     """The steps so far; `tensor` leads from a node of the graph to the step whose tensor it gives."""
 
-    def __init__(self, prepared: fx.GraphModule, quantised: bool) -> None:
-        self.prepared, self.quantised = prepared, quantised
-        self.method = spec_of(prepared).weight_observer
-        self.quantiser = {node.all_input_nodes[0].name: module for node, module in quantisers(prepared)}
+    def __init__(self, graph: fx.GraphModule, method: str | None) -> None:
+        self.graph, self.method, self.quantised = graph, method, method is not None
+        self.quantiser = {node.all_input_nodes[0].name: module for node, module in quantisers(graph)}
         self.steps: dict[str, Step] = {}
         self.tensor: dict[str, str] = {}
         self.outputs: tuple[str, ...] = ()
@@ -67,8 +66,7 @@ class _Builder:
             return self.scale_shift(node, sources[0])
         module, weight = module_of(node), None
         if isinstance(module, WEIGHTED):
-            original = self.prepared.get_submodule(str(node.target))
-            weight = weight_of(original, self.method if self.quantised else None)
+            weight = weight_of(self.graph.get_submodule(str(node.target)), self.method)
         return Step(
             node.name,
             op_name(node) if node.op != "placeholder" else "input",

@@ -67,12 +67,11 @@ def matrix_product(values: Values, step: Step, before: Step, output: str) -> str
 
     ONNX Runtime has an int8 kernel with float output for this, and none for a convolution.
     """
-    weight, grid = step.weight, before.quant
+    weight = step.weight
     assert weight is not None
     assert weight.scales is not None
-    assert grid is not None
     rows = values.node("Transpose", [values.integers[before.name]], f"{step.name}_rows", perm=[0, 2, 3, 1])
-    real = values.node("DequantizeLinear", [rows, *values.grid(grid, values.spelling.signed)], f"{step.name}_input")
+    real = values.node("DequantizeLinear", [rows, *values.grid(*values.grids[before.name])], f"{step.name}_input")
     matrix = values.scaled(f"{step.name}.weight", weight.values[:, :, 0, 0].T, weight.scales, axis=1)
     product = values.node("MatMul", [real, matrix], f"{step.name}_product")
     if weight.bias is not None:

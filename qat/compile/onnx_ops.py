@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -134,12 +135,10 @@ def complement(values: Values, step: Step, output: str) -> str:
 
     ONNX Runtime looks a sigmoid of integers up in a table, and has no subtraction of integers.
     """
-    source = values.before(values.before(step))
-    grid = source.quant
-    assert grid is not None
-    scale = values.constant(f"scale_{np.float32(-grid.scale)}", np.float32(-grid.scale))
-    zero = values.grid(grid, values.spelling.signed)[1]
-    negative = values.node("DequantizeLinear", [values.integers[source.name], scale, zero], f"{step.name}_negative")
+    source = values.before(step).inputs[0]
+    quant, signed = values.grids[source]
+    grid = values.grid(replace(quant, scale=-quant.scale), signed)
+    negative = values.node("DequantizeLinear", [values.integers[source], *grid], f"{step.name}_negative")
     return values.node("Sigmoid", [negative], output)
 
 

@@ -33,7 +33,7 @@ OPENVINO = Spelling(signed=True, relu="unsigned")
 
 @dataclass
 class Values:
-    """Nodes and initialisers so far; `real` and `integers`: what the program's tensors are called in the file."""
+    """Nodes and initialisers so far; `real`, `integers`, `grids`: what the program's tensors are called."""
 
     program: Program
     spelling: Spelling
@@ -42,6 +42,7 @@ class Values:
     initialisers: dict[str, TensorProto] = field(default_factory=dict)
     real: dict[str, str] = field(default_factory=dict)
     integers: dict[str, str] = field(default_factory=dict)
+    grids: dict[str, tuple[Quant, bool]] = field(default_factory=dict)
 
     def before(self, step: Step) -> Step:
         """The step that `step` reads first."""
@@ -71,31 +72,32 @@ class Values:
 
     def quantised(self, name: str, value: str, quant: Quant, signed: bool) -> None:
         """Round the float tensor `value`; who reads `name` reads what that gives."""
-        grid = self.grid(quant, signed)
-        rounded = self.node("QuantizeLinear", [value, *grid], f"{name}_quantized")
-        self._give(name, self._limited(rounded, quant, signed), grid)
+        rounded = self.node("QuantizeLinear", [value, *self.grid(quant, signed)], f"{name}_quantized")
+        self.give(name, self._limited(rounded, quant, signed), quant, signed)
 
-    def _give(self, name: str, integers: str, grid: list[str]) -> None:
-        self.integers[name] = integers
-        self.real[name] = self.node("DequantizeLinear", [integers, *grid], name)
+    def give(self, name: str, integers: str, quant: Quant, signed: bool) -> None:
+        """Let who reads `name` read `integers` on their grid."""
+        self.integers[name], self.grids[name] = integers, (quant, signed)
+        self.real[name] = self.node("DequantizeLinear", [integers, *self.grid(quant, signed)], name)
 
     def _limited(self, rounded: str, quant: Quant, signed: bool) -> str:
         """Clip to the levels in use where those are fewer than 256 (reduce_range)."""
         kind, offset = (np.int8, 128) if signed else (np.uint8, 0)
-        if quant.high - quant.low >= 255 or quant.high == 255:
+        if quant.high == 255:
             return rounded
         limits = [self.constant(f"level_{np.dtype(kind).name}_{q}", kind(q - offset)) for q in (quant.low, quant.high)]
         return self.node("Clip", [rounded, *limits], f"{rounded}_limited")
 
     def rectified(self, name: str, value: str, quant: Quant) -> None:
         """The same after a ReLU, which the spelling places."""
+        signed = self.spelling.signed
         if self.spelling.relu == "float" or quant.zero_point == quant.low:
-            self.quantised(name, self.node("Relu", [value], f"{name}_relu"), quant, self.spelling.signed)
+            self.quantised(name, self.node("Relu", [value], f"{name}_relu"), quant, signed)
         elif self.spelling.relu == "integer":
-            grid = self.grid(quant, self.spelling.signed)
+            grid = self.grid(quant, signed)
             rounded = self.node("QuantizeLinear", [value, *grid], f"{name}_quantized")
-            limited = self._limited(rounded, quant, self.spelling.signed)
-            self._give(name, self.node("Clip", [limited, grid[1]], f"{name}_rectified"), grid)
+            limited = self._limited(rounded, quant, signed)
+            self.give(name, self.node("Clip", [limited, grid[1]], f"{name}_rectified"), quant, signed)
         else:
             clipped = self.node("Clip", [value, self.number(0), self.number(quant.range[1])], f"{name}_relu")
             self.quantised(name, clipped, replace(quant, zero_point=0, low=0, high=255), signed=False)

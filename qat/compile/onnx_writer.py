@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
+from qat.backends.levels import RESAMPLING
 from qat.compile.onnx_ends import ELEMENT, Ends, finish, start
 from qat.compile.onnx_ops import emit
 from qat.compile.onnx_values import PLAIN, Spelling, Values
@@ -46,6 +47,8 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
 
 
 def _write(values: Values, step: Step, ends: Ends) -> None:
+    if _resamples(values, step):
+        return _on_integers(values, step)
     if step.op == "input":
         result = start(values, ends)
     else:
@@ -58,6 +61,21 @@ def _write(values: Values, step: Step, ends: Ends) -> None:
         values.rectified(step.name, result, step.quant)
     else:
         values.quantised(step.name, result, step.quant, values.spelling.signed)
+
+
+def _resamples(values: Values, step: Step) -> bool:
+    return step.op in RESAMPLING and step.quant is not None and step.quant == values.before(step).quant
+
+
+def _on_integers(values: Values, step: Step) -> None:
+    """Resampling within one grid, on the integers: scaled by 1, so that ties between two levels stay ties."""
+    source = step.inputs[0]
+    quant, signed = values.grids[source]
+    grid = values.grid(replace(quant, scale=1.0), signed)
+    levels = values.node("DequantizeLinear", [values.integers[source], *grid], f"{step.name}_levels")
+    result = emit(values, step, [levels], f"{step.name}_resampled")
+    integers = values.node("QuantizeLinear", [result, *grid], f"{step.name}_quantized")
+    values.give(step.name, integers, quant, signed)
 
 
 def _image(program: Program, form: Form) -> ValueInfoProto:
