@@ -51,8 +51,12 @@ def _pool(values: Values, step: Step, inputs: list[str], output: str, kind: str,
     given = step.attributes
     kernel = pair(given["kernel_size"])
     stride = pair(given["stride"] or kernel)
+    around = pads(step)
+    if values.spelling.padded and more.get("count_include_pad") and any(around) and not given["ceil_mode"]:
+        sides = values.constant(f"{step.name}_sides", np.array([0, 0, *around[:2], 0, 0, *around[2:]], np.int64))
+        inputs, around = [values.node("Pad", [*inputs, sides], f"{step.name}_padded")], [0] * 4
     ceil = int(given["ceil_mode"])
-    return values.node(kind, inputs, output, kernel_shape=kernel, strides=stride, pads=pads(step), ceil_mode=ceil, **more)
+    return values.node(kind, inputs, output, kernel_shape=kernel, strides=stride, pads=around, ceil_mode=ceil, **more)
 
 
 def adaptive_avg_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
@@ -114,8 +118,9 @@ def factor(old: int, new: int) -> np.float32:
 def scale_shift(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """x * scale + shift."""
     scale, shift = step.attributes["scale"], step.attributes["shift"]
-    if values.spelling.ort and (scale, shift) == (-1, 1) and _is_rounded_sigmoid(values, values.before(step)):
-        return complement(values, step, output)
+    one = _one(values, values.before(step))
+    if values.spelling.ort and (scale, shift) == (-1, 1) and one is not None:
+        return complement(values, step, one, output)
     if scale == -1:
         return values.node("Sub", [values.number(shift), *inputs], output)
     if shift == 0:
@@ -126,20 +131,23 @@ def scale_shift(values: Values, step: Step, inputs: list[str], output: str) -> s
     return values.node("Add", [scaled, values.number(shift)], output)
 
 
-def _is_rounded_sigmoid(values: Values, step: Step) -> bool:
-    return step.op == "sigmoid" and step.quant is not None and values.before(step).quant is not None
+def _one(values: Values, step: Step) -> int | None:
+    """The level that stands for 1 on the grid of a sigmoid's integers; None without such a grid."""
+    if step.op != "sigmoid" or step.quant is None:
+        return None
+    level = step.quant.zero_point + 1 / step.quant.scale
+    return round(level) if abs(level - round(level)) < 1e-4 and round(level) <= step.quant.high else None
 
 
-def complement(values: Values, step: Step, output: str) -> str:
-    """1 - sigmoid(x) as sigmoid(-x), where -x are x's integers read with a negative scale.
+def complement(values: Values, step: Step, one: int, output: str) -> str:
+    """1 - x for a sigmoid's integers: read as x - 1, from -1 to 0, and reflected by a LeakyRelu of slope -1.
 
-    ONNX Runtime looks a sigmoid of integers up in a table, and has no subtraction of integers.
+    ONNX Runtime looks that up in a table of 256 entries, and has no subtraction of integers.
     """
-    source = values.before(step).inputs[0]
-    quant, signed = values.grids[source]
-    grid = values.grid(replace(quant, scale=-quant.scale), signed)
-    negative = values.node("DequantizeLinear", [values.integers[source], *grid], f"{step.name}_negative")
-    return values.node("Sigmoid", [negative], output)
+    quant, signed = values.grids[step.inputs[0]]
+    grid = values.grid(replace(quant, zero_point=one), signed)
+    shifted = values.node("DequantizeLinear", [values.integers[step.inputs[0]], *grid], f"{step.name}_shifted")
+    return values.node("LeakyRelu", [shifted], output, alpha=-1.0)
 
 
 def clamp(values: Values, step: Step, inputs: list[str], output: str) -> str:

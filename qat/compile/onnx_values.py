@@ -18,15 +18,17 @@ class Spelling:
     `signed`: activations are int8 with zero point 0 (J5's own numbers), else uint8 with zero point 128. `relu`: float,
     a Relu before the rounding; integer, a Clip of the integers after it, for a runtime that joins a convolution with
     the rounding but not with a Relu between; unsigned, a Clip to the grid's real range, then uint8 with zero point 0.
-    `ort`: forms that ONNX Runtime alone runs faster (`matrix_product`, `complement` in onnx_ops).
+    `ort`: forms that ONNX Runtime alone runs faster (`matrix_product`, `complement` in onnx_ops). `padded`: a Pad before
+    an average pooling, since OpenCV leaves the padding out of its mean.
     """
 
     signed: bool
     relu: str = "float"
     ort: bool = False
+    padded: bool = False
 
 
-PLAIN = Spelling(signed=True)
+PLAIN = Spelling(signed=True, padded=True)
 ORT = Spelling(signed=False, relu="integer", ort=True)
 OPENVINO = Spelling(signed=True, relu="unsigned")
 

@@ -1,0 +1,101 @@
+"""What compilation starts from: the calibrated network at the size of the artefacts, in all its forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from yacs.config import CfgNode
+
+from qat import stages
+from qat.backends import fx as fx_backend
+from qat.compile.from_graph import program_of
+from qat.compile.onnx_ends import Ends
+from qat.compile.program import Program
+from qat.errors import UserError
+
+STRIDE = 8  # the logits are 1/8 of the picture, and the branches meet there
+
+
+def size_of(cfg: CfgNode) -> list[int]:
+    """Width and height of the artefacts' pictures; UserError if the network can't divide them."""
+    height, width = cfg.COMPILE.INPUT_SIZE or reversed(cfg.TEST.IMAGE_SIZE)
+    for name, side in (("height", height), ("width", width)):
+        if side % STRIDE:
+            near = max(side // STRIDE, 1) * STRIDE
+            raise UserError(
+                f"COMPILE.INPUT_SIZE {height},{width}: the {name} {side} is not a multiple of the network's stride "
+                f"{STRIDE}; use {near} or {near + STRIDE}"
+            )
+    return [width, height]
+
+
+def ends_of(cfg: CfgNode) -> Ends:
+    """What the artefacts take and give."""
+    mean, std = tuple(cfg.DATASET.MEAN), tuple(cfg.DATASET.STD)
+    return Ends(cfg.COMPILE.INPUT, cfg.COMPILE.OUTPUT, mean, std, cfg.MODEL.ALIGN_CORNERS)
+
+
+@dataclass(frozen=True)
+class Network:
+    """`prepared`: the calibrated graph; `floating`: the float network; both for pictures like `example` (1, 3, H, W)."""
+
+    prepared: fx.GraphModule
+    floating: nn.Module
+    example: Tensor
+
+    @cached_property
+    def calib(self) -> fx.GraphModule:
+        """Stage calib: int8 levels in float."""
+        return fx_backend.fake_quantised(self.prepared).eval()
+
+    @cached_property
+    def converted(self) -> fx.GraphModule:
+        """The int8 kernels, not traced."""
+        return fx_backend.convert(self.prepared)
+
+    @cached_property
+    def int_infer(self) -> torch.jit.ScriptModule:
+        """Stage int_infer."""
+        return fx_backend.to_torchscript(self.converted, self.example)
+
+    @cached_property
+    def program(self) -> Program:
+        """The int8 network as steps."""
+        return program_of(self.prepared, self.example)
+
+    @cached_property
+    def float_program(self) -> Program:
+        """The rewritten float network as steps."""
+        return program_of(self.prepared, self.example, quantised=False)
+
+
+def load_network(cfg: CfgNode) -> Network:
+    """The network that the config's calibration made; UserError where it is missing or was made from other inputs."""
+    size = size_of(cfg)
+    prepared = stages.load_calibration(cfg, size)
+    return Network(prepared, stages.load_float(cfg), stages.example_input(cfg, size))
+
+
+def metadata(cfg: CfgNode, classes: tuple[str, ...], palette: Any) -> dict[str, str]:
+    """What the ONNX files say of themselves."""
+    import json
+
+    from qat import __version__
+    from qat.files import sha256
+
+    calibration = stages.stage_folder(cfg, "calib") / "qparams.json"
+    return {
+        "classes": json.dumps(list(classes)),
+        "palette": json.dumps([[int(part) for part in colour] for colour in palette]),
+        "mean": json.dumps(list(cfg.DATASET.MEAN)),
+        "std": json.dumps(list(cfg.DATASET.STD)),
+        "align_corners": json.dumps(bool(cfg.MODEL.ALIGN_CORNERS)),
+        "float_weights_sha256": sha256(stages.model_file(cfg)),
+        "qparams_sha256": sha256(calibration),
+        "network": cfg.MODEL.NAME,
+        "rtseg_qat": __version__,
+    }

@@ -1,0 +1,57 @@
+"""The pictures that every artefact is compared on, and their classes at label size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qat.evaluation import ConfusionMatrix
+from qat.evaluation.upsample import upsample_argmax
+
+Run = Callable[[Tensor], Tensor]  # a picture as the network or artefact takes it -> logits, or classes
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`normalised` (1, 3, H, W) float32; `image`: the same as the artefacts take it; `label` (h, w), None without."""
+
+    name: str
+    normalised: Tensor
+    image: Tensor
+    label: Tensor | None
+    size: tuple[int, int]  # height and width of the label, or of the picture as it was
+
+
+def classes(run: Run, inputs: Sequence[Tensor], pictures: Sequence[Picture], align_corners: bool) -> list[Tensor]:
+    """The class (h, w) of every pixel of every picture, by `run` of `inputs`."""
+    found = []
+    with torch.inference_mode():
+        for given, picture in zip(inputs, pictures, strict=True):
+            found.append(_at_label_size(run(given), picture.size, align_corners))
+    return found
+
+
+def _at_label_size(output: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+    if output.ndim == 4:
+        return upsample_argmax(output.float(), size, align_corners)[0].to(torch.int64)
+    if tuple(output.shape[1:]) == size:
+        return output[0].to(torch.int64)
+    return torch.nn.functional.interpolate(output[None].float(), size, mode="nearest")[0, 0].to(torch.int64)
+
+
+def agreement(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    """The share (0 to 1) of all pixels on which two lists of classes agree."""
+    pairs = list(zip(one, other, strict=True))
+    return sum(int((a == b).sum()) for a, b in pairs) / sum(a.numel() for a, _ in pairs)
+
+
+def mean_iou(found: Sequence[Tensor], pictures: Sequence[Picture], num_classes: int) -> float | None:
+    """mIoU over the pictures that have labels; None where none has."""
+    matrix = ConfusionMatrix(num_classes)
+    labelled = [(one, picture.label) for one, picture in zip(found, pictures, strict=True) if picture.label is not None]
+    for one, label in labelled:
+        matrix.update(one[None], label[None])
+    return matrix.scores().mean_iou if labelled else None

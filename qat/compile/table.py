@@ -1,0 +1,41 @@
+"""Parity as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+CAPTION = (
+    "In percent of pixels, mIoU in percent. reference: the file with nothing fused against stage calib; "
+    "int_infer, float: the runtime against these stages."
+)
+
+
+def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """One row per artefact and runtime."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION, caption_justify="left")
+    for title in ("artefact", "runtime", "agrees with\nreference", "agrees with\nint_infer", "changed\nvs float", "mIoU", ""):
+        table.add_column(title, justify="left" if title in ("artefact", "runtime", "") else "right")
+    for name, runtimes in parity.items():
+        for runtime, entry in runtimes.items():
+            if runtime != "ort_reference":
+                table.add_row(name, runtime, *_figures(entry), entry["status"])
+    return table
+
+
+def _figures(entry: Mapping[str, Any]) -> list[str]:
+    keys = ("agreement_reference", "agreement_int_infer", "pixels_changed", "mean_iou")
+    return [f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys]
+
+
+def faults(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each artefact in a runtime that failed or was refused."""
+    return [
+        f"{name} in {runtime} {entry['status']}: {entry['reason']}"
+        for name, runtimes in parity.items()
+        for runtime, entry in runtimes.items()
+        if entry["status"] != "ok"
+    ]
