@@ -19,6 +19,9 @@ AT_LEAST = {
     "QUANT.CALIB_IMAGES": 1,
     "QUANT.CALIB_BATCH_SIZE": 1,
     "QUANT.SAVE_EVERY": 1,
+    "COMPILE.JOBS": 1,
+    "COMPILE.PARITY_IMAGES": 1,
+    "COMPILE.BENCH_ROUNDS": 0,
 }
 
 
@@ -46,6 +49,11 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "TRAIN.IMAGE_SIZE": _SIZE,
     "TEST.IMAGE_SIZE": _SIZE,
+    "COMPILE.INPUT_SIZE": (
+        lambda value: len(value) == 0 or _is_size(value),
+        "height, width in pixels, such as 1024,2048, or [] for TEST.IMAGE_SIZE",
+    ),
+    "COMPILE.OPSET": (lambda value: 13 <= value <= 21, "an ONNX operator set from 13 to 21, such as 17"),
     "QUANT.PERCENTILE": (lambda value: 50 < value <= 100, "a per cent above 50, at most 100, such as 99.99"),
     "QUANT.AVERAGING_CONSTANT": (_is_share, "None or a number from 0 to 1, such as 0.01"),
     "QUANT.GATE": (lambda value: 0 < value <= 1, "a share above 0, at most 1, such as 0.99"),

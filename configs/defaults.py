@@ -90,12 +90,13 @@ _C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all
 
 _C.QUANT = CN()
 _C.QUANT.TARGET = "x86"  # x86, j5
-_C.QUANT.BACKEND = "fx"
+_C.QUANT.BACKEND = "auto"  # auto (the plugin where it imports and TARGET is j5, else fx), fx, horizon
 _C.QUANT.SCHEME = "symmetric"  # symmetric (J5's grid), affine
-_C.QUANT.OBSERVER = "percentile"  # of activations: min_max, percentile, mse
+_C.QUANT.OBSERVER = "percentile"  # of activations: min_max, percentile, mse; the plugin also has kl, mix
 _C.QUANT.WEIGHT_OBSERVER = "mse"  # min_max, mse; per output channel
 _C.QUANT.PERCENTILE = 99.99
-_C.QUANT.AVERAGING_CONSTANT = None  # None: every image weighs the same; else the moving average's weight of a new batch
+# None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
+_C.QUANT.AVERAGING_CONSTANT = None
 _C.QUANT.ENGINE = "auto"  # auto, x86, fbgemm, onednn, qnnpack
 _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
@@ -103,15 +104,37 @@ _C.QUANT.CALIB_BATCH_SIZE = 1
 _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
 _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
 
+_C.COMPILE = CN()
+_C.COMPILE.INPUT_SIZE = []  # HEIGHT, width of the artefacts, such as 1024,2048; empty: TEST.IMAGE_SIZE (width, height)
+_C.COMPILE.OPSET = 17  # of ONNX, 13 to 21
+_C.COMPILE.DYNAMIC_BATCH = False  # ONNX: any number of pictures at once, else one
+_C.COMPILE.INPUT = "float"  # float (normalised), uint8 (raw RGB, N x 3 x H x W)
+_C.COMPILE.OUTPUT = "logits"  # logits (1/8), upsampled (logits of the input's size), argmax (classes, int64)
+_C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names: torchscript, ort, openvino, opencv, mnn, ncnn
+_C.COMPILE.PARITY_IMAGES = 16  # of the val list, on which every artefact is compared in every runtime
+_C.COMPILE.BENCH_ROUNDS = 3  # timed rounds of each artefact, runtime and number of threads; 0: no perf files
+_C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
+_C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
+_C.COMPILE.MARCH = "bayes"  # J5's processor
+_C.COMPILE.INPUT_SOURCE = "ddr"  # J5: ddr (normalised RGB) or pyramid (the camera's centred YUV444)
+_C.COMPILE.OPT = "O2"  # J5's compiler: O0, O1, O2, O3, ddr, fast, balance
+_C.COMPILE.JOBS = 16  # J5's compiler: threads
+
 CHOICES = {
     "DATASET.DATASET": ("streets", "cityscapes", "camvid"),
     "DATASET.LABELS": ("auto", "labelIds", "trainIds"),
     "TRAIN.OPTIMIZER": ("sgd", "adamw"),
     "TRAIN.AMP": ("none", "bf16"),
     "QUANT.TARGET": ("x86", "j5"),
-    "QUANT.BACKEND": ("fx",),
+    "QUANT.BACKEND": ("auto", "fx", "horizon"),
     "QUANT.SCHEME": ("symmetric", "affine"),
-    "QUANT.OBSERVER": ("min_max", "percentile", "mse"),
+    "QUANT.OBSERVER": ("min_max", "percentile", "mse", "kl", "mix"),
     "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
     "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
+    "COMPILE.INPUT": ("float", "uint8"),
+    "COMPILE.OUTPUT": ("logits", "upsampled", "argmax"),
+    "COMPILE.RUNTIME": ("torchscript", "ort", "openvino", "opencv", "mnn", "ncnn"),
+    "COMPILE.MARCH": ("bayes",),
+    "COMPILE.INPUT_SOURCE": ("ddr", "pyramid"),
+    "COMPILE.OPT": ("O0", "O1", "O2", "O3", "ddr", "fast", "balance"),
 }

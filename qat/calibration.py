@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
-from qat.backends.fx import quantisers
+from qat.backends.fx import observe, quantisers
 from qat.errors import UserError
 from qat.files import atomic_path
 
@@ -18,16 +18,19 @@ PARTIAL = "calib-checkpoint.ckpt"
 
 
 def calibrate(
-    prepared: fx.GraphModule, inputs: Iterable[Tensor], after_batch: Callable[[int], None] | None = None, done: int = 0
+    prepared: nn.Module,
+    inputs: Iterable[Tensor],
+    after_batch: Callable[[int], None] | None = None,
+    done: int = 0,
+    observe: Callable[[Any], None] = observe,
 ) -> int:
     """Observe batches (N, 3, H, W) of normalised float32; returns the number of batches seen, with the `done` before.
 
-    `after_batch` is called with that number after each batch. Memory doesn't grow with the number of images. Raises
-    UserError when an activation holds NaN or infinity, or when there were no inputs.
+    `after_batch` is called with that number after each batch; `observe` is the backend's. Memory doesn't grow with the
+    number of images. Raises UserError when an activation holds NaN or infinity, or when there were no inputs.
     """
-    for _, quantiser in quantisers(prepared):
-        quantiser.observing(True)
-    with torch.inference_mode():
+    observe(prepared)
+    with torch.no_grad():  # not inference_mode: a plugin that replaces its buffers couldn't change them later
         for batch in inputs:
             prepared(batch)
             done += 1
@@ -38,13 +41,13 @@ def calibrate(
     return done
 
 
-def save(prepared: fx.GraphModule, path: Path, done: int, made_from: dict[str, Any]) -> None:
+def save(prepared: nn.Module, path: Path, done: int, made_from: dict[str, Any]) -> None:
     """Write weights, statistics and the number of batches seen, whole or not at all."""
     with atomic_path(path) as aside:
         torch.save({"format": 1, "done": done, "made_from": made_from, "state_dict": prepared.state_dict()}, aside)
 
 
-def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int:
+def load(prepared: nn.Module, path: Path, made_from: dict[str, Any]) -> int:
     """Read a saved calibration into `prepared`; returns the number of batches it has seen.
 
     Raises UserError if the file is missing, damaged, or was made from other inputs than `made_from`.
@@ -61,13 +64,14 @@ def load(prepared: fx.GraphModule, path: Path, made_from: dict[str, Any]) -> int
             raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again")
     if state.keys() != prepared.state_dict().keys():
         raise UserError(
-            f"{path} belongs to another graph (another version of torch or of this tool); run make calib again"
+            f"{path} belongs to another graph (another QUANT.BACKEND, or version of torch or of this tool); "
+            "run make calib again"
         )
     prepared.load_state_dict(state)
     return done
 
 
-def resume(prepared: fx.GraphModule, folder: Path, made_from: dict[str, Any]) -> int:
+def resume(prepared: nn.Module, folder: Path, made_from: dict[str, Any]) -> int:
     """Take up a killed run's statistics; returns its batches, 0 where there is none or it had other inputs."""
     try:
         return load(prepared, folder / PARTIAL, made_from)
@@ -75,7 +79,7 @@ def resume(prepared: fx.GraphModule, folder: Path, made_from: dict[str, Any]) ->
         return 0
 
 
-def finish(prepared: fx.GraphModule, folder: Path, done: int, made_from: dict[str, Any]) -> None:
+def finish(prepared: nn.Module, folder: Path, done: int, made_from: dict[str, Any]) -> None:
     """Write the finished calibration, and drop the unfinished one."""
     save(prepared, folder / LAST, done, made_from)
     (folder / PARTIAL).unlink(missing_ok=True)

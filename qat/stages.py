@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from qat import calibration
-from qat.backends import fx as fx_backend
+from qat.backends.choose import choose_backend
 from qat.backends.engine import choose_engine
+from qat.backends.protocol import Prepared
 from qat.backends.spec import QuantSpec
 from qat.environment import environment
 from qat.errors import UserError, nearest
@@ -54,10 +55,10 @@ def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
         raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
     if stage == "float":
         return load_float(cfg).to(device(cfg), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    prepared = load_calibration(cfg)
+    prepared, backend = load_calibration(cfg), choose_backend(cfg).backend
     if stage == "calib":
-        return Sized(fx_backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
-    script = fx_backend.to_torchscript(fx_backend.convert(prepared), example_input(cfg))
+        return Sized(backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
+    script = backend.to_torchscript(backend.convert(prepared), example_input(cfg))
     return Sized(script, cfg.TEST.IMAGE_SIZE)
 
 
@@ -114,25 +115,26 @@ def model_file(cfg: CfgNode) -> Path:
     return path
 
 
-def example_input(cfg: CfgNode) -> Tensor:
-    """A picture of TEST.IMAGE_SIZE, (1, 3, H, W), of fixed noise."""
-    width, height = cfg.TEST.IMAGE_SIZE
+def example_input(cfg: CfgNode, size: list[int] | None = None) -> Tensor:
+    """A picture of fixed noise, (1, 3, H, W); `size`: width and height, TEST.IMAGE_SIZE by default."""
+    width, height = size or cfg.TEST.IMAGE_SIZE
     noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     return noise.contiguous(memory_format=torch.channels_last)
 
 
-def load_prepared(cfg: CfgNode, prove: bool = True) -> tuple[fx.GraphModule, Rewritten]:
-    """The float network rewritten for QUANT.TARGET, with observers that have seen nothing yet.
+def load_prepared(cfg: CfgNode, prove: bool = True, size: list[int] | None = None) -> tuple[Prepared, Rewritten]:
+    """The float network rewritten for QUANT.TARGET, with the backend's observers, which have seen nothing yet.
 
-    `prove` compares the outputs before and after each rewrite; not needed again where calibration did it.
+    `prove` compares the outputs before and after each rewrite; not needed again where calibration did it. `size`: width
+    and height of the pictures, TEST.IMAGE_SIZE by default.
     """
-    rewritten = rewrite(load_float(cfg), example_input(cfg), cfg.QUANT.TARGET, prove=prove)
-    return fx_backend.prepare(rewritten, QuantSpec.from_cfg(cfg)), rewritten
+    rewritten = rewrite(load_float(cfg), example_input(cfg, size), cfg.QUANT.TARGET, prove=prove)
+    return choose_backend(cfg).backend.prepare(rewritten, QuantSpec.from_cfg(cfg)), rewritten
 
 
-def load_calibration(cfg: CfgNode) -> fx.GraphModule:
-    """The observed graph with the finished calibration's weights and statistics."""
-    prepared, _ = load_prepared(cfg, prove=False)
+def load_calibration(cfg: CfgNode, size: list[int] | None = None) -> Prepared:
+    """The observed network with the finished calibration's weights and statistics, for pictures of `size`."""
+    prepared, _ = load_prepared(cfg, prove=False, size=size)
     calibration.load(prepared, stage_folder(cfg, "calib") / calibration.LAST, made_from(cfg, "calib"))
     return prepared
 
@@ -148,7 +150,14 @@ def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
     decided = {"float weights sha256": sha256(model_file(cfg))} | {key: _plain(_get(cfg, key)) for key in keys}
     if stage != "float":
         decided["reduce_range"] = choose_engine(cfg.QUANT.ENGINE).reduce_range
+        decided |= _plugin_keys(cfg)
     return decided
+
+
+def _plugin_keys(cfg: CfgNode) -> dict[str, Any]:
+    """What else decides a stage of another backend than fx."""
+    name = choose_backend(cfg).backend.name
+    return {} if name == "fx" else {"backend": name, "COMPILE.INPUT_SOURCE": cfg.COMPILE.INPUT_SOURCE}
 
 
 def _get(cfg: CfgNode, key: str) -> Any:
@@ -165,6 +174,8 @@ def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
     folder = stage_folder(cfg, stage)
     write_text(folder / "config.yaml", cfg.dump())
     manifest = {"stage": stage, "made_from": made_from(cfg, stage), "engine": asdict(choose_engine(cfg.QUANT.ENGINE))}
+    if stage != "float":
+        manifest["backend"] = choose_backend(cfg).record()
     write_json(folder / "manifest.json", manifest | {"environment": environment()} | more)
 
 
@@ -185,5 +196,5 @@ def previous_manifest(cfg: CfgNode, stage: str) -> dict[str, Any]:
     path = stage_folder(cfg, stage) / "manifest.json"
     if not path.is_file():
         return {}
-    standard = ("stage", "made_from", "engine", "environment")
+    standard = ("stage", "made_from", "engine", "backend", "environment")
     return {key: value for key, value in read_json(path).items() if key not in standard}

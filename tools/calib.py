@@ -7,12 +7,13 @@ from dataclasses import asdict
 
 import _cli
 from _progress import progress_bar
-from torch.fx import GraphModule
 from yacs.config import CfgNode
 
 import datasets
 from datasets.transforms import InferenceTransform, Normaliser
 from qat import calibration, stages
+from qat.backends.choose import choose_backend
+from qat.backends.protocol import Backend, Prepared
 from qat.files import sha256_text, write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ def main() -> None:
 
 def calibrate(cfg: CfgNode) -> None:
     """Make the calib stage's folder; a run that was killed goes on where it last saved."""
-    folder = stages.stage_folder(cfg, "calib")
+    folder, choice = stages.stage_folder(cfg, "calib"), choose_backend(cfg)
+    log.info("%s", choice)
     dataset = datasets.build(cfg, "train", InferenceTransform())
     indices = datasets.spread(len(dataset), cfg.QUANT.CALIB_IMAGES)
     images = "".join(f"{dataset.names[i]}\n" for i in indices)
@@ -33,11 +35,11 @@ def calibrate(cfg: CfgNode) -> None:
     done = calibration.resume(prepared, folder, made_from)
     if done:
         log.info("going on after %d batches of a run that was stopped", done)
-    _observe(cfg, prepared, dataset, indices, made_from, done)
-    for node, why in calibration.dead_observers(prepared):
+    _observe(cfg, choice.backend, prepared, dataset, indices, made_from, done)
+    for node, why in choice.backend.dead_observers(prepared):
         log.warning("dead observer: %s (%s)", node, why)
     write_text(folder / "images.txt", images)
-    write_json(folder / "qparams.json", calibration.qparams(prepared))
+    write_json(folder / "qparams.json", choice.backend.qparams(prepared))
     stages.write_provenance(cfg, "calib", {"images": sha256_text(images), "rewrites": asdict(rewritten.log)})
     calibration.finish(prepared, folder, len(indices), made_from)
     log.info("calibrated on %d images -> %s", len(indices), folder / calibration.LAST)
@@ -45,7 +47,8 @@ def calibrate(cfg: CfgNode) -> None:
 
 def _observe(
     cfg: CfgNode,
-    prepared: GraphModule,
+    backend: Backend,
+    prepared: Prepared,
     dataset: datasets.SegmentationDataset,
     indices: list[int],
     made_from: dict[str, object],
@@ -62,7 +65,7 @@ def _observe(
             if count % cfg.QUANT.SAVE_EVERY == 0:
                 calibration.save(prepared, stages.stage_folder(cfg, "calib") / calibration.PARTIAL, count, made_from)
 
-        calibration.calibrate(prepared.to(device), inputs, after_batch, done)
+        calibration.calibrate(prepared.to(device), inputs, after_batch, done, backend.observe)
     prepared.cpu()
 
 

@@ -12,6 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from yacs.config import CfgNode
 
+from qat import stages
+from qat.backends.choose import choose_backend
+from qat.backends.horizon import HorizonBackend
+from qat.backends.spec import QuantSpec
 from qat.files import write_json
 from qat.graph import Proof, RewriteLog, Violation, check, rewrite
 from qat.graph.rules import RULES
@@ -43,7 +47,11 @@ def main() -> int:
     show(found, Console(width=width, markup=False, emoji=False, highlight=False))
     if args.json:
         write_json(args.json, asdict(found))
-    return 1 if errors(found.after) else 0
+    if errors(found.after):
+        return 1
+    for line in ask_plugin(_cli.config(args)):
+        print(line)
+    return 0
 
 
 def examine(cfg: CfgNode) -> Findings:
@@ -59,6 +67,18 @@ def examine(cfg: CfgNode) -> Findings:
         log = RewriteLog(log.fired, log.refused, rewrite(model, small, target).log.proofs)
     after = check(rewritten.module, example, target)
     return Findings(cfg.MODEL.NAME, target, tuple(example.shape), before, log, tuple(small.shape), after)
+
+
+def ask_plugin(cfg: CfgNode) -> list[str]:
+    """What the plugin's profiler says of the rewritten network; nothing where the backend is another."""
+    choice = choose_backend(cfg)
+    if not isinstance(choice.backend, HorizonBackend):
+        return []
+    width, height = cfg.TEST.IMAGE_SIZE
+    example = torch.zeros(1, 3, *proof_size(height, width))
+    model = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES).eval()
+    prepared = choice.backend.prepare(rewrite(model, example, cfg.QUANT.TARGET, prove=False), QuantSpec.from_cfg(cfg))
+    return [str(choice), *choice.backend.inspect(prepared, example, stages.stage_folder(cfg, "check"))]
 
 
 def proof_size(height: int, width: int) -> tuple[int, int]:

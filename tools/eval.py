@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 import datasets
 from datasets.transforms import InferenceTransform, Normaliser
 from qat import stages
+from qat.backends.choose import choose_backend
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
 from qat.evaluation.metrics import metrics, passes
@@ -42,6 +43,8 @@ def main() -> int:
 
 def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> None:
     """Evaluate `stage` and write its folder."""
+    if stage != "float":
+        log.info("%s", choose_backend(cfg))
     model = stages.load_stage(cfg, stage)
     store = _float_logits(cfg)
     names = _names(cfg, dataset)

@@ -18,6 +18,7 @@ from datasets.files import read_image
 from datasets.folder import find_images
 from datasets.transforms import normalise
 from qat import stages
+from qat.backends.choose import choose_backend
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay
@@ -36,6 +37,8 @@ def main() -> None:
     if not args.input:
         raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
     cfg = _cli.config(args)
+    if args.stage != "float":
+        log.info("%s", choose_backend(cfg))
     paths = find_images(args.input)
     output = Path(args.output) if args.output else stages.stage_folder(cfg, args.stage) / "infer"
     draw_all(cfg, args.stage, paths, output)

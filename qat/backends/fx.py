@@ -18,7 +18,9 @@ from qat.backends.levels import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.spec import QuantSpec
 from qat.backends.tail import float_output_modules
+from qat.errors import UserError, nearest
 from qat.graph import Rewritten
+from qat.ptq.ranges import RANGES
 from qat.ptq.weights import fake_quantise, weight_scales
 
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -29,8 +31,11 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     """Fold BN, insert an observer after each activation: a graph that is ready for `calibrate`.
 
     `rewritten`: what `qat.rewrite` gives; it stays as it is. `spec`: the quantisation scheme, symmetric by default.
+    UserError for an observer that only the plugin has.
     """
     spec = spec or QuantSpec()
+    if spec.observer not in RANGES:
+        raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, RANGES)}")
     activate(spec.engine)
     mapping = qconfig_mapping(spec, float_output_modules(rewritten.module, spec.high_precision))
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,9 @@ def compile_into(
     runtimes = wanted_runtimes(cfg)
     say("loading the calibration")
     network = load_network(cfg)
-    form = Form(cfg.COMPILE.OPSET, cfg.COMPILE.DYNAMIC_BATCH, ends_of(cfg), metadata(cfg, classes.names, classes.palette))
+    form = Form(
+        cfg.COMPILE.OPSET, cfg.COMPILE.DYNAMIC_BATCH, ends_of(cfg), metadata(cfg, classes.names, classes.palette)
+    )
     say("writing the artefacts")
     made, missing = write_files(network, form, folder, runtimes)
     title = f"{cfg.MODEL.NAME}, {cfg.NAME}, {cfg.DATASET.DATASET}"

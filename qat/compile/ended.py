@@ -12,6 +12,9 @@ from qat.compile.onnx_ends import Ends
 class Ended(nn.Module):
     """`network` between the ends: raw uint8 or normalised pictures (N, 3, H, W) in; logits or classes out."""
 
+    gain: Tensor
+    shift: Tensor
+
     def __init__(self, network: nn.Module, ends: Ends) -> None:
         super().__init__()
         self.network, self.ends = network, ends

@@ -34,4 +34,3 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             raise
         reason = str(error).split("\n")[0]
         raise UserError(f"can't write {folder}: {reason}; check the folder and the free space") from error
-

@@ -9,12 +9,12 @@ from torch import Tensor, fx, nn
 
 from qat.ao import FusedModule
 from qat.backends.fx import frozen, quantisers, spec_of
-from qat.backends.quantiser import ActivationQuantiser, OnGrid
+from qat.backends.quantiser import ActivationQuantiser
 from qat.compile.counts import macs
 from qat.compile.grids import grid_of, moved, values_of
 from qat.compile.program import Program, Quant, Step
 from qat.compile.weights import WEIGHTED, weight_of
-from qat.graph.nodes import arguments, is_tensor, module_of, op_name, owner_of, shape_of
+from qat.graph.nodes import arguments, module_of, op_name, owner_of, shape_of
 from qat.graph.shapes import propagate
 from qat.graph.source import source_of
 
@@ -109,7 +109,17 @@ class _Builder:
         attributes = {"scale": scale, "shift": shift}
         path = _module_path(node)
         return Step(
-            node.name, "scale_shift", (before.name,), shape_of(node), quant, attributes, False, None, 0, path, source_of(node)
+            node.name,
+            "scale_shift",
+            (before.name,),
+            shape_of(node),
+            quant,
+            attributes,
+            False,
+            None,
+            0,
+            path,
+            source_of(node),
         )
 
     def is_open(self, node: fx.Node, source: str) -> bool:
@@ -128,13 +138,20 @@ def _is_quantiser(node: fx.Node) -> bool:
 
 def _is_scalar(node: fx.Node) -> bool:
     """x + c or x * c with a number c."""
-    return op_name(node) in ("add", "mul") and len(node.all_input_nodes) == 1 and len(set(map(type, node.args[:2]))) == 2
+    return (
+        op_name(node) in ("add", "mul") and len(node.all_input_nodes) == 1 and len(set(map(type, node.args[:2]))) == 2
+    )
 
 
 def _read(node: fx.Node) -> list[fx.Node]:
     """The tensors that `node` reads, in order; one that it reads twice comes twice."""
     found: list[fx.Node] = []
-    fx.node.map_arg((node.args, node.kwargs), lambda source: found.append(source) or source)
+
+    def note(source: fx.Node) -> fx.Node:
+        found.append(source)
+        return source
+
+    fx.node.map_arg((node.args, node.kwargs), note)
     return found
 
 

@@ -39,7 +39,9 @@ def avg_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> st
     """Average pooling."""
     if step.attributes["divisor_override"] is not None:
         raise UserError(f"{step.source}: avg_pool2d's divisor_override has no ONNX form; leave it out")
-    return _pool(values, step, inputs, output, "AveragePool", count_include_pad=int(step.attributes["count_include_pad"]))
+    return _pool(
+        values, step, inputs, output, "AveragePool", count_include_pad=int(step.attributes["count_include_pad"])
+    )
 
 
 def max_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
@@ -62,7 +64,9 @@ def _pool(values: Values, step: Step, inputs: list[str], output: str, kind: str,
 def adaptive_avg_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """The mean of the whole picture; other sizes have become fixed pooling, or have no ONNX form."""
     if step.shape[2:] != (1, 1):
-        raise UserError(f"{step.source}: adaptive_avg_pool2d to {step.shape[2:]} windows of unequal size has no ONNX form")
+        raise UserError(
+            f"{step.source}: adaptive_avg_pool2d to {step.shape[2:]} windows of unequal size has no ONNX form"
+        )
     return values.node("GlobalAveragePool", inputs, output)
 
 
@@ -82,7 +86,9 @@ def interpolate(values: Values, step: Step, inputs: list[str], output: str) -> s
     given = step.attributes
     if given["mode"] not in RESIZE or given["antialias"]:
         raise UserError(f"{step.source}: interpolate's mode {given['mode']} has no ONNX form; use nearest or bilinear")
-    return resize(values, inputs, output, values.before(step).shape, step.shape, given["mode"], bool(given["align_corners"]))
+    return resize(
+        values, inputs, output, values.before(step).shape, step.shape, given["mode"], bool(given["align_corners"])
+    )
 
 
 def resize(
@@ -95,12 +101,15 @@ def resize(
     align_corners: bool = False,
 ) -> str:
     """Resize from `old` to `new` (N, C, H, W), as torch's interpolate does."""
-    factors = np.array([1, 1, *(factor(a, b) for a, b in zip(old[2:], new[2:], strict=True))], np.float32)
-    scales = values.constant(f"factors_{'x'.join(map(str, old[2:]))}_to_{'x'.join(map(str, new[2:]))}", factors)
     how = dict(RESIZE[mode])
     if align_corners:
         how["coordinate_transformation_mode"] = "align_corners"
-    return values.node("Resize", [*inputs, "", scales], output, **how)
+    label = f"{'x'.join(map(str, old[2:]))}_to_{'x'.join(map(str, new[1:]))}"
+    if not values.dynamic_batch:
+        sizes = values.constant(f"sizes_{label}", np.array(new, np.int64))
+        return values.node("Resize", [*inputs, "", "", sizes], output, **how)
+    factors = np.array([1, 1, *(factor(a, b) for a, b in zip(old[2:], new[2:], strict=True))], np.float32)
+    return values.node("Resize", [*inputs, "", values.constant(f"factors_{label}", factors)], output, **how)
 
 
 def factor(old: int, new: int) -> np.float32:
@@ -252,12 +261,8 @@ OPS: dict[str, Emit] = {
     "hardsigmoid": node("HardSigmoid", alpha=1 / 6, beta=0.5),
     "sigmoid": node("Sigmoid"),
     "tanh": node("Tanh"),
-    "softmax": lambda values, step, inputs, output: values.node(
-        "Softmax", inputs, output, axis=step.attributes["dim"]
-    ),
-    "cat": lambda values, step, inputs, output: values.node(
-        "Concat", inputs, output, axis=step.attributes["dim"]
-    ),
+    "softmax": lambda values, step, inputs, output: values.node("Softmax", inputs, output, axis=step.attributes["dim"]),
+    "cat": lambda values, step, inputs, output: values.node("Concat", inputs, output, axis=step.attributes["dim"]),
     "mean": mean,
     "avg_pool2d": avg_pool2d,
     "max_pool2d": max_pool2d,

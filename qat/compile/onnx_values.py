@@ -40,6 +40,7 @@ class Values:
     program: Program
     spelling: Spelling
     opset: int
+    dynamic_batch: bool = False
     nodes: list[NodeProto] = field(default_factory=list)
     initialisers: dict[str, TensorProto] = field(default_factory=dict)
     real: dict[str, str] = field(default_factory=dict)

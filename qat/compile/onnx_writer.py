@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
+from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper, shape_inference
 
 from qat.backends.levels import RESAMPLING
 from qat.compile.onnx_ends import ELEMENT, Ends, finish, start
@@ -38,11 +38,13 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
         raise UserError(f"COMPILE.OPSET is {form.opset}; expected {OPSETS[0]} to {OPSETS[-1]}, such as 17")
     if len(program.outputs) != 1:
         raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
-    values = Values(program, spelling, form.opset)
+    values = Values(program, spelling, form.opset, form.dynamic_batch)
     for step in program.steps:
         _write(values, step, form.ends)
     output = finish(values, program[program.outputs[0]], form.ends)
-    graph = helper.make_graph(values.nodes, "network", [_image(program, form)], [output], [*values.initialisers.values()])
+    graph = helper.make_graph(
+        values.nodes, "network", [_image(program, form)], [output], [*values.initialisers.values()]
+    )
     return _checked(graph, form)
 
 
@@ -84,7 +86,7 @@ def _image(program: Program, form: Form) -> ValueInfoProto:
     return helper.make_tensor_value_info("image", ELEMENT[form.ends.source], [batch, *shape[1:]])
 
 
-def _checked(graph: object, form: Form) -> ModelProto:
+def _checked(graph: GraphProto, form: Form) -> ModelProto:
     opset = [helper.make_opsetid("", form.opset)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=helper.find_min_ir_version_for(opset))
     model.producer_name = "rtseg-qat"

@@ -17,7 +17,15 @@ CAPTION = (
 def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """One row per artefact and runtime."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=CAPTION, caption_justify="left")
-    for title in ("artefact", "runtime", "agrees with\nreference", "agrees with\nint_infer", "changed\nvs float", "mIoU", ""):
+    for title in (
+        "artefact",
+        "runtime",
+        "agrees with\nreference",
+        "agrees with\nint_infer",
+        "changed\nvs float",
+        "mIoU",
+        "",
+    ):
         table.add_column(title, justify="left" if title in ("artefact", "runtime", "") else "right")
     for name, runtimes in parity.items():
         for runtime, entry in runtimes.items():
@@ -28,7 +36,9 @@ def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table
 
 def _figures(entry: Mapping[str, Any]) -> list[str]:
     keys = ("agreement_reference", "agreement_int_infer", "pixels_changed", "mean_iou")
-    return [f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys]
+    return [
+        f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys
+    ]
 
 
 def faults(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

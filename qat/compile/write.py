@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -20,20 +22,27 @@ from qat.errors import UserError
 from qat.runtimes.mnn_convert import to_mnn
 from qat.runtimes.ncnn_convert import to_ncnn
 
+FLOAT = "model_float.onnx"
+UNPADDED = replace(PLAIN, padded=False)  # for the converters: ncnn has no Pad as pnnx writes it
 SPELLINGS = {"model.onnx": PLAIN, "model_ort.onnx": ORT, "model_openvino.onnx": OPENVINO}
 
 
-def write_files(network: Network, form: Form, folder: Path, runtimes: Sequence[str]) -> tuple[list[Made], dict[str, str]]:
+def write_files(
+    network: Network, form: Form, folder: Path, runtimes: Sequence[str]
+) -> tuple[list[Made], dict[str, str]]:
     """Write the artefacts; those that there are, and why others are missing.
 
     `runtimes`: those to convert for (mnn, ncnn); the other files need no converter. UserError as `to_onnx`.
     """
     for name, spelling in SPELLINGS.items():
         onnx.save(to_onnx(network.program, spelling, form), folder / name)
-    onnx.save(to_onnx(network.float_program, PLAIN, form), folder / "model_float.onnx")
+    onnx.save(to_onnx(network.float_program, PLAIN, form), folder / FLOAT)
     save_script(network.converted, network.example, form.ends, folder / "int_model.pt")
     save_script(network.floating, network.example, form.ends, folder / "model_float.pt")
-    missing = _convert(folder, runtimes)
+    with tempfile.TemporaryDirectory() as aside:
+        source = Path(aside, FLOAT)
+        onnx.save(to_onnx(network.float_program, UNPADDED, form), source)
+        missing = _convert(source, folder, runtimes)
     return [made for made in ARTEFACTS if (folder / made.name).is_file()], missing
 
 
@@ -43,20 +52,19 @@ def save_script(model: nn.Module, example: Tensor, ends: Ends, path: Path) -> No
     to_torchscript(Ended(model, ends).eval(), picture).save(str(path))
 
 
-def _convert(folder: Path, runtimes: Sequence[str]) -> dict[str, str]:
-    """Make the files that need a converter; the reasons of those that can't be made."""
+def _convert(source: Path, folder: Path, runtimes: Sequence[str]) -> dict[str, str]:
+    """Make the files that need a converter from the float file `source`; the reasons of those that can't be made."""
     missing = {}
     for made in ARTEFACTS:
         if made.kind in ("mnn", "ncnn") and made.kind in runtimes:
             try:
-                _converted(made, folder)
+                _converted(made, source, folder / made.name)
             except UserError as error:
-                missing[made.name] = str(error)
+                missing[made.name] = str(error).replace(f"{source.parent}/", "")
     return missing
 
 
-def _converted(made: Made, folder: Path) -> None:
-    source, target = folder / "model_float.onnx", folder / made.name
+def _converted(made: Made, source: Path, target: Path) -> None:
     if made.kind == "mnn":
         to_mnn(source, target, MNN_FORMS[made.name])
     else:

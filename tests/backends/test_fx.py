@@ -159,6 +159,11 @@ def test_an_unknown_layer_names_the_nearest(small: nn.Module) -> None:
         calibrated(small, qat.QuantSpec(high_precision=("gat",)))
 
 
+def test_an_observer_of_the_plugin_alone(small: nn.Module) -> None:
+    with pytest.raises(qat.UserError, match="backend fx has no observer kl; expected one of: min_max, percentile, mse"):
+        calibrated(small, qat.QuantSpec(observer="kl"))
+
+
 def test_the_users_model_stays_as_it_was(small: nn.Module) -> None:
     before = {key: value.clone() for key, value in small.state_dict().items()}
     qat.convert(calibrated(small, qat.QuantSpec()))

@@ -1,24 +1,22 @@
-"""What was measured, and the three JSON files that say it."""
+"""What was measured: rows of artefact, runtime and threads, and what can be said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Key, Timing
 from qat.errors import UserError
-from qat.files import write_json
 from qat.runtimes.protocol import LayerTime
 
 INT8_KINDS = ("torchscript", "onnx_int8_s8", "onnx_int8_u8")
 
 
 @dataclass(frozen=True)
-class Artefact:
-    """A compiled file: its name in the folder, size in bytes, the runtimes that take it, MACs of one run."""
+class Entry:
+    """A compiled file as the manifest lists it: name in the folder, bytes, runtimes that take it, MACs of one run."""
 
     name: str
     kind: str
@@ -32,11 +30,11 @@ class Artefact:
         return "int8" if self.kind in INT8_KINDS else "fp32"
 
 
-def artefacts_of(manifest: Mapping[str, Any]) -> list[Artefact]:
+def artefacts_of(manifest: Mapping[str, Any]) -> list[Entry]:
     """The artefacts that a compile folder's manifest lists; UserError when it lists none or lacks a key."""
     try:
         found = [
-            Artefact(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
+            Entry(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
             for name, entry in manifest["artefacts"].items()
         ]
     except KeyError as error:
@@ -50,7 +48,7 @@ def artefacts_of(manifest: Mapping[str, Any]) -> list[Artefact]:
 class Row:
     """One artefact in one runtime on `roofline.threads` threads: its timing, or why there is none."""
 
-    artefact: Artefact
+    artefact: Entry
     runtime: str
     roofline: Roofline
     result: Timing | Failure
@@ -108,46 +106,3 @@ class Report:
     def rooflines(self) -> dict[int, Roofline]:
         """This CPU's peaks for each number of threads."""
         return {row.threads: row.roofline for row in self.rows}
-
-
-def perf_json(report: Report) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Artefact -> runtime -> threads -> figures; what could not be measured isn't in it."""
-    result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for row, timing in report.measured:
-        by_threads = result.setdefault(row.artefact.name, {}).setdefault(row.runtime, {})
-        by_threads[str(row.threads)] = row.figures(timing)
-    return result
-
-
-def machine_json(report: Report) -> dict[str, Any]:
-    """The machine, its peaks by threads, and the rows without a timing with their status and reason."""
-    failed = [
-        {
-            "artefact": row.artefact.name,
-            "runtime": row.runtime,
-            "threads": row.threads,
-            "status": "failed",
-            "reason": failure.reason,
-        }
-        for row, failure in report.failed
-    ]
-    peaks = {str(threads): asdict(roofline) for threads, roofline in sorted(report.rooflines.items())}
-    return {**report.machine, "threads_measured": list(report.threads), "roofline": peaks, "failed": failed}
-
-
-def layers_json(report: Report) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Artefact -> runtime -> layers in the order in which the runtime runs them, on the most threads measured."""
-    result: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for (artefact, runtime), layers in report.layers.items():
-        result.setdefault(artefact, {})[runtime] = [
-            {"name": layer.name, "kind": layer.kind, "precision": layer.precision, "ms": layer.milliseconds}
-            for layer in layers
-        ]
-    return result
-
-
-def write_report(report: Report, folder: Path) -> None:
-    """Write perf.json, machine.json, layers.json and perf.html into `folder`."""
-    from qat.compile.perf.page import page
-
-    write_json(folder / "perf.json", perf_json(report))

@@ -1,0 +1,54 @@
+"""QUANT.BACKEND auto|fx|horizon: which backend a run takes, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from yacs.config import CfgNode
+
+from qat.backends.fx_backend import FxBackend
+from qat.backends.horizon import HorizonBackend, Options
+from qat.backends.horizon.plugin import version, why_not
+from qat.backends.protocol import Backend
+from qat.errors import UserError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend and the reason for taking it."""
+
+    backend: Backend
+    reason: str
+    version: str = ""  # of the plugin
+
+    def __str__(self) -> str:
+        """The line that tools print."""
+        return f"backend {self.backend.name} {self.version}".rstrip() + f": {self.reason}"
+
+    def record(self) -> dict[str, str]:
+        """What a manifest says."""
+        return {"name": self.backend.name, "reason": self.reason, "version": self.version}
+
+
+def choose_backend(cfg: CfgNode) -> Choice:
+    """The plugin where it imports and QUANT.TARGET is j5, else fx; or the one that QUANT.BACKEND names.
+
+    UserError for horizon on another target, or where the plugin doesn't import.
+    """
+    wanted, target = cfg.QUANT.BACKEND, cfg.QUANT.TARGET
+    if wanted == "fx":
+        return Choice(FxBackend(), "QUANT.BACKEND names it")
+    if target != "j5":
+        if wanted == "horizon":
+            raise UserError(f"QUANT.BACKEND horizon is for QUANT.TARGET j5, which is {target}; set QUANT.TARGET j5")
+        return Choice(FxBackend(), f"QUANT.TARGET is {target}")
+    missing = why_not()
+    if missing is None:
+        reason = "QUANT.TARGET is j5 and horizon_plugin_pytorch imports"
+        return Choice(HorizonBackend(Options.from_cfg(cfg)), reason, version())
+    if wanted == "horizon":
+        raise UserError(
+            f"QUANT.BACKEND horizon needs horizon_plugin_pytorch, which doesn't import ({missing}); "
+            "run in the vendor's Docker image, or set QUANT.BACKEND auto"
+        )
+    return Choice(FxBackend(), f"horizon_plugin_pytorch doesn't import ({missing})")

@@ -1,0 +1,47 @@
+"""torch.ao's FX graph mode as a `Backend`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from qat import calibration
+from qat.backends import fx as functions
+from qat.backends.spec import QuantSpec
+from qat.graph import Rewritten
+
+
+class FxBackend:
+    """Real int8 kernels on this CPU; see `Backend` for what each function does."""
+
+    name = "fx"
+
+    def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> fx.GraphModule:
+        """`qat.backends.fx.prepare`."""
+        return functions.prepare(rewritten, spec)
+
+    def observe(self, prepared: fx.GraphModule) -> None:
+        """`qat.backends.fx.observe`."""
+        functions.observe(prepared)
+
+    def fake_quantised(self, prepared: fx.GraphModule) -> fx.GraphModule:
+        """`qat.backends.fx.fake_quantised`."""
+        return functions.fake_quantised(prepared)
+
+    def convert(self, prepared: fx.GraphModule) -> fx.GraphModule:
+        """`qat.backends.fx.convert`."""
+        return functions.convert(prepared)
+
+    def to_torchscript(self, model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
+        """`qat.backends.fx.to_torchscript`."""
+        return functions.to_torchscript(model, example)
+
+    def dead_observers(self, prepared: fx.GraphModule) -> list[tuple[str, str]]:
+        """`qat.calibration.dead_observers`."""
+        return calibration.dead_observers(prepared)
+
+    def qparams(self, prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
+        """`qat.calibration.qparams`."""
+        return calibration.qparams(prepared)

@@ -1,0 +1,133 @@
+"""The plugin as a `Backend`: march, stubs, qconfigs, states, convert and trace in the documented order."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+from yacs.config import CfgNode
+
+from qat.backends.horizon import inputs, profiler, scales
+from qat.backends.horizon.plugin import call, part, set_march
+from qat.backends.horizon.qconfig import qconfig_dict
+from qat.backends.horizon.states import to_calibration, to_validation
+from qat.backends.spec import QuantSpec
+from qat.backends.tail import float_output_modules
+from qat.errors import UserError
+from qat.graph import Rewritten
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the device is fed. `mean`, `std`: of RGB / 255, as in training. `input_source`: ddr or pyramid.
+
+    `batches`: of calibration.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    march: str = "bayes"
+    input_source: str = "ddr"
+    batches: int = 64
+
+    @classmethod
+    def from_cfg(cls, cfg: CfgNode) -> Options:
+        """Read DATASET and COMPILE."""
+        data, quant, compiling = cfg.DATASET, cfg.QUANT, cfg.COMPILE
+        batches = -(-quant.CALIB_IMAGES // quant.CALIB_BATCH_SIZE)
+        return cls(tuple(data.MEAN), tuple(data.STD), compiling.MARCH, compiling.INPUT_SOURCE, batches)
+
+
+class HorizonBackend:
+    """See `Backend` for what each function does; the numbers are the plugin's."""
+
+    name = "horizon"
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> nn.Module:
+        """March, a copy (the plugin's result shares attributes), its stubs, fusion, observers."""
+        set_march(self.options.march)
+        tail = float_output_modules(rewritten.module)
+        settings = qconfig_dict(spec, tail, self.options.batches)
+        graph = copy.deepcopy(rewritten.module).eval()
+        self._put_inputs(graph, rewritten.shapes)
+        quantization, advice = part("quantization"), "see what make check TARGET=j5 says after the rewrites"
+        fused = call(quantization.fuse_fx, graph, advice=advice)  # the plugin takes a GraphModule for a fused one
+        prepared = call(quantization.prepare_qat_fx, fused, settings, advice=advice)
+        return self._from_normalised(prepared)
+
+    def _put_inputs(self, graph: fx.GraphModule, shapes: tuple[tuple[int, ...], ...]) -> None:
+        if not self._pyramid:
+            inputs.put_stubs(graph, None)
+            return
+        wrong = [shape for shape in shapes if shape[1] != 3]
+        if wrong:
+            raise UserError(
+                f"COMPILE.INPUT_SOURCE pyramid gives pictures and an input has shape {wrong[0]}; choose ddr"
+            )
+        for stub in inputs.put_stubs(graph, inputs.PYRAMID_SCALE):
+            inputs.normalise_behind(graph, stub, self.options.mean, self.options.std)
+
+    def observe(self, prepared: nn.Module) -> None:
+        """State CALIBRATION."""
+        to_calibration(prepared)
+
+    def fake_quantised(self, prepared: nn.Module) -> nn.Module:
+        """A copy in state VALIDATION."""
+        model = copy.deepcopy(prepared)
+        to_validation(model)
+        return model
+
+    def convert(self, prepared: nn.Module) -> nn.Module:
+        """The plugin's integer network."""
+        model = self.fake_quantised(prepared).cpu()
+        network = model.network if self._pyramid else model
+        advice = "run make calib again, and see what make check TARGET=j5 says"
+        converted = call(part("quantization").convert_fx, network, advice=advice)
+        return self._from_normalised(converted.eval())
+
+    def to_torchscript(self, model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
+        """Traced on the CPU, not frozen: the compiler reads the plugin's operations."""
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.jit.trace(model.cpu(), example.cpu(), check_trace=False)
+
+    def for_device(self, prepared: nn.Module) -> fx.GraphModule:
+        """The integer network as the board feeds it: normalised RGB for ddr, centred YUV444 for pyramid."""
+        converted = self.convert(prepared)
+        if not self._pyramid:
+            return cast(fx.GraphModule, converted)
+        network = cast(fx.GraphModule, converted.network)
+        inputs.take_yuv(network)
+        return network
+
+    def dead_observers(self, prepared: nn.Module) -> list[tuple[str, str]]:
+        """Activations whose scale calibration left unset; UserError where that is all of them."""
+        found = scales.activation_scales(prepared)
+        if not set(found.values()) - {scales.UNSET, inputs.PYRAMID_SCALE}:
+            raise UserError("the plugin observed nothing: was the network's mode changed after CALIBRATION?")
+        return scales.dead(found)
+
+    def qparams(self, prepared: nn.Module) -> dict[str, dict[str, Any]]:
+        """Symmetric int8, zero point 0."""
+        return scales.rows(scales.activation_scales(prepared))
+
+    def inspect(self, prepared: nn.Module, example: Tensor, folder: Path) -> list[str]:
+        """What the plugin's profiler says, see `profiler.inspect`; `example` (N, 3, H, W) normalised."""
+        if isinstance(prepared, inputs.Centred):
+            return profiler.inspect(prepared.network, prepared.centre(example), folder)
+        return profiler.inspect(prepared, example, folder)
+
+    @property
+    def _pyramid(self) -> bool:
+        return self.options.input_source == "pyramid"
+
+    def _from_normalised(self, network: nn.Module) -> nn.Module:
+        return inputs.Centred(network, self.options.mean, self.options.std) if self._pyramid else network

@@ -1,0 +1,72 @@
+"""The vendor's compiler, call by call; every return code is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qat.backends.horizon.plugin import call, part
+from qat.errors import UserError
+from qat.files import atomic_path
+
+_CHECK = "run make check TARGET=j5: the plugin's own lines above name the operation"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the compiler is told. `opt`: O0 .. O3, ddr, fast, balance. `jobs`: threads.
+
+    `network`: the name of perf_model's files. `picture`: the svg's name.
+    """
+
+    march: str = "bayes"
+    input_source: str = "ddr"
+    opt: str = "O2"
+    jobs: int = 16
+    network: str = "model"
+    picture: str = "model.svg"
+
+
+def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, settings: Settings) -> dict[str, Any]:
+    """Write int_model.pt, model.hbir, model.hbm, the picture and perf_out/ into `folder`; what perf_model returns.
+
+    `script`: the integer network traced on the CPU with `example` (1, 3, H, W). UserError names the call that failed.
+    """
+    _save(script, example, folder / "int_model.pt")
+    examples, march, source = [example], settings.march, settings.input_source
+    tools = part("quantization")
+    _run(tools.check_model, script, examples, march=march, input_source=source)
+    _run(tools.export_hbir, script, examples, str(folder / "model.hbir"), march=march)
+    hbm = str(folder / "model.hbm")
+    options = {"march": march, "input_source": source, "opt": settings.opt}
+    _run(tools.compile_model, script, examples, hbm, **options, progressbar=False, jobs=settings.jobs)
+    _run(tools.visualize_model, script, examples, march=march, save_path=str(folder / settings.picture), show=False)
+    return _perf(tools, script, examples, folder / "perf_out", options | {"name": settings.network})
+
+
+def _save(script: torch.jit.ScriptModule, example: Tensor, path: Path) -> None:
+    """Write the model, read it back and compare bit for bit; the operations are the plugin's, which is imported."""
+    with atomic_path(path) as aside:
+        torch.jit.save(script, str(aside))
+    with torch.no_grad():
+        if not torch.equal(torch.jit.load(str(path))(example), script(example)):
+            raise UserError(f"{path.name} read back says something else than the int8 network; report this as a bug")
+
+
+def _run(function: Any, *args: Any, **keywords: Any) -> None:
+    """Call a function whose result is an error code, 0 if all is well (export_hbir returns names instead)."""
+    code = call(function, *args, advice=_CHECK, **keywords)
+    if isinstance(code, int) and code != 0:
+        raise UserError(f"the plugin's {function.__name__} returned {code}, expected 0; {_CHECK}")
+
+
+def _perf(tools: Any, script: Any, examples: list[Tensor], folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    folder.mkdir()
+    found = call(tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_CHECK, **options)
+    if not isinstance(found, dict):
+        raise UserError(f"the plugin's perf_model returned {found!r}, expected its summary; {_CHECK}")
+    return found

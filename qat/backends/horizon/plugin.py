@@ -1,0 +1,52 @@
+"""The only file that imports horizon_plugin_pytorch: it lies in the vendor's Docker image, not on a registry."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from qat.errors import UserError
+from qat.graph.source import first_line
+
+ROOT = "horizon_plugin_pytorch"
+
+
+def why_not() -> str | None:
+    """Why the plugin doesn't import here, or None where it does."""
+    try:
+        importlib.import_module(ROOT)
+    except ImportError as error:
+        return first_line(error)
+    return None
+
+
+def part(name: str = "") -> Any:
+    """The plugin's module `name` (march, quantization, quantization.qconfig, functional); UserError without it."""
+    path = f"{ROOT}.{name}" if name else ROOT
+    try:
+        return importlib.import_module(path)
+    except ImportError as error:
+        raise UserError(f"{path} doesn't import ({first_line(error)}); run in the vendor's Docker image") from error
+
+
+def version() -> str:
+    """The plugin's version, `unknown` where it doesn't say."""
+    return str(getattr(part(), "__version__", "unknown"))
+
+
+def call(function: Callable[..., Any], *args: Any, advice: str, **keywords: Any) -> Any:
+    """What `function` of the plugin returns; whatever it raises becomes a UserError that names it and `advice`."""
+    try:
+        return function(*args, **keywords)
+    except UserError:
+        raise
+    except Exception as error:  # the plugin and its compiler raise what they like
+        kind = type(error).__name__
+        raise UserError(f"the plugin's {function.__name__} raised {kind}: {first_line(error)}; {advice}") from error
+
+
+def set_march(name: str) -> None:
+    """Tell the plugin which processor to quantise for; before prepare, or accuracy is lost in silence."""
+    march = part("march")
+    march.set_march(getattr(march.March, name.upper()))

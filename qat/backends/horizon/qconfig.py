@@ -1,0 +1,53 @@
+"""What the plugin is told: a qconfig for all, and 32-bit output for the tail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from qat.backends.horizon.plugin import call, part
+from qat.backends.spec import QuantSpec
+from qat.errors import UserError
+
+PER_CHANNEL = {"qscheme": torch.per_channel_symmetric, "ch_axis": 0}  # of weights; named since versions differ
+
+
+def qconfig_dict(spec: QuantSpec, tail: list[str], batches: int) -> dict[str, Any]:
+    """The argument of prepare_qat_fx: int8 for all, high-precision output for the modules named in `tail`.
+
+    `batches`: of calibration. UserError for what the device hasn't: an affine grid, float output but at the tail.
+    """
+    if spec.scheme != "symmetric":
+        raise UserError(f"J5 has symmetric int8 only and QUANT.SCHEME is {spec.scheme}; set QUANT.SCHEME symmetric")
+    inner = [name for name in spec.high_precision if name not in tail]
+    if inner:
+        raise UserError(
+            f"QUANT.HIGH_PRECISION names {inner[0]}, and J5 gives high precision only at the tail ({', '.join(tail)}); "
+            "take it out"
+        )
+    qconfig = part("quantization.qconfig")
+    tail_qconfig = qconfig.default_calib_8bit_weight_32bit_out_fake_quant_qconfig
+    return {"": _everywhere(qconfig, spec, batches), "module_name": [(name, tail_qconfig) for name in tail]}
+
+
+def _everywhere(qconfig: Any, spec: QuantSpec, batches: int) -> Any:
+    return call(
+        qconfig.get_default_qconfig,
+        advice="choose QUANT.OBSERVER and QUANT.WEIGHT_OBSERVER (min_max, mse) that this version of the plugin has",
+        activation_fake_quant="fake_quant",
+        weight_fake_quant="fake_quant",
+        activation_observer=spec.observer,
+        weight_observer=spec.weight_observer,
+        activation_qkwargs=_observer_settings(spec, batches),
+        weight_qkwargs=PER_CHANNEL,
+    )
+
+
+def _observer_settings(spec: QuantSpec, batches: int) -> dict[str, float]:
+    """The plugin has moving averages only: None becomes the constant whose batches have the mean age of a plain mean.
+
+    With the plugin's own default, 0.01, the first of 64 batches counts for half.
+    """
+    constant = 2 / (batches + 1) if spec.averaging_constant is None else spec.averaging_constant
+    return {"averaging_constant": constant} | ({"percentile": spec.percentile} if spec.observer == "percentile" else {})

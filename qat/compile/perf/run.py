@@ -1,0 +1,121 @@
+"""Time every artefact in every runtime that takes it, on 1, 2, 4, 8 threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qat.compile.perf.report import Entry, Report, Row
+from qat.compile.perf.roofline import Peaks, Roofline, torch_threads
+from qat.compile.perf.timing import Failure, Key, Timing, available_cores, failure_of, measure, thread_counts
+from qat.environment import environment
+from qat.runtimes import get_runtime, installed
+from qat.runtimes.protocol import LayerTime, Session
+
+log = logging.getLogger(__name__)
+
+PEAK_TURNS = 8  # before the first round: a bench of few rounds must not take a busy moment for the peak
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure, and what the page says of it: `title` names the network, `command` repeats the measurement."""
+
+    title: str
+    command: str
+    rounds: int = 20
+    warmup: int = 3
+    threads: tuple[int, ...] = thread_counts(available_cores())
+
+    @property
+    def total(self) -> int:
+        """The rounds of a whole bench, as `progress` is called."""
+        return len(self.threads) * (self.warmup + self.rounds)
+
+
+def bench(
+    folder: Path,
+    artefacts: Sequence[Entry],
+    x: np.ndarray,
+    settings: Settings,
+    progress: Callable[[], None] = lambda: None,
+) -> Report:
+    """Time the artefacts that lie in `folder` on `x` (N, 3, H, W): a Row for each artefact, runtime and threads.
+
+    What can't be loaded or run has a row with the reason. Layers are timed on the most threads. `progress` is called
+    after each round, `settings.total` times. UserError where torch has no int8 kernels to measure the peak with.
+    """
+    rows: list[Row] = []
+    layers: dict[Key, list[LayerTime]] = {}
+    for threads in sorted(settings.threads):
+        with torch_threads(threads), ExitStack() as held:
+            sessions, refused = load_all(folder, artefacts, threads)
+            for session in sessions.values():
+                held.callback(session.close)
+            roofline, results = _with_peaks(sessions, x, settings, threads, progress)
+            if threads == max(settings.threads):
+                layers = layer_times(sessions)
+        every = refused | results
+        rows += [Row(entry, name, roofline, every[entry.name, name]) for entry in artefacts for name in entry.runtimes]
+    return Report(settings.title, rows, machine(x, settings), layers)
+
+
+def _with_peaks(
+    sessions: Mapping[Key, Session], x: np.ndarray, settings: Settings, threads: int, progress: Callable[[], None]
+) -> tuple[Roofline, dict[Key, Timing | Failure]]:
+    """The sessions' results, and this CPU's peaks as seen before and between their rounds."""
+    peaks = Peaks(threads)
+    for _ in range(PEAK_TURNS):
+        peaks.turn()
+
+    def between_rounds() -> None:
+        peaks.turn()
+        progress()
+
+    results = measure(sessions, x, settings.rounds, settings.warmup, between_rounds)
+    return peaks.roofline(), results
+
+
+def load_all(
+    folder: Path, artefacts: Sequence[Entry], threads: int
+) -> tuple[dict[Key, Session], dict[Key, Timing | Failure]]:
+    """Every artefact in every runtime that takes it, and why a session isn't there."""
+    sessions: dict[Key, Session] = {}
+    refused: dict[Key, Timing | Failure] = {}
+    for artefact in artefacts:
+        for name in artefact.runtimes:
+            try:
+                sessions[artefact.name, name] = get_runtime(name).load(folder / artefact.name, threads)
+            except Exception as error:  # whatever it is, it must not cost the other sessions their figures
+                refused[artefact.name, name] = failure_of(error)
+    return sessions, refused
+
+
+def layer_times(sessions: Mapping[Key, Session]) -> dict[Key, list[LayerTime]]:
+    """The layers' times of the sessions that give them; one that fails at it is left out and logged."""
+    result = {}
+    for key, session in sessions.items():
+        try:
+            result[key] = session.layers()
+        except Exception as error:  # the latencies are worth having without the layers
+            log.warning("%s in %s: no layer times: %s", *key, failure_of(error).reason)
+    return {key: layers for key, layers in result.items() if layers}
+
+
+def machine(x: np.ndarray, settings: Settings) -> dict[str, Any]:
+    """What the figures were measured on and with, ready for JSON."""
+    return {
+        **environment(),
+        "cores": available_cores(),
+        "runtimes": installed(),
+        "input": {"shape": list(x.shape), "dtype": str(x.dtype)},
+        "rounds": settings.rounds,
+        "warmup": settings.warmup,
+        "command": settings.command,
+    }

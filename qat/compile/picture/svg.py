@@ -1,0 +1,88 @@
+"""The network as an SVG picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qat.compile.picture.facts import facts_of
+from qat.compile.picture.labels import DTYPES, cut, dtype_of, label_of, short, times
+from qat.compile.picture.layout import Layout, layout
+from qat.compile.picture.paths import path_of
+from qat.compile.picture.sketch import Box
+from qat.compile.program import Program, Step
+
+HEADER = 84  # above the lanes: title and legend
+MARGIN = 24
+Errors = Mapping[str, Mapping[str, float]]
+
+templates = Environment(
+    loader=PackageLoader("qat.compile.picture"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.policies["json.dumps_kwargs"] = {"sort_keys": False}
+
+
+def svg_of(program: Program, title: str, errors: Errors | None = None) -> str:
+    """The picture: lanes, connections, one box a step with its facts as tooltip, a legend. Same program, same text."""
+    placed = layout(program)
+    types = {step.name: dtype_of(step, program) for step in program.steps}
+    return templates.get_template("graph.svg.j2").render(
+        title=title,
+        summary=summary_of(program),
+        width=max(placed.width, 640) + 2 * MARGIN,
+        height=placed.height + HEADER + 2 * MARGIN,
+        left=MARGIN + max(0, 640 - placed.width) / 2,
+        top=MARGIN + HEADER,
+        lanes=placed.lanes,
+        links=_links(placed, types),
+        nodes=[_node(step, program, placed.boxes[step.name], (errors or {}).get(step.name)) for step in program.steps],
+        legend=_legend([key for key in DTYPES if key in types.values()]),
+    )
+
+
+def summary_of(program: Program) -> str:
+    """The network in one line: steps, multiply-accumulates, sizes of input and outputs."""
+    inputs = ", ".join(times(step.shape) for step in program.steps if step.op == "input")
+    outputs = ", ".join(times(program[name].shape) for name in program.outputs)
+    return f"{len(program.steps)} steps · {short(program.macs)}MACs · {inputs} → {outputs}"
+
+
+def _legend(dtypes: Sequence[str]) -> list[dict[str, Any]]:
+    """Swatches side by side: the types that occur, what the shapes say, the bar of multiply-accumulates."""
+    entries = [(f"box {key}", DTYPES[key]) for key in dtypes]
+    entries += [("box plain", "with weights"), ("box plain round", "without"), ("box plain thick", "output")]
+    entries += [("bar", "multiply-accumulates, full width: the heaviest step")]
+    starts = accumulate((50 + 6 * len(text) for _, text in entries), initial=0)
+    return [{"look": look, "text": text, "x": x} for (look, text), x in zip(entries, starts, strict=False)]
+
+
+def _links(placed: Layout, types: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {"source": source, "target": target, "dtype": types[source], "path": path_of(corners)}
+        for (source, target), corners in placed.links.items()
+    ]
+
+
+def _node(step: Step, program: Program, box: Box, error: Mapping[str, float] | None) -> dict[str, Any]:
+    heaviest = max(other.macs for other in program.steps)
+    facts = facts_of(step, program, error)
+    return {
+        "name": step.name,
+        "dtype": dtype_of(step, program),
+        "box": box,
+        "heavy": step.weight is not None,
+        "output": step.name in program.outputs,
+        "label": cut(label_of(step), 23),
+        "shape": times(step.shape[1:]),
+        "macs": short(step.macs) if step.macs else "",
+        "module": cut(step.module, 27 if step.weight else 25 - len(times(step.shape[1:]))),
+        "share": step.macs / heaviest if heaviest else 0,
+        "tooltip": "\n".join([step.name, *(f"{title}: {text}" for title, text in facts.items())]),
+    }

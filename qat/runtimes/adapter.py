@@ -1,0 +1,86 @@
+"""What the adapters share: each adds how its library opens a file and runs a batch."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from qat.errors import UserError
+from qat.runtimes.artefact import Artefact, read_artefact
+from qat.runtimes.blame import blamed
+from qat.runtimes.packages import need, version_of
+from qat.runtimes.protocol import LayerTime
+
+
+class Adapter(ABC):
+    """A `Runtime`; `module` is the Python module that it imports when it loads an artefact."""
+
+    name: str
+    module: str
+    kinds: Sequence[str]
+
+    @property
+    def version(self) -> str:
+        """The installed package's version; UserError naming the extra where there is none."""
+        return version_of(self.module)
+
+    def __str__(self) -> str:
+        """Name and version, for messages."""
+        return f"{self.name} {self.version}"
+
+    def load(self, path: str | Path, threads: int) -> AdapterSession:
+        """See `Runtime.load`."""
+        need(self.module)
+        if threads < 1:
+            raise UserError(f"{self.name} can't run on {threads} threads; give 1 or more")
+        artefact = read_artefact(Path(path))
+        if artefact.kind not in self.kinds:
+            raise UserError(f"{self.name} doesn't take {artefact}: {self.refusal(artefact.kind)}")
+        with blamed(f"{self} can't load {artefact.path}", "is the file damaged? make compile writes it again"):
+            return self._open(artefact, threads)
+
+    def refusal(self, kind: str) -> str:
+        """Why an artefact of `kind` isn't taken, and what is."""
+        return f"it takes {', '.join(self.kinds)}"
+
+    @abstractmethod
+    def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
+        """A session for an artefact of one of `kinds`; the library's own errors become a UserError."""
+
+
+class AdapterSession(ABC):
+    """A `Session`; `who` is the runtime and its version."""
+
+    def __init__(self, who: str, artefact: Artefact, note: str = "") -> None:
+        self.who, self.artefact, self.note = who, artefact, note
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """See `Session.run`."""
+        batch = self.artefact.batch_for(x)
+        with blamed(f"{self.who} can't run {self.artefact.path}"):
+            parts = [self._run(np.ascontiguousarray(x[at : at + batch])) for at in range(0, len(x), batch)]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def time(self, x: np.ndarray, rounds: int) -> list[float]:
+        """See `Session.time`."""
+        seconds = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            self.run(x)
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+    def layers(self) -> list[LayerTime]:
+        """See `Session.layers`."""
+        return []
+
+    def close(self) -> None:  # noqa: B027 - most libraries free what they hold with the object
+        """See `Session.close`."""
+
+    @abstractmethod
+    def _run(self, x: np.ndarray) -> np.ndarray:
+        """The output of one batch, in memory of its own."""

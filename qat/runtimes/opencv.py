@@ -1,0 +1,41 @@
+"""OpenCV's dnn module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qat.runtimes.adapter import Adapter, AdapterSession
+from qat.runtimes.artefact import ONNX, QDQ_S8, Artefact
+
+# OpenCV 5.0's new engine stops at an Add of float PIDNet (C0 <= 1 in toLayout) and at a scale and zero point of
+# different rank, gets a QDQ sigmoid of scale 1/256 wrong, and is up to 9 steps off in other ops; the classic is not.
+# The classic pads an average pooling as ONNX says only in files whose producer is "pytorch": Pad first does it always.
+_CLASSIC = "in the classic engine: the new one refuses some networks and is less exact in int8"
+_THREADS = "its number of threads is the whole process's"
+
+
+class OpenCv(Adapter):
+    """It takes the s8 spelling, and runs in the classic engine where OpenCV has two."""
+
+    name, module, kinds = "opencv", "cv2", (ONNX, QDQ_S8)
+
+    def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
+        return _Session(str(self), artefact, threads)
+
+
+class _Session(AdapterSession):
+    def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
+        import cv2
+
+        engines = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, "ENGINE_CLASSIC") else []
+        super().__init__(who, artefact, "; ".join([_CLASSIC] * len(engines) + [_THREADS]))
+        self._network: Any = cv2.dnn.readNetFromONNX(str(artefact.path), *engines)
+        self._cv2, self._threads = cv2, threads
+
+    def _run(self, x: np.ndarray) -> np.ndarray:
+        if self._cv2.getNumThreads() != self._threads:
+            self._cv2.setNumThreads(self._threads)
+        self._network.setInput(x)
+        return self._network.forward().copy()

@@ -1,0 +1,78 @@
+"""ONNX Runtime on the CPU; with optimisation off it runs the file as it is written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qat.runtimes.adapter import Adapter, AdapterSession
+from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.protocol import LayerTime
+
+QUIET = 4  # log fatal errors only: what else goes wrong is raised
+_PRECISIONS = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64"}
+
+
+class Ort(Adapter):
+    """`optimise=False` fuses nothing: every op of the file is computed as ONNX defines it (reference semantics)."""
+
+    name, module, kinds = "ort", "onnxruntime", (ONNX, QDQ_U8, QDQ_S8)
+
+    def __init__(self, optimise: bool = True) -> None:
+        self.optimise = optimise
+
+    def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
+        return _Session(str(self), artefact, threads, self.optimise)
+
+
+class _Session(AdapterSession):
+    def __init__(self, who: str, artefact: Artefact, threads: int, optimise: bool) -> None:
+        super().__init__(who, artefact)
+        self._threads, self._optimise = threads, optimise
+        self._network = session(artefact.path, options(threads, optimise))
+
+    def _run(self, x: np.ndarray) -> np.ndarray:
+        return self._network.run(None, {self.artefact.input: x})[0]
+
+    def layers(self) -> list[LayerTime]:
+        """Times of the second run of a profiled copy of the session."""
+        with tempfile.TemporaryDirectory() as folder:
+            settings = options(self._threads, self._optimise)
+            settings.enable_profiling, settings.profile_file_prefix = True, str(Path(folder) / "ort")
+            profiled, picture = session(self.artefact.path, settings), {self.artefact.input: self.artefact.example()}
+            for _ in range(2):
+                profiled.run(None, picture)
+            events = json.loads(Path(profiled.end_profiling()).read_text(encoding="utf-8"))
+        kernels = [event for event in events if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
+        return [_layer(event) for event in kernels[len(kernels) // 2 :]]
+
+
+def options(threads: int, optimise: bool = True) -> Any:
+    """Quiet session options."""
+    from onnxruntime import GraphOptimizationLevel, SessionOptions
+
+    settings = SessionOptions()
+    settings.log_severity_level = QUIET
+    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+    levels = GraphOptimizationLevel
+    settings.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
+    return settings
+
+
+def session(path: Path, settings: Any) -> Any:
+    """An InferenceSession on the CPU."""
+    from onnxruntime import InferenceSession
+
+    return InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+
+
+def _layer(event: dict[str, Any]) -> LayerTime:
+    details = event["args"]
+    types = [dtype for shape in details.get("input_type_shape", []) for dtype in shape]
+    name = event["name"].removesuffix("_kernel_time")
+    precision = _PRECISIONS.get(types[0], types[0]) if types else ""
+    return LayerTime(name, details["op_name"], precision, event["dur"] / 1000)

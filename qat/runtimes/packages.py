@@ -1,0 +1,22 @@
+"""Which of the optional packages are here."""
+
+from __future__ import annotations
+
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+
+from qat.errors import UserError
+
+EXTRA = 'pip install "rtseg-qat[runtimes]"'
+
+
+def need(module: str) -> None:
+    """Raise UserError, naming what to install, if `module` isn't installed."""
+    if find_spec(module) is None:
+        raise UserError(f"{module} is not installed; {EXTRA}")
+
+
+def version_of(module: str) -> str:
+    """The version of the package that brings `module`; UserError if it isn't installed."""
+    need(module)
+    return version(packages_distributions()[module][0])

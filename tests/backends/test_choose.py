@@ -1,0 +1,54 @@
+"""QUANT.BACKEND auto|fx|horizon, with and without the plugin."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+import configs
+import qat
+from qat import stages
+from qat.backends.choose import Choice, choose_backend
+
+STREETS = "configs/streets/pidnet_s.yaml"
+
+
+def choose(target: str, wanted: str) -> Choice:
+    return choose_backend(configs.load(None, ["QUANT.TARGET", target, "QUANT.BACKEND", wanted]))
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted", "name"),
+    [("x86", "auto", "fx"), ("j5", "auto", "horizon"), ("j5", "fx", "fx"), ("j5", "horizon", "horizon")],
+)
+def test_with_the_plugin(stand_in: ModuleType, target: str, wanted: str, name: str) -> None:
+    choice = choose(target, wanted)
+    assert choice.backend.name == name
+    assert str(choice).startswith(f"backend {name}")
+    assert (choice.version == stand_in.__version__) == (name == "horizon")
+
+
+@pytest.mark.parametrize("target", ["x86", "j5"])
+def test_without_the_plugin(target: str) -> None:
+    choice = choose(target, "auto")
+    assert choice.backend.name == "fx"
+    assert ("doesn't import" in choice.reason) == (target == "j5")
+
+
+def test_a_plugin_that_breaks_on_import_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "horizon_plugin_pytorch", None)
+    with pytest.raises(qat.UserError, match=r"needs horizon_plugin_pytorch, which doesn't import \(.*vendor's Docker"):
+        choose("j5", "horizon")
+
+
+def test_horizon_is_for_j5() -> None:
+    with pytest.raises(qat.UserError, match=r"for QUANT\.TARGET j5, which is x86; set QUANT.TARGET j5"):
+        choose("x86", "horizon")
+
+
+def test_a_stage_knows_its_backend(stand_in: ModuleType) -> None:
+    theirs = stages.made_from(configs.load(STREETS, ["QUANT.TARGET", "j5"]), "calib")
+    ours = stages.made_from(configs.load(STREETS, ["QUANT.TARGET", "j5", "QUANT.BACKEND", "fx"]), "calib")
+    assert theirs == ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr"}

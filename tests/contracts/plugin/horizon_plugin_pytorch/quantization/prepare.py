@@ -1,0 +1,146 @@
+"""Put fake-quantise modules behind what the device computes as one operation."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.ao.quantization import DeQuantStub
+
+from ..march import get_march
+from .fuse import check_graph, claim, fuse_fx
+from .qconfig import QConfig
+from .stubs import QuantStub
+
+_KEYS = {"", "module_type", "module_name"}
+_ADDITIONS = (operator.add, torch.add, "add")
+_RELUS = (nn.ReLU, nn.ReLU6, torch.relu, nn.functional.relu, "relu")
+_NOT_TENSORS = (getattr, operator.getitem, "size", "dim")
+
+
+class QATConv2d(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight_fake_quant(self.weight), self.bias)
+
+
+class QATConvTranspose2d(nn.ConvTranspose2d):
+    def forward(self, x: Tensor) -> Tensor:
+        weight, settings = self.weight_fake_quant(self.weight), (self.stride, self.padding, self.output_padding)
+        return nn.functional.conv_transpose2d(x, weight, self.bias, *settings, self.groups, self.dilation)
+
+
+class QATLinear(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight_fake_quant(self.weight), self.bias)
+
+
+QAT = {nn.Conv2d: QATConv2d, nn.ConvTranspose2d: QATConvTranspose2d, nn.Linear: QATLinear}
+
+
+def prepare_qat_fx(
+    model: nn.Module,
+    qconfig_dict: Mapping[str, Any] | None = None,
+    prepare_custom_config_dict: Mapping[str, Any] | None = None,
+    optimize_graph: bool = False,
+    hybrid: bool = False,
+    hybrid_dict: Mapping[str, Any] | None = None,
+) -> fx.GraphModule:
+    get_march()
+    if unknown := set(qconfig_dict or {}) - _KEYS:
+        raise KeyError(f"unknown keys {sorted(unknown)} in qconfig_dict, expected some of {sorted(_KEYS)}")
+    if isinstance(model, fx.GraphModule) and "horizon" in model.meta:
+        claim(model)
+        graph = model
+    else:
+        graph = fuse_fx(model)
+    check_graph(graph)
+    _Preparation(graph, _QConfigs(qconfig_dict or {})).run()
+    graph.meta["horizon"] = {"prepared": True, "hybrid": hybrid}
+    return graph
+
+
+class _QConfigs:
+    """Priority, rising: global, module_type, module_name, module.qconfig."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.everywhere: QConfig | None = given.get("")
+        self.types = dict(_pairs(given.get("module_type", ())))
+        self.names = dict(_pairs(given.get("module_name", ())))
+
+    def of(self, name: str, module: nn.Module | None) -> QConfig | None:
+        if module is None:
+            return self.everywhere
+        found = self.names.get(name, self.types.get(type(module), self.everywhere))
+        return getattr(module, "qconfig", found)
+
+
+def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
+    return given.items() if isinstance(given, Mapping) else given
+
+
+class _Preparation:
+    def __init__(self, graph: fx.GraphModule, qconfigs: _QConfigs) -> None:
+        self.graph, self.qconfigs = graph, qconfigs
+        self.modules = dict(graph.named_modules())
+
+    def run(self) -> None:
+        if unknown := set(self.qconfigs.names) - set(self.modules):
+            raise KeyError(f"qconfig_dict names {sorted(unknown)}, which the model hasn't")
+        for node in list(self.graph.graph.nodes):
+            module = self.modules.get(str(node.target)) if node.op == "call_module" else None
+            qconfig = self.qconfigs.of(str(node.target), module)
+            if qconfig is not None and self.computes(node, module):
+                self.quantise(node, module, qconfig)
+        self.graph.recompile()
+
+    def computes(self, node: fx.Node, module: nn.Module | None) -> bool:
+        if node.op == "call_module":
+            return not isinstance(module, DeQuantStub | nn.Identity | nn.Dropout)
+        return node.op in ("call_function", "call_method") and node.target not in _NOT_TENSORS
+
+    def quantise(self, node: fx.Node, module: nn.Module | None, qconfig: QConfig) -> None:
+        weighted = type(module) in QAT
+        if weighted:
+            channels = module.weight.shape[0]
+            module.__class__ = QAT[type(module)]  # the user's own module: this is what sharing means
+            module.weight_fake_quant = qconfig.weight(channels=channels).train(module.training)
+        if qconfig.activation is None:
+            self.check_int32(node, weighted)
+        elif not self.absorbed(node, weighted):
+            fixed = {"fixed": module.scale} if isinstance(module, QuantStub) else {}
+            self.insert(node, qconfig.activation(**fixed))
+
+    def check_int32(self, node: fx.Node, weighted: bool) -> None:
+        consumers = [user for user in node.users if not self.is_end(user)]
+        if not weighted or consumers:
+            read = f"{consumers[0].name} reads it" if consumers else "it isn't a convolution"
+            raise RuntimeError(f"int32 output of {node.name}: only a convolution at the tail can give it, and {read}")
+
+    def is_end(self, node: fx.Node) -> bool:
+        is_stub = node.op == "call_module" and isinstance(self.modules[node.target], DeQuantStub)
+        return node.op == "output" or is_stub
+
+    def absorbed(self, node: fx.Node, weighted: bool) -> bool:
+        """Whether the device computes `node` together with its one reader: conv or add before ReLU, conv before add."""
+        if len(node.users) != 1:
+            return False
+        (user,) = node.users
+        kind = type(self.modules[user.target]) if user.op == "call_module" else user.target
+        before_relu = kind in _RELUS and (weighted or node.target in _ADDITIONS)
+        return before_relu or (weighted and kind in _ADDITIONS and len(user.all_input_nodes) == 2)
+
+    def insert(self, node: fx.Node, quantiser: nn.Module) -> None:
+        owner = str(node.target) if node.op == "call_module" else f"_generated_{node.name}"
+        name = f"{owner}.activation_post_process"
+        if name in self.modules:  # a shared module: one scale for all its calls
+            quantiser = self.modules[name]
+        self.graph.add_submodule(name, quantiser)
+        self.modules[name] = quantiser
+        readers = list(node.users)
+        with self.graph.graph.inserting_after(node):
+            new = self.graph.graph.call_module(name, (node,))
+        for reader in readers:
+            reader.replace_input_with(node, new)
