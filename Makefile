@@ -7,24 +7,25 @@ OPTS   ?=
 STAGE  ?= float
 INPUT  ?=
 GATE   ?=
+RUNTIME ?=
 TARGET ?=
 JOBS   ?= 2
-ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(OPTS)
+ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPILE.RUNTIME $(RUNTIME)) $(OPTS)
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib eval infer bench test style clean
+.PHONY: help setup demo train check calib eval infer compile bench bench-runtimes test style clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10 | sed 's/^/  /'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16 | sed 's/^/  /'
 
 setup: $(READY) ## make .venv with the pinned versions of constraints.txt
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,runtimes]"
 	@touch $@
 
 demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after every stage
@@ -43,11 +44,17 @@ check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86
 calib: $(READY) ## calibrate: choose every activation's scale from training images
 	$(PY) tools/calib.py $(ARGS)
 
-eval: $(READY) ## mIoU of STAGE=float|calib|int_infer, GATE=0.99 fails below
+eval: $(READY) ## mIoU of STAGE=float|calib|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
 	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)
 
 infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
 	$(PY) tools/infer.py --stage $(STAGE) --input "$(INPUT)" $(ARGS)
+
+compile: $(READY) ## every artefact of the calibrated network, each proven and run in every runtime
+	$(PY) tools/compile.py $(ARGS)
+
+bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, beside this CPU's peak
+	$(PY) tools/bench_runtimes.py $(ARGS)
 
 bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
 	$(PY) tools/bench.py $(ARGS)

@@ -8,11 +8,12 @@ from qat.evaluation import evaluate
 from qat.graph import check, rewrite
 from qat.models import build_model, load_checkpoint
 from qat.stages import load_stage
+from qat.version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "QuantSpec",
     "UserError",
+    "__version__",
     "build_model",
     "calibrate",
     "check",

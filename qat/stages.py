@@ -21,7 +21,7 @@ from qat.files import locate, read_json, sha256, write_json, write_text
 from qat.graph import Rewritten, rewrite
 from qat.models import build_model, load_checkpoint
 
-STAGES = ("float", "calib", "int_infer")
+STAGES = ("float", "calib", "int_infer", "compiled")
 _FLOAT_KEYS = (
     "MODEL.NAME",
     "MODEL.ALIGN_CORNERS",
@@ -47,14 +47,19 @@ _QUANT_KEYS = (
 def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
     """A stage of the network, ready to call: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w).
 
-    `stage`: float, calib (fake-quantised) or int_infer (int8 kernels). float and calib run on `DEVICE`, int_infer on
-    the CPU. calib and int_infer take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or
-    was made from other weights or another config.
+    `stage`: float, calib (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact, which
+    takes pictures as its manifest says). float and calib run on `DEVICE`, the others on the CPU. calib and int_infer
+    take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or was made from other weights or
+    another config.
     """
     if stage not in STAGES:
         raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
     if stage == "float":
         return load_float(cfg).to(device(cfg), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if stage == "compiled":
+        from qat.compile.stage import load_compiled  # it builds on this module
+
+        return load_compiled(cfg)
     prepared, backend = load_calibration(cfg), choose_backend(cfg).backend
     if stage == "calib":
         return Sized(backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
@@ -63,8 +68,8 @@ def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
 
 
 def stage_device(cfg: CfgNode, stage: str) -> torch.device:
-    """Where a stage runs: int8 kernels are the CPU's."""
-    return torch.device("cpu") if stage == "int_infer" else device(cfg)
+    """Where a stage runs: int8 kernels and runtimes are the CPU's."""
+    return torch.device("cpu") if stage in ("int_infer", "compiled") else device(cfg)
 
 
 def device(cfg: CfgNode) -> torch.device:
@@ -140,8 +145,14 @@ def load_calibration(cfg: CfgNode, size: list[int] | None = None) -> Prepared:
 
 
 def stage_folder(cfg: CfgNode, stage: str) -> Path:
-    """OUTPUT_DIR/<dataset>/<config name>/<stage>."""
-    return Path(cfg.OUTPUT_DIR) / cfg.DATASET.DATASET / cfg.NAME / stage
+    """OUTPUT_DIR/<dataset>/<config name>/<stage>; of stage compiled, compile/eval/<runtime>."""
+    parts = ("compile", "eval", cfg.COMPILE.RUNTIME) if stage == "compiled" else (stage,)
+    return Path(cfg.OUTPUT_DIR, cfg.DATASET.DATASET, cfg.NAME, *parts)
+
+
+def title(cfg: CfgNode, stage: str) -> str:
+    """A stage's name in tables: compiled with its runtime."""
+    return f"compiled {cfg.COMPILE.RUNTIME}" if stage == "compiled" else stage
 
 
 def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
@@ -180,8 +191,25 @@ def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
 
 
 def finished_stages(cfg: CfgNode) -> dict[str, dict[str, Any]]:
-    """metrics.json of every stage that was evaluated with these weights and this config, in stage order."""
-    return {stage: read_json(stage_folder(cfg, stage) / "metrics.json") for stage in STAGES if _is_current(cfg, stage)}
+    """metrics.json of every stage that was evaluated with these weights and this config, in stage order, by title."""
+    found = {stage: stage_folder(cfg, stage) for stage in STAGES[:3] if _is_current(cfg, stage)}
+    for folder in sorted((stage_folder(cfg, "compile") / "eval").glob("*")):
+        if _is_current_artefact(cfg, folder):
+            found[f"compiled {folder.name}"] = folder
+    return {title: read_json(folder / "metrics.json") for title, folder in found.items()}
+
+
+def _is_current_artefact(cfg: CfgNode, folder: Path) -> bool:
+    """Whether the artefact that was evaluated there is the one that lies in the compile folder now."""
+    if not (folder / "metrics.json").is_file() or not (folder / "manifest.json").is_file():
+        return False
+    manifest = read_json(folder / "manifest.json")
+    artefact = folder.parent.parent / manifest.get("artefact", "")
+    return (
+        artefact.is_file()
+        and sha256(artefact) == manifest["artefact_sha256"]
+        and manifest["made_from"] == made_from(cfg, "calib")
+    )
 
 
 def _is_current(cfg: CfgNode, stage: str) -> bool:

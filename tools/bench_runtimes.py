@@ -26,11 +26,14 @@ def main() -> None:
     folder = stages.stage_folder(cfg, "compile")
     if not (folder / "manifest.json").is_file():
         raise UserError(f"no compiled artefacts in {folder}; run make compile with this CFG")
-    artefacts = artefacts_of(read_json(folder / "manifest.json"))
+    manifest = read_json(folder / "manifest.json")
+    artefacts = artefacts_of(manifest)
+    size = [manifest["input"]["width"], manifest["input"]["height"]]
     command = shlex.join(["python", "tools/bench_runtimes.py", *sys.argv[1:]])
     settings = Settings(f"{cfg.DATASET.DATASET}/{cfg.NAME}", command, args.rounds, args.warmup)
+    example = stages.example_input(cfg, size).contiguous().numpy()
     with progress_bar("bench", settings.total) as advance:
-        report = bench(folder, artefacts, stages.example_input(cfg).numpy(), settings, lambda: advance(1))
+        report = bench(folder, artefacts, example, settings, lambda: advance(1))
     write_report(report, folder)
     Console().print(perf_table(report))
     print("\n".join([*reasons(report), f"written: {folder / 'perf.html'}, perf.json, machine.json, layers.json"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import _cli
 from rich.console import Console
@@ -12,8 +13,12 @@ import datasets
 from datasets.transforms import InferenceTransform, normalise
 from datasets.transforms.artefact import artefact_input, resized
 from qat import stages
+from qat.backends.choose import choose_backend
+from qat.backends.horizon import HorizonBackend
+from qat.compile import horizon_perf
 from qat.compile.build import compile_into
 from qat.compile.folder import replaced_folder
+from qat.compile.horizon import horizon_compile
 from qat.compile.network import size_of
 from qat.compile.perf import perf_table
 from qat.compile.pictures import Picture
@@ -24,7 +29,19 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
+    choice = choose_backend(cfg)
+    log.info("%s", choice)
     folder = stages.stage_folder(cfg, "compile")
+    if isinstance(choice.backend, HorizonBackend):
+        Console().print(horizon_perf.table(horizon_compile(cfg, folder)))
+    else:
+        compile_here(cfg, folder)
+    log.info("compiled -> %s", folder)
+
+
+def compile_here(cfg: CfgNode, folder: Path) -> None:
+    """The artefacts for this machine's runtimes."""
+    size_of(cfg)  # before anything is read
     dataset = datasets.build(cfg, "val", InferenceTransform())
     with replaced_folder(folder) as aside:
         done = compile_into(aside, cfg, pictures(cfg, dataset), datasets.class_set(cfg), log.info)
@@ -34,18 +51,18 @@ def main() -> None:
         print(line)
     if done.perf:
         console.print(perf_table(done.perf))
-    log.info("compiled -> %s", folder)
 
 
 def pictures(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[Picture]:
     """COMPILE.PARITY_IMAGES of the val list, spread evenly."""
     size = size_of(cfg)
-    to_artefact = artefact_input(cfg, size)
+    mean, std = cfg.DATASET.MEAN, cfg.DATASET.STD
+    to_artefact = artefact_input({"width": size[0], "height": size[1], "type": cfg.COMPILE.INPUT}, mean, std)
     found = []
     for index in datasets.spread(len(dataset), min(cfg.COMPILE.PARITY_IMAGES, len(dataset))):
         sample = dataset[index]
         images, label = sample["image"][None], sample.get("label")
-        normalised = normalise(resized(images, size), cfg.DATASET.MEAN, cfg.DATASET.STD).contiguous()
+        normalised = normalise(resized(images, size), mean, std).contiguous()
         shape = tuple(images.shape[1:3])
         found.append(Picture(sample["name"], normalised, to_artefact(images), label, shape))
     return found

@@ -5,21 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable, Sequence
 
 import _cli
 from _progress import progress_bar
 from rich.console import Console
+from torch import Tensor
 from yacs.config import CfgNode
 
 import datasets
 from datasets.transforms import InferenceTransform, Normaliser
+from datasets.transforms.artefact import artefact_input
 from qat import stages
 from qat.backends.choose import choose_backend
+from qat.compile.ended import as_logits, head
+from qat.compile.onnx_ends import Ends
+from qat.compile.stage import find_artefact
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
 from qat.evaluation.metrics import metrics, passes
 from qat.evaluation.table import stage_table, verdict
 from qat.files import write_json
+from qat.runtimes import get_runtime
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +42,10 @@ def main() -> int:
         log.info("float isn't evaluated on these images yet: doing that first")
         measure(cfg, "float", dataset)
     measure(cfg, args.stage, dataset)
-    finished = stages.finished_stages(cfg)
+    finished, title = stages.finished_stages(cfg), stages.title(cfg, args.stage)
     Console().print(stage_table(finished))
-    print(verdict(args.stage, finished, cfg.QUANT.GATE if args.gate is None else args.gate))
-    return int(args.gate is not None and not passes(finished[args.stage], finished["float"], args.gate))
+    print(verdict(title, finished, cfg.QUANT.GATE if args.gate is None else args.gate))
+    return int(args.gate is not None and not passes(finished[title], finished["float"], args.gate))
 
 
 def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> None:
@@ -50,7 +57,7 @@ def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> 
     names = _names(cfg, dataset)
     batches = datasets.loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
     device = stages.stage_device(cfg, stage)
-    with progress_bar(f"eval {stage}", len(names)) as advance:
+    with progress_bar(f"eval {stages.title(cfg, stage)}", len(names)) as advance:
 
         def progress(count: int, matrix: ConfusionMatrix) -> None:
             advance(count, f"mIoU {matrix.scores().mean_iou:.4f}")
@@ -59,10 +66,10 @@ def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> 
             model,
             batches,
             cfg.DATASET.NUM_CLASSES,
-            to_input=Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, device),
+            to_input=_to_input(cfg, stage),
             align_corners=cfg.MODEL.ALIGN_CORNERS,
             device=device,
-            reference=None if stage == "float" else store.read,
+            reference=None if stage == "float" else _reference(cfg, stage, store),
             record=store.write if stage == "float" else None,
             progress=progress,
         )
@@ -71,10 +78,34 @@ def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> 
     _write(cfg, stage, dataset, result)
 
 
+def _to_input(cfg: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
+    """From a batch's pictures to what the stage takes."""
+    if stage == "compiled":
+        return artefact_input(find_artefact(cfg).input, cfg.DATASET.MEAN, cfg.DATASET.STD)
+    return Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, stages.stage_device(cfg, stage))
+
+
+def _reference(cfg: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Tensor]:
+    """float's recorded logits, in the form that the stage gives."""
+    if stage != "compiled":
+        return store.read
+    artefact = find_artefact(cfg)
+    ends, (width, height) = Ends(result=artefact.output, align_corners=cfg.MODEL.ALIGN_CORNERS), artefact.size
+
+    def read(names: Sequence[str], inputs: Tensor) -> Tensor:
+        return as_logits(head(store.read(names), (height, width), ends), cfg.DATASET.NUM_CLASSES)
+
+    return read
+
+
 def _write(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset, result: Result) -> None:
     folder = stages.stage_folder(cfg, stage)
-    manifest = stages.previous_manifest(cfg, stage)
-    stages.write_provenance(cfg, stage, manifest | {"evaluated": list(result.names)})
+    manifest = stages.previous_manifest(cfg, stage) | {"evaluated": list(result.names)}
+    if stage == "compiled":
+        artefact = find_artefact(cfg)
+        manifest |= {"artefact": artefact.path.name, "artefact_sha256": artefact.record["sha256"]}
+        manifest |= {"runtime": f"{cfg.COMPILE.RUNTIME} {get_runtime(cfg.COMPILE.RUNTIME).version}"}
+    stages.write_provenance(cfg, stage, manifest)
     write_json(folder / "metrics.json", metrics(result, dataset.class_names, cfg.MODEL.NAME, environment()))
     log.info("%s: %s", stage, folder / "metrics.json")
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from yacs.config import CfgNode
 
 from datasets.transforms.normalise import normalise
+from qat.compile.yuv import rgb_to_centred_yuv
 
 
-def artefact_input(cfg: CfgNode, size: list[int]) -> Callable[[Tensor], Tensor]:
-    """uint8 (N, H, W, 3) -> (N, 3, h, w) of `size` (width, height), contiguous: normalised float32, or raw uint8.
+def artefact_input(given: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
+    """uint8 (N, H, W, 3) -> (N, 3, h, w), contiguous, scaled (bilinear) where the sizes differ.
 
-    Pictures of another size are scaled (bilinear). COMPILE.INPUT says which of the two.
+    `given`: the manifest's `input`: width, height; type float (normalised) or uint8 (raw RGB); or J5's source pyramid
+    (centred YUV444).
     """
+    size = [given["width"], given["height"]]
 
     def convert(images: Tensor) -> Tensor:
         fitted = resized(images, size)
-        if cfg.COMPILE.INPUT == "uint8":
+        if given.get("source") == "pyramid":
+            return rgb_to_centred_yuv(fitted.permute(0, 3, 1, 2).float()).contiguous()
+        if given.get("type") == "uint8":
             return fitted.permute(0, 3, 1, 2).contiguous()
-        return normalise(fitted, cfg.DATASET.MEAN, cfg.DATASET.STD).contiguous()
+        return normalise(fitted, mean, std).contiguous()
 
     return convert
 

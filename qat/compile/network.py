@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ from qat.compile.from_graph import program_of
 from qat.compile.onnx_ends import Ends
 from qat.compile.program import Program
 from qat.errors import UserError
+from qat.files import sha256
+from qat.version import __version__
 
 STRIDE = 8  # the logits are 1/8 of the picture, and the branches meet there
 
@@ -41,7 +44,7 @@ def ends_of(cfg: CfgNode) -> Ends:
 
 @dataclass(frozen=True)
 class Network:
-    """`prepared`: the calibrated graph; `floating`: the float network; both for pictures like `example` (1, 3, H, W)."""
+    """`prepared`: the calibrated graph, `floating`: the float network, for pictures like `example` (1, 3, H, W)."""
 
     prepared: fx.GraphModule
     floating: nn.Module
@@ -81,13 +84,7 @@ def load_network(cfg: CfgNode) -> Network:
 
 
 def metadata(cfg: CfgNode, classes: tuple[str, ...], palette: Any) -> dict[str, str]:
-    """What the ONNX files say of themselves."""
-    import json
-
-    from qat import __version__
-    from qat.files import sha256
-
-    calibration = stages.stage_folder(cfg, "calib") / "qparams.json"
+    """What the ONNX files say of themselves; lists and numbers as JSON."""
     return {
         "classes": json.dumps(list(classes)),
         "palette": json.dumps([[int(part) for part in colour] for colour in palette]),
@@ -95,7 +92,7 @@ def metadata(cfg: CfgNode, classes: tuple[str, ...], palette: Any) -> dict[str, 
         "std": json.dumps(list(cfg.DATASET.STD)),
         "align_corners": json.dumps(bool(cfg.MODEL.ALIGN_CORNERS)),
         "float_weights_sha256": sha256(stages.model_file(cfg)),
-        "qparams_sha256": sha256(calibration),
+        "qparams_sha256": sha256(stages.stage_folder(cfg, "calib") / "qparams.json"),
         "network": cfg.MODEL.NAME,
         "rtseg_qat": __version__,
     }

@@ -56,7 +56,7 @@ def _pool(values: Values, step: Step, inputs: list[str], output: str, kind: str,
     around = pads(step)
     if values.spelling.padded and more.get("count_include_pad") and any(around) and not given["ceil_mode"]:
         sides = values.constant(f"{step.name}_sides", np.array([0, 0, *around[:2], 0, 0, *around[2:]], np.int64))
-        inputs, around = [values.node("Pad", [*inputs, sides], f"{step.name}_padded")], [0] * 4
+        inputs, around = [values.node("Pad", [*inputs, sides], f"{step.name}_padded", mode="constant")], [0] * 4
     ceil = int(given["ceil_mode"])
     return values.node(kind, inputs, output, kernel_shape=kernel, strides=stride, pads=around, ceil_mode=ceil, **more)
 

@@ -49,6 +49,8 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
 
 
 def _write(values: Values, step: Step, ends: Ends) -> None:
+    if _joins(values, step):
+        return _join_integers(values, step)
     if _resamples(values, step):
         return _on_integers(values, step)
     if step.op == "input":
@@ -63,6 +65,23 @@ def _write(values: Values, step: Step, ends: Ends) -> None:
         values.rectified(step.name, result, step.quant)
     else:
         values.quantised(step.name, result, step.quant, values.spelling.signed)
+
+
+def _joins(values: Values, step: Step) -> bool:
+    grids = [values.grids.get(source) for source in step.inputs]
+    return (
+        step.op == "cat"
+        and not step.relu
+        and all(grid and grid[0] == step.quant == grids[0][0] and grid == grids[0] for grid in grids)
+    )  # noqa: E501
+
+
+def _join_integers(values: Values, step: Step) -> None:
+    """A concatenation within one grid, of the integers: OpenVINO loses signs when it joins dequantised tensors."""
+    integers = [values.integers[source] for source in step.inputs]
+    joined = values.node("Concat", integers, f"{step.name}_quantized", axis=step.attributes["dim"])
+    quant, signed = values.grids[step.inputs[0]]
+    values.give(step.name, joined, quant, signed)
 
 
 def _resamples(values: Values, step: Step) -> bool:

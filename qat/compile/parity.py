@@ -29,9 +29,10 @@ LOST = 0.002  # less mIoU than int_infer's
 
 @dataclass(frozen=True)
 class Expected:
-    """The stages' classes of the pictures; `repeatability`: how well calib agrees with itself, summing in another order.
+    """The stages' classes of the pictures.
 
-    A sum's last bit decides some roundings, and one value that is rounded the other way moves many behind it.
+    `repeatability`: how well calib agrees with itself when it sums in another order. A sum's last bit decides some
+    roundings, and one value that is rounded the other way moves many behind it.
     """
 
     floating: list[Tensor]
@@ -122,7 +123,7 @@ def _int8_fault(figures: dict[str, Any], expected: Expected) -> str:
 
 
 def _float_fault(made: Made, figures: dict[str, Any]) -> str:
-    """Weights stored in fewer bits change pixels by design, as int8 does: they are held to int8's mIoU, not to float's."""
+    """Empty if all is well; weights stored in fewer bits change pixels by design."""
     same = 1 - figures["pixels_changed"]
     if "fp16" in made.name or "w8" in made.name or same >= SAME:
         return ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -23,7 +21,6 @@ from qat.runtimes.mnn_convert import to_mnn
 from qat.runtimes.ncnn_convert import to_ncnn
 
 FLOAT = "model_float.onnx"
-UNPADDED = replace(PLAIN, padded=False)  # for the converters: ncnn has no Pad as pnnx writes it
 SPELLINGS = {"model.onnx": PLAIN, "model_ort.onnx": ORT, "model_openvino.onnx": OPENVINO}
 
 
@@ -39,10 +36,7 @@ def write_files(
     onnx.save(to_onnx(network.float_program, PLAIN, form), folder / FLOAT)
     save_script(network.converted, network.example, form.ends, folder / "int_model.pt")
     save_script(network.floating, network.example, form.ends, folder / "model_float.pt")
-    with tempfile.TemporaryDirectory() as aside:
-        source = Path(aside, FLOAT)
-        onnx.save(to_onnx(network.float_program, UNPADDED, form), source)
-        missing = _convert(source, folder, runtimes)
+    missing = _convert(folder, runtimes)
     return [made for made in ARTEFACTS if (folder / made.name).is_file()], missing
 
 
@@ -52,15 +46,15 @@ def save_script(model: nn.Module, example: Tensor, ends: Ends, path: Path) -> No
     to_torchscript(Ended(model, ends).eval(), picture).save(str(path))
 
 
-def _convert(source: Path, folder: Path, runtimes: Sequence[str]) -> dict[str, str]:
-    """Make the files that need a converter from the float file `source`; the reasons of those that can't be made."""
+def _convert(folder: Path, runtimes: Sequence[str]) -> dict[str, str]:
+    """Make the files that need a converter; the reasons of those that can't be made."""
     missing = {}
     for made in ARTEFACTS:
         if made.kind in ("mnn", "ncnn") and made.kind in runtimes:
             try:
-                _converted(made, source, folder / made.name)
+                _converted(made, folder / FLOAT, folder / made.name)
             except UserError as error:
-                missing[made.name] = str(error).replace(f"{source.parent}/", "")
+                missing[made.name] = str(error).replace(f"{folder}/", "")
     return missing
 
 

@@ -33,6 +33,7 @@ NEXT = {
     FLOAT: "next: make calib",
     "calib": "next: make eval STAGE=int_infer",
     "qat": "next: make eval STAGE=int_infer",
+    "int_infer": "next: make compile",
 }
 
 
@@ -40,7 +41,7 @@ def stage_table(stages: Mapping[str, Metrics]) -> Table:
     """One row per stage in the given order; a stage measured on other images than float's has no comparison."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CAPTION, caption_justify="left")
     for title in COLUMNS:
-        wraps = title.startswith("worst class")  # the rest fits in 80 columns
+        wraps = title.startswith(("stage", "worst class"))  # the rest fits in 80 columns
         table.add_column(title, justify="left" if title == "stage" else "right", no_wrap=not wraps)
     for name, stage in stages.items():
         table.add_row(*_row(name, stage, None if name == FLOAT else stages.get(FLOAT)))
@@ -49,6 +50,8 @@ def stage_table(stages: Mapping[str, Metrics]) -> Table:
 
 def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
     """One line: how much of float's mIoU stage `name` keeps, whether that passes the gate, and what to do next.
+
+    `name`: as in `stages`; compiled ones with their runtime, such as compiled ort.
 
     Raises UserError if the stage and float can't be compared.
     """
@@ -68,7 +71,7 @@ def _advice(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
     known = name == "int_infer" and source in stages and comparable(stages[source], stages[FLOAT])
     if known and not passes(stages[source], stages[FLOAT], gate):
         return f"{source} is below it too: {BELOW[source]}"
-    return BELOW[name]
+    return BELOW[name.partition(" ")[0]]
 
 
 def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...]:

@@ -1,0 +1,102 @@
+"""Stage compiled: an artefact of the compile folder, run by the runtime that COMPILE.RUNTIME names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from qat import stages
+from qat.backends.choose import choose_backend
+from qat.backends.horizon import HorizonBackend
+from qat.compile.ended import as_logits
+from qat.compile.made import BEST
+from qat.errors import UserError, nearest
+from qat.files import read_json, sha256
+from qat.runtimes import get_runtime
+from qat.runtimes.isolate import Isolated
+from qat.runtimes.protocol import Session
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file of the compile folder, its manifest's entry, and the `input` that it takes."""
+
+    path: Path
+    record: dict[str, Any]
+    input: dict[str, Any]
+    output: str
+
+    @property
+    def size(self) -> list[int]:
+        """Width and height of the pictures."""
+        return [self.input["width"], self.input["height"]]
+
+
+def find_artefact(cfg: CfgNode) -> Artefact:
+    """COMPILE.ARTEFACT, or what COMPILE.RUNTIME runs best.
+
+    UserError where there is none, it was made from another calibration, or its bytes aren't the manifest's.
+    """
+    folder = stages.stage_folder(cfg, "compile")
+    if not (folder / "manifest.json").is_file():
+        raise UserError(f"no compiled artefacts in {folder}; run make compile (tools/compile.py) first")
+    manifest = read_json(folder / "manifest.json")
+    _check_origin(manifest["made_from"], stages.made_from(cfg, "calib"), folder)
+    name = cfg.COMPILE.ARTEFACT or BEST[cfg.COMPILE.RUNTIME]
+    if name not in manifest["artefacts"]:
+        why = manifest.get("missing", {}).get(name) or nearest(name, manifest["artefacts"])
+        raise UserError(f"make compile made no {name} in {folder}: {why}")
+    record = manifest["artefacts"][name]
+    if sha256(folder / name) != record["sha256"]:
+        raise UserError(f"{folder / name} is damaged: its bytes aren't those that make compile wrote; run it again")
+    return Artefact(folder / name, record, manifest["input"], manifest.get("output", "logits"))
+
+
+def _check_origin(recorded: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    for key, value in now.items():
+        if recorded.get(key) != value:
+            was = recorded.get(key)
+            raise UserError(f"{folder} was compiled with {key} {was}, now it is {value}; run make compile again")
+
+
+def load_compiled(cfg: CfgNode) -> nn.Module:
+    """The artefact as a network: pictures as it takes them -> logits; classes become 1 for the chosen one, 0 elsewhere.
+
+    Raises UserError where the runtime is missing, can't take the artefact, or crashes on it (a child process tries).
+    """
+    artefact = find_artefact(cfg)
+    if isinstance(choose_backend(cfg).backend, HorizonBackend) and artefact.path.suffix != ".pt":
+        raise UserError(f"{artefact.path.name} runs on the board only; use RUNTIME=torchscript, or see docs/j5.md")
+    runtime, threads = get_runtime(cfg.COMPILE.RUNTIME), torch.get_num_threads()
+    example = _example(artefact)
+    trial = Isolated(runtime).load(artefact.path, threads)
+    try:
+        trial.run(example)
+    finally:
+        trial.close()
+    return Compiled(runtime.load(artefact.path, threads), cfg.DATASET.NUM_CLASSES)
+
+
+def _example(artefact: Artefact) -> np.ndarray:
+    kind = np.uint8 if artefact.input.get("type") == "uint8" else np.float32
+    width, height = artefact.size
+    return np.zeros((1, 3, height, width), kind)
+
+
+class Compiled(nn.Module):
+    """A session as a network."""
+
+    def __init__(self, session: Session, num_classes: int) -> None:
+        super().__init__()
+        self.session, self.num_classes = session, num_classes
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of pictures as the artefact takes them."""
+        output = self.session.run(np.ascontiguousarray(image.numpy()))
+        return as_logits(torch.from_numpy(np.ascontiguousarray(output)), self.num_classes)
