@@ -1,15 +1,39 @@
-"""rtseg-qat: a float segmentation network becomes an int8 one, with its accuracy proven at every stage."""
+"""rtseg-qat: a float segmentation network becomes an int8 one, with its accuracy proven at every stage.
 
-from qat.backends.fx import convert, fake_quantised, prepare
-from qat.backends.spec import QuantSpec
-from qat.calibration import calibrate
-from qat.errors import UserError
-from qat.evaluation import evaluate
-from qat.graph import check, rewrite
-from qat.models import build_model, load_checkpoint
-from qat.stages import load_stage
+Names are imported when they are first used: a child process that only runs an artefact doesn't wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from qat.version import __version__
 
+if TYPE_CHECKING:
+    from qat.backends.fx import convert, fake_quantised, prepare
+    from qat.backends.spec import QuantSpec
+    from qat.calibration import calibrate
+    from qat.errors import UserError
+    from qat.evaluation import evaluate
+    from qat.graph import check, rewrite
+    from qat.models import build_model, load_checkpoint
+    from qat.stages import load_stage
+
+_HOMES = {
+    "QuantSpec": "qat.backends.spec",
+    "UserError": "qat.errors",
+    "build_model": "qat.models",
+    "calibrate": "qat.calibration",
+    "check": "qat.graph",
+    "convert": "qat.backends.fx",
+    "evaluate": "qat.evaluation",
+    "fake_quantised": "qat.backends.fx",
+    "load_checkpoint": "qat.models",
+    "load_stage": "qat.stages",
+    "prepare": "qat.backends.fx",
+    "rewrite": "qat.graph",
+}
 __all__ = [
     "QuantSpec",
     "UserError",
@@ -25,3 +49,9 @@ __all__ = [
     "prepare",
     "rewrite",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qat' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

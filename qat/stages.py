@@ -156,12 +156,18 @@ def title(cfg: CfgNode, stage: str) -> str:
 
 
 def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
-    """What decides a stage: the float weights' hash and the config keys that matter; later stages add the int8 grid."""
+    """What decides a stage: the float weights' hash and the config keys that matter.
+
+    Later stages add the int8 grid, and compiled the calibration itself, by the hash of its scales.
+    """
     keys = _FLOAT_KEYS if stage == "float" else _FLOAT_KEYS + _QUANT_KEYS
     decided = {"float weights sha256": sha256(model_file(cfg))} | {key: _plain(_get(cfg, key)) for key in keys}
     if stage != "float":
         decided["reduce_range"] = choose_engine(cfg.QUANT.ENGINE).reduce_range
         decided |= _plugin_keys(cfg)
+    if stage == "compiled":
+        scales = stage_folder(cfg, "calib") / "qparams.json"
+        decided["the calibration's scales (sha256)"] = sha256(scales) if scales.is_file() else "missing"
     return decided
 
 
@@ -208,7 +214,7 @@ def _is_current_artefact(cfg: CfgNode, folder: Path) -> bool:
     return (
         artefact.is_file()
         and sha256(artefact) == manifest["artefact_sha256"]
-        and manifest["made_from"] == made_from(cfg, "calib")
+        and manifest["made_from"] == made_from(cfg, "compiled")
     )
 
 

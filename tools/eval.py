@@ -8,19 +8,17 @@ import logging
 from collections.abc import Callable, Sequence
 
 import _cli
+from _input import to_input
 from _progress import progress_bar
 from rich.console import Console
 from torch import Tensor
 from yacs.config import CfgNode
 
 import datasets
-from datasets.transforms import InferenceTransform, Normaliser
-from datasets.transforms.artefact import artefact_input
+from datasets.transforms import InferenceTransform
 from qat import stages
 from qat.backends.choose import choose_backend
-from qat.compile.ended import as_logits, head
-from qat.compile.onnx_ends import Ends
-from qat.compile.stage import find_artefact
+from qat.compile.stage import find_artefact, in_its_form
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
 from qat.evaluation.metrics import metrics, passes
@@ -66,7 +64,7 @@ def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> 
             model,
             batches,
             cfg.DATASET.NUM_CLASSES,
-            to_input=_to_input(cfg, stage),
+            to_input=to_input(cfg, stage),
             align_corners=cfg.MODEL.ALIGN_CORNERS,
             device=device,
             reference=None if stage == "float" else _reference(cfg, stage, store),
@@ -78,22 +76,14 @@ def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> 
     _write(cfg, stage, dataset, result)
 
 
-def _to_input(cfg: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
-    """From a batch's pictures to what the stage takes."""
-    if stage == "compiled":
-        return artefact_input(find_artefact(cfg).input, cfg.DATASET.MEAN, cfg.DATASET.STD)
-    return Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, stages.stage_device(cfg, stage))
-
-
 def _reference(cfg: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Tensor]:
     """float's recorded logits, in the form that the stage gives."""
     if stage != "compiled":
         return store.read
     artefact = find_artefact(cfg)
-    ends, (width, height) = Ends(result=artefact.output, align_corners=cfg.MODEL.ALIGN_CORNERS), artefact.size
 
     def read(names: Sequence[str], inputs: Tensor) -> Tensor:
-        return as_logits(head(store.read(names), (height, width), ends), cfg.DATASET.NUM_CLASSES)
+        return in_its_form(store.read(names), artefact, cfg.MODEL.ALIGN_CORNERS)
 
     return read
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import _cli
-import cv2
 import torch
+from _input import input_size, to_input
 from _progress import progress_bar
 from yacs.config import CfgNode
 
 import datasets
 from datasets.files import read_image
 from datasets.folder import find_images
-from datasets.transforms import normalise
+from datasets.transforms.artefact import resized
 from qat import stages
 from qat.backends.choose import choose_backend
 from qat.errors import UserError
@@ -73,14 +73,11 @@ def draw(cfg: CfgNode, image: Picture, networks: dict[str, Classify]) -> Picture
 
 def classifier(cfg: CfgNode, stage: str) -> Classify:
     """A function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
-    model, device = stages.load_stage(cfg, stage), stages.stage_device(cfg, stage)
-    width, height = cfg.TEST.IMAGE_SIZE
+    model, prepare, size = stages.load_stage(cfg, stage), to_input(cfg, stage), input_size(cfg, stage)
 
     def classify(image: Picture) -> Picture:
-        sized = image if image.shape[:2] == (height, width) else cv2.resize(image, (width, height))
-        batch = torch.from_numpy(sized)[None]
         with torch.inference_mode():
-            logits = model(normalise(batch, cfg.DATASET.MEAN, cfg.DATASET.STD, device))
+            logits = model(prepare(resized(torch.from_numpy(image)[None], size)))
         return upsample_argmax(logits, image.shape[:2], cfg.MODEL.ALIGN_CORNERS)[0].cpu().numpy()
 
     return classify

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from qat.errors import UserError
@@ -15,22 +15,46 @@ from qat.errors import UserError
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """Give a new folder beside `folder` to fill; it takes `folder`'s place only if the block ends well.
 
-    What was in `folder` stays untouched otherwise. Raises UserError where the disk is full or can't be written.
+    What was in `folder` stays untouched otherwise. Raises UserError where the disk is full or can't be written; a
+    UserError of the block names files where they would have come to lie.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as aside:
             made = Path(aside, "made")
             made.mkdir()
-            yield made
-            if folder.exists():
-                os.replace(folder, Path(aside, "before"))
-            os.replace(made, folder)
+            with _named(made, folder):
+                yield made
+            _exchange(made, folder, Path(aside, "before"))
     except OSError as error:
-        reason = error.strerror or str(error).split("\n")[0]
-        raise UserError(f"can't write {folder}: {reason}; check the folder and the free space") from error
+        raise _unwritten(folder, error.strerror or str(error)) from error
     except RuntimeError as error:  # torch.jit.save's own for a full disk
         if "file" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
-        reason = str(error).split("\n")[0]
-        raise UserError(f"can't write {folder}: {reason}; check the folder and the free space") from error
+        raise _unwritten(folder, str(error)) from error
+
+
+@contextmanager
+def _named(made: Path, folder: Path) -> Iterator[None]:
+    """In a UserError's text, `folder` for the folder aside, which nobody will find."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(str(made), str(folder))) from error
+
+
+def _exchange(made: Path, folder: Path, before: Path) -> None:
+    """Rename `made` to `folder`; what lay there goes to `before`, and comes back if that fails."""
+    if folder.exists():
+        os.replace(folder, before)
+    try:
+        os.replace(made, folder)
+    except OSError:
+        with suppress(OSError):  # there was nothing before
+            os.replace(before, folder)
+        raise
+
+
+def _unwritten(folder: Path, reason: str) -> UserError:
+    first = reason.split("\n")[0]
+    return UserError(f"can't write {folder}: {first}; check the folder and the free space")

@@ -72,7 +72,7 @@ def _manifest(cfg: CfgNode, folder: Path) -> dict[str, Any]:
     width, height = size_of(cfg)
     return {
         "stage": "compiled",
-        "made_from": stages.made_from(cfg, "calib"),
+        "made_from": stages.made_from(cfg, "compiled"),
         "backend": choose_backend(cfg).record(),
         "artefacts": {name: _record(folder / name, how) for name, how in HOW.items()},
         "input": {"height": height, "width": width, "source": cfg.COMPILE.INPUT_SOURCE, "batch": "1"},

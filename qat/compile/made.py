@@ -34,16 +34,22 @@ class Made:
         """Whether it holds the int8 network."""
         return self.kind in ("torchscript", "onnx_int8_s8", "onnx_int8_u8")
 
-    def record(self, folder: Path, macs: int) -> dict[str, Any]:
-        """The manifest's entry."""
+    @property
+    def is_exact(self) -> bool:
+        """Whether it holds the float network with all of its weights' bits."""
+        return not self.is_int8 and MNN_FORMS.get(self.name) not in ("fp16", "w8")
+
+    def record(self, folder: Path, macs: int, runtimes: Sequence[str]) -> dict[str, Any]:
+        """The manifest's entry; `parts`: the hashes of files that belong to it (ncnn's weights)."""
         path = folder / self.name
-        size = sum(part.stat().st_size for part in folder.glob(f"{path.stem}.*")) if self.kind == "ncnn" else 0
+        parts = sorted(set(folder.glob(f"{path.stem}.*")) - {path}) if self.kind == "ncnn" else []
         return {
             "kind": self.kind,
             "sha256": sha256(path),
-            "bytes": size or path.stat().st_size,
+            "parts": {part.name: sha256(part) for part in parts},
+            "bytes": sum(file.stat().st_size for file in (path, *parts)),
             "how": self.how,
-            "runtimes": list(self.runtimes),
+            "runtimes": list(runtimes),
             "macs": macs,
         }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from yacs.config import CfgNode
@@ -23,15 +24,28 @@ from qat.version import __version__
 STRIDE = 8  # the logits are 1/8 of the picture, and the branches meet there
 
 
+class Classes(Protocol):
+    """What the files say of the classes: names, and (classes, 3) RGB colours."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names."""
+
+    @property
+    def palette(self) -> np.ndarray:
+        """The colours."""
+
+
 def size_of(cfg: CfgNode) -> list[int]:
     """Width and height of the artefacts' pictures; UserError if the network can't divide them."""
     height, width = cfg.COMPILE.INPUT_SIZE or reversed(cfg.TEST.IMAGE_SIZE)
+    source = "" if cfg.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
     for name, side in (("height", height), ("width", width)):
         if side % STRIDE:
             near = max(side // STRIDE, 1) * STRIDE
             raise UserError(
-                f"COMPILE.INPUT_SIZE {height},{width}: the {name} {side} is not a multiple of the network's stride "
-                f"{STRIDE}; use {near} or {near + STRIDE}"
+                f"COMPILE.INPUT_SIZE {height},{width}{source}: the {name} {side} is not a multiple of the network's "
+                f"stride {STRIDE}; use {near} or {near + STRIDE}"
             )
     return [width, height]
 
@@ -83,11 +97,11 @@ def load_network(cfg: CfgNode) -> Network:
     return Network(prepared, stages.load_float(cfg), stages.example_input(cfg, size))
 
 
-def metadata(cfg: CfgNode, classes: tuple[str, ...], palette: Any) -> dict[str, str]:
+def metadata(cfg: CfgNode, classes: Classes) -> dict[str, str]:
     """What the ONNX files say of themselves; lists and numbers as JSON."""
     return {
-        "classes": json.dumps(list(classes)),
-        "palette": json.dumps([[int(part) for part in colour] for colour in palette]),
+        "classes": json.dumps(list(classes.names)),
+        "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),
         "mean": json.dumps(list(cfg.DATASET.MEAN)),
         "std": json.dumps(list(cfg.DATASET.STD)),
         "align_corners": json.dumps(bool(cfg.MODEL.ALIGN_CORNERS)),

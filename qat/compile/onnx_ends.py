@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
-from qat.compile.onnx_ops import resize
+from qat.compile.onnx_resize import resize
 from qat.compile.onnx_values import Values
 from qat.compile.program import Step
 

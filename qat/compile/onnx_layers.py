@@ -97,7 +97,7 @@ def conv_transpose2d(values: Values, step: Step, inputs: list[str], output: str)
 
 
 def batch_norm(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """A gain and a shift per channel as a depthwise 1x1 convolution: it runs in int8, where 127 holds a gain exactly."""
+    """A gain and a shift per channel as a depthwise 1x1 convolution: it runs in int8, where 127 is a gain exactly."""
     assert step.weight is not None
     gain, grid = step.weight.values, values.before(step).quant
     levels, scales = np.where(gain < 0, -127, 127).astype(np.int8), (np.abs(gain) / 127).astype(np.float32)
@@ -126,5 +126,6 @@ def linear(values: Values, step: Step, inputs: list[str], output: str) -> str:
 def prelu(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Slopes per channel, or one."""
     assert step.weight is not None
-    slope = values.constant(f"{step.name}.slope", step.weight.values.reshape(-1, 1, 1))
+    behind = [1] * (len(step.shape) - 2)
+    slope = values.constant(f"{step.name}.slope", step.weight.values.reshape(-1, *behind))
     return values.node("PRelu", [*inputs, slope], output)

@@ -18,8 +18,8 @@ class Spelling:
     `signed`: activations are int8 with zero point 0 (J5's own numbers), else uint8 with zero point 128. `relu`: float,
     a Relu before the rounding; integer, a Clip of the integers after it, for a runtime that joins a convolution with
     the rounding but not with a Relu between; unsigned, a Clip to the grid's real range, then uint8 with zero point 0.
-    `ort`: forms that ONNX Runtime alone runs faster (`matrix_product`, `complement` in onnx_ops). `padded`: a Pad before
-    an average pooling, since OpenCV leaves the padding out of its mean.
+    `ort`: forms that ONNX Runtime alone runs faster (`matrix_product`, `complement`). `padded`: a Pad before an average
+    pooling, since OpenCV leaves the padding out of its mean.
     """
 
     signed: bool
@@ -81,7 +81,8 @@ class Values:
     def give(self, name: str, integers: str, quant: Quant, signed: bool) -> None:
         """Let who reads `name` read `integers` on their grid."""
         self.integers[name], self.grids[name] = integers, (quant, signed)
-        self.real[name] = self.node("DequantizeLinear", [integers, *self.grid(quant, signed)], name)
+        output = "image_dequantized" if name == "image" else name  # the file's input has that name
+        self.real[name] = self.node("DequantizeLinear", [integers, *self.grid(quant, signed)], output)
 
     def _limited(self, rounded: str, quant: Quant, signed: bool) -> str:
         """Clip to the levels in use where those are fewer than 256 (reduce_range)."""
@@ -130,7 +131,8 @@ class Values:
         if source is None or weight.scales is None:
             return [self.constant(name, weight.bias)]
         scales = np.float32(source.scale) * weight.scales
-        levels = np.round(weight.bias.astype(np.float64) / scales)
-        if np.abs(levels).max() > np.iinfo(np.int32).max:
+        with np.errstate(divide="ignore", invalid="ignore"):  # a gain of 0 has a scale of 0, and its bias no level
+            levels = np.round(weight.bias.astype(np.float64) / scales)
+        if not (np.abs(levels) <= np.iinfo(np.int32).max).all():
             return [self.constant(name, weight.bias)]
         return [self.scaled(name, levels.astype(np.int32), scales)]

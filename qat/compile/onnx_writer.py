@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from onnx import GraphProto, ModelProto, ValueInfoProto, checker, helper, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
 from qat.backends.levels import RESAMPLING
 from qat.compile.onnx_ends import ELEMENT, Ends, finish, start
@@ -15,6 +15,11 @@ from qat.compile.program import Program, Step
 from qat.errors import UserError
 
 OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
+NAMES = {  # that a file has for its own ends, by Ends.result
+    "logits": ("image", "logits"),
+    "upsampled": ("image", "upsampled", "logits"),
+    "argmax": ("image", "upsampled", "classes"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,34 +36,60 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
     """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `Ends`), checked and with all shapes.
 
     Quantised tensors keep the steps' names, as floats behind their DequantizeLinear. Raises UserError for an operation
-    without an ONNX form, an operator set outside 13 .. 21, or several outputs.
+    without an ONNX form, an operator set outside 13 .. 21, several outputs, or a layer with a name of the file's ends.
     """
     form = form or Form()
-    if form.opset not in OPSETS:
-        raise UserError(f"COMPILE.OPSET is {form.opset}; expected {OPSETS[0]} to {OPSETS[-1]}, such as 17")
-    if len(program.outputs) != 1:
-        raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
+    _check(program, form)
     values = Values(program, spelling, form.opset, form.dynamic_batch)
     for step in program.steps:
         _write(values, step, form.ends)
     output = finish(values, program[program.outputs[0]], form.ends)
-    graph = helper.make_graph(
-        values.nodes, "network", [_image(program, form)], [output], [*values.initialisers.values()]
-    )
-    return _checked(graph, form)
+    nodes, constants = live(values, output.name)
+    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], [output], constants), form)
+
+
+def read_metadata(model: ModelProto) -> dict[str, str]:
+    """The texts stored in a model (`Form.metadata`)."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _check(program: Program, form: Form) -> None:
+    if form.opset not in OPSETS:
+        raise UserError(f"COMPILE.OPSET is {form.opset}; expected {OPSETS[0]} to {OPSETS[-1]}, such as 17")
+    if len(program.outputs) != 1:
+        raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
+    for step in program.steps:
+        is_end = step.op == "input" or (step.name in program.outputs and form.ends.result == "logits")
+        if step.name in NAMES[form.ends.result] and not is_end:
+            raise UserError(f"{step.source}: the file's own ends are called {step.name}; rename the layer {step.name}")
+
+
+def live(values: Values, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The nodes, in order, and the constants that the tensor `output` is made of."""
+    read: set[str] = {output}
+    nodes: list[NodeProto] = []
+    for node in reversed(values.nodes):
+        if read & set(node.output):
+            read |= set(node.input)
+            nodes.insert(0, node)
+    return nodes, [constant for name, constant in values.initialisers.items() if name in read]
 
 
 def _write(values: Values, step: Step, ends: Ends) -> None:
     if _joins(values, step):
-        return _join_integers(values, step)
-    if _resamples(values, step):
-        return _on_integers(values, step)
-    if step.op == "input":
-        result = start(values, ends)
+        _join_integers(values, step)
+    elif _resamples(values, step):
+        _on_integers(values, step)
+    elif step.op == "input":
+        _finish(values, step, start(values, ends))
     else:
         inputs = [values.real[source] for source in step.inputs]
         bare = step.quant is None and not step.relu
-        result = emit(values, step, inputs, step.name if bare else f"{step.name}_real")
+        _finish(values, step, emit(values, step, inputs, step.name if bare else f"{step.name}_real"))
+
+
+def _finish(values: Values, step: Step, result: str) -> None:
+    """The step's ReLU and rounding, of the float tensor `result`."""
     if step.quant is None:
         values.real[step.name] = values.node("Relu", [result], step.name) if step.relu else result
     elif step.relu:
@@ -68,28 +99,28 @@ def _write(values: Values, step: Step, ends: Ends) -> None:
 
 
 def _joins(values: Values, step: Step) -> bool:
+    """Whether `step` is a concatenation within one grid, and one spelling of it."""
     grids = [values.grids.get(source) for source in step.inputs]
-    return (
-        step.op == "cat"
-        and not step.relu
-        and all(grid and grid[0] == step.quant == grids[0][0] and grid == grids[0] for grid in grids)
-    )  # noqa: E501
+    if step.op != "cat" or step.relu or grids[0] is None:
+        return False
+    return grids[0][0] == step.quant and all(grid == grids[0] for grid in grids)
 
 
 def _join_integers(values: Values, step: Step) -> None:
-    """A concatenation within one grid, of the integers: OpenVINO loses signs when it joins dequantised tensors."""
+    """Of the integers: OpenVINO loses signs when it joins dequantised tensors."""
     integers = [values.integers[source] for source in step.inputs]
     joined = values.node("Concat", integers, f"{step.name}_quantized", axis=step.attributes["dim"])
-    quant, signed = values.grids[step.inputs[0]]
-    values.give(step.name, joined, quant, signed)
+    values.give(step.name, joined, *values.grids[step.inputs[0]])
 
 
 def _resamples(values: Values, step: Step) -> bool:
-    return step.op in RESAMPLING and step.quant is not None and step.quant == values.before(step).quant
+    """Whether `step` resamples within one grid."""
+    grid = step.op in RESAMPLING and not step.relu and step.quant
+    return bool(grid) and grid == values.before(step).quant
 
 
 def _on_integers(values: Values, step: Step) -> None:
-    """Resampling within one grid, on the integers: scaled by 1, so that ties between two levels stay ties."""
+    """Scaled by 1, so that ties between two levels stay ties."""
     source = step.inputs[0]
     quant, signed = values.grids[source]
     grid = values.grid(replace(quant, scale=1.0), signed)

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
 from qat import stages
 from qat.backends.choose import choose_backend
 from qat.backends.horizon import HorizonBackend
-from qat.compile.ended import as_logits
+from qat.compile.ended import as_logits, head
 from qat.compile.made import BEST
+from qat.compile.network import STRIDE
+from qat.compile.onnx_ends import Ends
 from qat.errors import UserError, nearest
 from qat.files import read_json, sha256
 from qat.runtimes import get_runtime
@@ -47,22 +50,23 @@ def find_artefact(cfg: CfgNode) -> Artefact:
     if not (folder / "manifest.json").is_file():
         raise UserError(f"no compiled artefacts in {folder}; run make compile (tools/compile.py) first")
     manifest = read_json(folder / "manifest.json")
-    _check_origin(manifest["made_from"], stages.made_from(cfg, "calib"), folder)
+    _check_origin(manifest["made_from"], stages.made_from(cfg, "compiled"), folder)
     name = cfg.COMPILE.ARTEFACT or BEST[cfg.COMPILE.RUNTIME]
     if name not in manifest["artefacts"]:
         why = manifest.get("missing", {}).get(name) or nearest(name, manifest["artefacts"])
         raise UserError(f"make compile made no {name} in {folder}: {why}")
     record = manifest["artefacts"][name]
-    if sha256(folder / name) != record["sha256"]:
-        raise UserError(f"{folder / name} is damaged: its bytes aren't those that make compile wrote; run it again")
+    for file, digest in {name: record["sha256"], **record.get("parts", {})}.items():
+        if sha256(folder / file) != digest:
+            raise UserError(f"{folder / file} is damaged: its bytes aren't those that make compile wrote; run it again")
     return Artefact(folder / name, record, manifest["input"], manifest.get("output", "logits"))
 
 
 def _check_origin(recorded: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     for key, value in now.items():
         if recorded.get(key) != value:
-            was = recorded.get(key)
-            raise UserError(f"{folder} was compiled with {key} {was}, now it is {value}; run make compile again")
+            was = f"compiled with {key} {recorded.get(key)}, now it is {value}"
+            raise UserError(f"the artefacts in {folder} are stale: {was}; run make compile again")
 
 
 def load_compiled(cfg: CfgNode) -> nn.Module:
@@ -81,6 +85,15 @@ def load_compiled(cfg: CfgNode) -> nn.Module:
     finally:
         trial.close()
     return Compiled(runtime.load(artefact.path, threads), cfg.DATASET.NUM_CLASSES)
+
+
+def in_its_form(logits: Tensor, artefact: Artefact, align_corners: bool) -> Tensor:
+    """A stage's logits (N, C, h, w), of pictures of any size, as `Compiled` gives the artefact's."""
+    width, height = artefact.size
+    ends = Ends(result=artefact.output, align_corners=align_corners)
+    if artefact.output == "logits":  # of another size, where the artefact's pictures are
+        return interpolate(logits, (height // STRIDE, width // STRIDE), mode="bilinear", align_corners=align_corners)
+    return as_logits(head(logits, (height, width), ends), logits.shape[1])
 
 
 def _example(artefact: Artefact) -> np.ndarray:

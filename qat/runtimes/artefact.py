@@ -12,8 +12,8 @@ from qat.errors import UserError
 from qat.runtimes.packages import need
 
 ONNX, QDQ_S8, QDQ_U8 = "float ONNX", "int8 QDQ ONNX (s8)", "int8 QDQ ONNX (u8)"
-TORCHSCRIPT, MNN, NCNN = "TorchScript", "MNN", "ncnn"
-_SUFFIXES = {".pt": TORCHSCRIPT, ".mnn": MNN, ".param": NCNN, ".onnx": ONNX}
+TORCHSCRIPT, MNN, NCNN, IR = "TorchScript", "MNN", "ncnn", "OpenVINO IR"
+_SUFFIXES = {".pt": TORCHSCRIPT, ".mnn": MNN, ".param": NCNN, ".onnx": ONNX, ".xml": IR}
 
 
 @dataclass(frozen=True)

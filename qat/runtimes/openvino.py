@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.artefact import IR, ONNX, QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.protocol import LayerTime
 
 
 class OpenVino(Adapter):
-    """It takes the s8 spelling of int8."""
+    """It takes the s8 spelling of int8, and its own format."""
 
-    name, module, kinds = "openvino", "openvino", (ONNX, QDQ_S8)
+    name, module, kinds = "openvino", "openvino", (ONNX, QDQ_S8, IR)
 
     def refusal(self, kind: str) -> str:
         """u8 files have a reason of their own."""

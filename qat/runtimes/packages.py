@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
@@ -16,6 +17,7 @@ def need(module: str) -> None:
         raise UserError(f"{module} is not installed; {EXTRA}")
 
 
+@lru_cache
 def version_of(module: str) -> str:
     """The version of the package that brings `module`; UserError if it isn't installed."""
     need(module)

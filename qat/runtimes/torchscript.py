@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from qat.runtimes.adapter import Adapter, AdapterSession
 from qat.runtimes.artefact import TORCHSCRIPT, Artefact
@@ -20,12 +19,15 @@ class TorchScript(Adapter):
 
 class _Session(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
-        super().__init__(who, artefact, "its number of threads is the whole process's")
-        self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
-        self._threads = threads
+        import torch  # here: a child process for another runtime needn't wait for it
 
-    @torch.inference_mode()
+        super().__init__(who, artefact, "its number of threads is the whole process's")
+        self._torch, self._threads = torch, threads
+        self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
+
     def _run(self, x: np.ndarray) -> np.ndarray:
+        torch = self._torch
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        return self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)).numpy()
+        with torch.inference_mode():
+            return self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)).numpy()

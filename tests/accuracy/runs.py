@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +22,19 @@ def tool(name: str, *args: str, code: int = 0) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def in_process(name: str, *args: str, code: int = 0) -> str:
+    """As `tool`, in this process: for many quick runs."""
+    said = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+        patch.chdir(ROOT)
+        patch.syspath_prepend(str(ROOT / "tools"))
+        patch.setattr(sys, "argv", [f"{name}.py", *args])
+        with pytest.raises(SystemExit) as done:
+            runpy.run_path(str(ROOT / "tools" / f"{name}.py"), run_name="__main__")
+    assert int(done.value.code or 0) == code, said.getvalue()
+    return said.getvalue()
 
 
 def all_stages(config: str, output: Path, *options: str) -> dict[str, dict[str, Any]]:

@@ -78,12 +78,14 @@ def test_a_row_for_each_artefact_runtime_and_threads(calls: list[str]) -> None:
     ]
 
 
-def test_sessions_run_in_turn_and_are_closed_before_the_next_threads(calls: list[str]) -> None:
+def test_int8_then_float_on_each_number_of_threads_each_closed_before_the_next(calls: list[str]) -> None:
     measured(rounds=2)
-    one = ["model.onnx 1", "model_float.onnx 1"]
-    assert calls[:6] == [*one, *one, "close model_float.onnx 1", "close model.onnx 1"]
-    assert calls[6] == "model.onnx 2"
-    assert calls[-2:] == ["close model_float.onnx 2", "close model.onnx 2"]
+    groups = ([name, name, f"close {name}"] for threads in (1, 2) for name in names(threads))
+    assert calls == [call for group in groups for call in group]
+
+
+def names(threads: int) -> list[str]:
+    return [f"model.onnx {threads}", f"model_float.onnx {threads}"]
 
 
 def test_layers_of_the_most_threads_and_none_where_the_profiler_fails(
@@ -106,12 +108,12 @@ def test_progress_and_torchs_threads(calls: list[str]) -> None:
     before = torch.get_num_threads()
     settings = Settings("net", "", 3, 2, (1, 2))
     bench(FOLDER, [INT8], PICTURE, settings, lambda: done.append(torch.get_num_threads()))
-    assert done == [1] * 5 + [2] * 5
+    assert done == [1] * 10 + [2] * 10
     assert len(done) == settings.total
     assert torch.get_num_threads() == before
 
 
 def test_the_peaks_have_turns_before_and_between_the_rounds(calls: list[str]) -> None:
     peaks = measured(rounds=3, warmup=2).rooflines
-    reached = 10 * (run.PEAK_TURNS + 5)
+    reached = 10 * (run.PEAK_TURNS + 2 * 5)
     assert {threads: peak.fp32_gmacs for threads, peak in peaks.items()} == {1: reached, 2: reached}

@@ -59,7 +59,9 @@ def test_prints_the_table_and_writes_the_files(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"artefacts": {"model_float.onnx": ENTRY}}))
+    (folder / "manifest.json").write_text(
+        json.dumps({"artefacts": {"model_float.onnx": ENTRY}, "input": {"width": 64, "height": 32}})
+    )
     arguments = ["--rounds", "2", "OUTPUT_DIR", str(tmp_path), "TEST.IMAGE_SIZE", "64,64"]
     assert code_of(*arguments, monkeypatch=monkeypatch) == 0
     shown = capsys.readouterr().out
@@ -68,7 +70,7 @@ def test_prints_the_table_and_writes_the_files(
     perf = json.loads((folder / "perf.json").read_text())
     assert perf["model_float.onnx"]["ort"]["1"]["median_ms"] == 4.0
     machine = json.loads((folder / "machine.json").read_text())
-    assert machine["input"]["shape"] == [1, 3, 64, 64]
+    assert machine["input"]["shape"] == [1, 3, 32, 64]
     assert machine["command"].startswith("python tools/bench_runtimes.py --rounds 2 OUTPUT_DIR ")
     assert "streets/pidnet_s" in (folder / "perf.html").read_text()
 

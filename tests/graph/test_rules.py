@@ -51,6 +51,7 @@ class Case:
     modules: Callable[[], dict[str, nn.Module]] = dict
 
     def build(self) -> nn.Module:
+        torch.manual_seed(1)  # every time the same weights
         return Fn(self.function, **self.modules()).eval()
 
 
@@ -140,6 +141,42 @@ def promoted(module: nn.Module, x: Tensor) -> Tensor:
 
 def resize(module: nn.Module, x: Tensor, **keywords: Any) -> Tensor:
     return F.interpolate(x, **keywords)
+
+
+def norm(**settings: Any) -> nn.BatchNorm2d:
+    """A batch normalisation of four channels as training leaves it; some gains are negative."""
+    module = nn.BatchNorm2d(4, **settings)
+    for name, low in (("weight", -1.0), ("bias", -0.5), ("running_mean", -0.5), ("running_var", 0.5)):
+        if getattr(module, name) is not None:
+            nn.init.uniform_(getattr(module, name), low, 2.0)
+    return module
+
+
+def sum_layers(**others: nn.Module) -> Callable[[], dict[str, nn.Module]]:
+    """What bn(a(x) + b(x)) is made of."""
+    return lambda: {"a": nn.Conv2d(4, 4, 3, padding=1, bias=False), "b": nn.Conv2d(4, 4, 1), "n": norm()} | others
+
+
+def norm_of_sum(module: nn.Module, x: Tensor) -> Tensor:
+    return module.n(module.a(x) + module.b(x))
+
+
+def up(x: Tensor, **settings: Any) -> Tensor:
+    return F.interpolate(x, **({"size": (9, 11), "mode": "bilinear", "align_corners": False} | settings))
+
+
+def twins(**settings: Any) -> Callable[..., Any]:
+    """interpolate(conv(y)) and interpolate(y), the second maybe with other settings."""
+    return lambda m, x: (up(m.c(x)), up(x, **settings))
+
+
+def after_twin(module: nn.Module, x: Tensor) -> Tensor:
+    early = up(x) * 2
+    return early + up(module.c(x))
+
+
+def convolution(*sizes: int, **settings: Any) -> Callable[[], dict[str, nn.Module]]:
+    return lambda: {"c": nn.Conv2d(4, *sizes, **settings)}
 
 
 CASES = (
@@ -254,6 +291,103 @@ CASES = (
     Case("channel_sum", "two, axis from the end", lambda m, x: x.sum(-3, True) + x.sum([1], True), ("sum",), times=2),
     Refusal("channel_sum", "height", lambda m, x: x.sum(2, keepdim=True), reason="not 2 of shape (2, 4, 6, 8)"),
     Refusal("channel_sum", "drops the axis", lambda m, x: x.sum(1), reason="drops the channel axis"),
+    Case("norm_into_sum", "two convolutions", norm_of_sum, ("nn.BatchNorm2d",), modules=sum_layers()),
+    Case("norm_into_sum", "of norms", norm_of_sum, modules=sum_layers(a=norm(), b=norm())),
+    Case(
+        "norm_into_sum",
+        "grouped, not affine",
+        norm_of_sum,
+        ("nn.BatchNorm2d",),
+        modules=sum_layers(a=nn.Conv2d(4, 4, 1, groups=2), n=norm(affine=False)),
+    ),
+    Refusal(
+        "norm_into_sum",
+        "sum read twice",
+        lambda m, x: (lambda y: m.n(y) + y)(m.a(x) + m.b(x)),
+        modules=sum_layers(),
+        reason="the sum is read elsewhere too",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "alpha",
+        lambda m, x: m.n(torch.add(m.a(x), m.b(x), alpha=2)),
+        modules=sum_layers(),
+        reason="alpha",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "not a layer",
+        lambda m, x: m.n(m.a(x) + x),
+        modules=sum_layers(),
+        reason="x is input, not a convolution or batch normalisation",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "layer read elsewhere",
+        lambda m, x: (lambda y: m.n(y + m.b(x)) * y)(m.a(x)),
+        modules=sum_layers(),
+        reason="a is used elsewhere too",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "layer called twice",
+        lambda m, x: m.n(m.b(x) + m.b(x * 2)),
+        modules=sum_layers(),
+        reason="b is used elsewhere too",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "broadcast",
+        lambda m, x: m.n(m.a(x) + m.b(F.avg_pool2d(x, (6, 8)))),
+        modules=sum_layers(),
+        reason="b is broadcast",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "layer without weights",
+        norm_of_sum,
+        modules=sum_layers(a=norm(affine=False)),
+        reason="a has no weights",
+    ),
+    Refusal(
+        "norm_into_sum",
+        "batch's statistics",
+        norm_of_sum,
+        modules=sum_layers(n=norm(track_running_stats=False)),
+        reason="the batch's statistics",
+    ),
+    Case("shared_interpolation", "1x1", twins(), modules=convolution(5, 1)),
+    Case("shared_interpolation", "read before the convolution", after_twin, modules=convolution(4, 1)),
+    Case(
+        "shared_interpolation",
+        "with its norm, grouped",
+        lambda m, x: up(m.n(m.c(x)), mode="nearest", align_corners=None) * up(x, mode="nearest", align_corners=None),
+        modules=lambda: {"c": nn.Conv2d(4, 4, 1, groups=2, bias=False), "n": norm()},
+    ),
+    Case(
+        "shared_interpolation",
+        "corners",
+        lambda m, x: up(m.c(x), align_corners=True) + up(x, align_corners=True),
+        modules=convolution(4, 1),
+    ),
+    Refusal("shared_interpolation", "3x3", twins(), modules=convolution(4, 3, padding=1), reason="neighbouring pixels"),
+    Refusal(
+        "shared_interpolation", "stride", twins(), modules=convolution(4, 1, stride=2), reason="neighbouring pixels"
+    ),
+    Refusal(
+        "shared_interpolation",
+        "bicubic",
+        lambda m, x: up(m.c(x), mode="bicubic") + up(x, mode="bicubic"),
+        modules=convolution(4, 1),
+        reason="mode bicubic's weights",
+    ),
+    Refusal(
+        "shared_interpolation",
+        "read elsewhere",
+        lambda m, x: (lambda y: (up(y), y, up(x)))(m.c(x)),
+        modules=convolution(4, 1),
+        reason="c is read elsewhere too",
+    ),
     Case("quant_stub", "input read twice", lambda m, x: x * 2 + x),
     Case("dequant_stub", "nested outputs", lambda m, x: {"a": x * 2, "b": [x + 1, (x + 2, x.argmax(1))]}),
     Case("dequant_stub", "one tensor twice", lambda m, x: (lambda y: (y, [y]))(x * 2)),
@@ -329,6 +463,17 @@ def test_refuses_with_a_reason(case: Refusal, x: Tensor) -> None:
     assert case.reason in " ".join(entry.reason for entry in result.log.refused)
     assert all("test_rules.py:" in entry.source for entry in result.log.refused)
     assert difference(run(case.build(), [x]), run(result.module, [x])) == 0
+
+
+def test_one_interpolation_is_left(x: Tensor) -> None:
+    result = rewrite(Fn(twins(), **convolution(5, 1)()).eval(), x, only("shared_interpolation"))
+    assert [op_name(node) for node in result.module.graph.nodes].count("interpolate") == 1
+
+
+@pytest.mark.parametrize("settings", [{"size": (9, 12)}, {"align_corners": True}, {"mode": "bicubic"}])
+def test_interpolations_that_differ_are_left(settings: dict[str, Any], x: Tensor) -> None:
+    result = rewrite(Fn(twins(**settings), **convolution(4, 1)()).eval(), x, only("shared_interpolation"))
+    assert (result.log.fired, result.log.refused) == ((), ())
 
 
 def test_every_rule_has_a_case() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qat.compile.perf.report import Entry, Report, Row
-from qat.compile.perf.roofline import Peaks, Roofline, torch_threads
+from qat.compile.perf.roofline import Peaks, torch_threads
 from qat.compile.perf.timing import Failure, Key, Timing, available_cores, failure_of, measure, thread_counts
 from qat.environment import environment
 from qat.runtimes import get_runtime, installed
@@ -20,6 +20,7 @@ from qat.runtimes.protocol import LayerTime, Session
 
 log = logging.getLogger(__name__)
 
+GROUPS = ("int8", "fp32")  # timed one after the other: all sessions of large pictures together take gigabytes
 PEAK_TURNS = 8  # before the first round: a bench of few rounds must not take a busy moment for the peak
 
 
@@ -36,7 +37,7 @@ class Settings:
     @property
     def total(self) -> int:
         """The rounds of a whole bench, as `progress` is called."""
-        return len(self.threads) * (self.warmup + self.rounds)
+        return len(self.threads) * len(GROUPS) * (self.warmup + self.rounds)
 
 
 def bench(
@@ -48,38 +49,49 @@ def bench(
 ) -> Report:
     """Time the artefacts that lie in `folder` on `x` (N, 3, H, W): a Row for each artefact, runtime and threads.
 
-    What can't be loaded or run has a row with the reason. Layers are timed on the most threads. `progress` is called
-    after each round, `settings.total` times. UserError where torch has no int8 kernels to measure the peak with.
+    The int8 ones are timed in turn, then the float ones. What can't be loaded or run has a row with the reason. Layers
+    are timed on the most threads. `progress` is called after each round, `settings.total` times. UserError where torch
+    has no int8 kernels to measure the peak with.
     """
     rows: list[Row] = []
     layers: dict[Key, list[LayerTime]] = {}
     for threads in sorted(settings.threads):
-        with torch_threads(threads), ExitStack() as held:
-            sessions, refused = load_all(folder, artefacts, threads)
-            for session in sessions.values():
-                held.callback(session.close)
-            roofline, results = _with_peaks(sessions, x, settings, threads, progress)
-            if threads == max(settings.threads):
-                layers = layer_times(sessions)
-        every = refused | results
+        with torch_threads(threads):
+            peaks = Peaks(threads)
+            every: dict[Key, Timing | Failure] = {}
+            for _ in range(PEAK_TURNS):
+                peaks.turn()
+            for precision in GROUPS:
+                group = [entry for entry in artefacts if entry.precision == precision]
+                found, times = _timed(folder, group, x, settings, threads, peaks.turn, progress)
+                every |= found
+                layers |= times
+        roofline = peaks.roofline()
         rows += [Row(entry, name, roofline, every[entry.name, name]) for entry in artefacts for name in entry.runtimes]
     return Report(settings.title, rows, machine(x, settings), layers)
 
 
-def _with_peaks(
-    sessions: Mapping[Key, Session], x: np.ndarray, settings: Settings, threads: int, progress: Callable[[], None]
-) -> tuple[Roofline, dict[Key, Timing | Failure]]:
-    """The sessions' results, and this CPU's peaks as seen before and between their rounds."""
-    peaks = Peaks(threads)
-    for _ in range(PEAK_TURNS):
-        peaks.turn()
+def _timed(
+    folder: Path,
+    group: Sequence[Entry],
+    x: np.ndarray,
+    settings: Settings,
+    threads: int,
+    turn: Callable[[], None],
+    progress: Callable[[], None],
+) -> tuple[dict[Key, Timing | Failure], dict[Key, list[LayerTime]]]:
+    """The results of one group, whose sessions are all open at once, and on the most threads their layers' times."""
 
     def between_rounds() -> None:
-        peaks.turn()
+        turn()
         progress()
 
-    results = measure(sessions, x, settings.rounds, settings.warmup, between_rounds)
-    return peaks.roofline(), results
+    with ExitStack() as held:
+        sessions, refused = load_all(folder, group, threads)
+        for session in sessions.values():
+            held.callback(session.close)
+        results = measure(sessions, x, settings.rounds, settings.warmup, between_rounds)
+        return refused | results, layer_times(sessions) if threads == max(settings.threads) else {}
 
 
 def load_all(

@@ -82,7 +82,7 @@ def _node(step: Step, program: Program, box: Box, error: Mapping[str, float] | N
         "label": cut(label_of(step), 23),
         "shape": times(step.shape[1:]),
         "macs": short(step.macs) if step.macs else "",
-        "module": cut(step.module, 27 if step.weight else 25 - len(times(step.shape[1:]))),
+        "module": cut(step.module, 27 if step.weight else 21 - len(times(step.shape[1:]))),
         "share": step.macs / heaviest if heaviest else 0,
         "tooltip": "\n".join([step.name, *(f"{title}: {text}" for title, text in facts.items())]),
     }

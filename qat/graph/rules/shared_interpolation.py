@@ -32,7 +32,8 @@ def _apply(node: Node) -> str:
     if not isinstance(conv, nn.Conv2d) or not _is_pointwise(conv):
         raise Refuse(f"{chain[0]} looks at neighbouring pixels")
     source = chain[0].all_input_nodes[0]
-    resized = call(nn.functional.interpolate, source, like=chain[0], **_settings(twin))
+    first = min(twin, chain[0])  # in the graph's order: what reads the twin may come before the convolution
+    resized = call(nn.functional.interpolate, source, like=first, **_settings(twin))
     chain[0].replace_input_with(source, resized)
     for step in chain:
         infer(step)

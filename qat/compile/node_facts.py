@@ -1,0 +1,93 @@
+"""What a node of a calibrated graph does, for the step that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from qat.ao import FusedModule
+from qat.backends.quantiser import ActivationQuantiser
+from qat.errors import UserError
+from qat.graph.nodes import arguments, module_of, op_name, owner_of
+from qat.graph.source import source_of
+
+IDLE = ("contiguous", "detach", "identity", "quant_stub", "dequant_stub")
+
+
+def is_quantiser(node: fx.Node) -> bool:
+    """Whether `node` rounds an activation."""
+    return node.op == "call_module" and isinstance(owner_of(node).get_submodule(str(node.target)), ActivationQuantiser)
+
+
+def is_idle(node: fx.Node) -> bool:
+    """Whether `node` gives what it reads."""
+    return op_name(node) in IDLE or (op_name(node) == "dropout" and not _drops(node))
+
+
+def _drops(node: fx.Node) -> bool:
+    return node.op == "call_function" and bool(arguments(node)["training"])
+
+
+def is_scalar(node: fx.Node) -> bool:
+    """x + c or x * c with a number c."""
+    if op_name(node) not in ("add", "mul"):
+        return False
+    given = arguments(node)
+    return sum(isinstance(given[side], fx.Node) for side in ("input", "other")) == 1 and given.get("alpha", 1) == 1
+
+
+def reads(node: fx.Node) -> list[fx.Node]:
+    """The tensors that `node` reads, in order; one that it reads twice comes twice."""
+    found: list[fx.Node] = []
+
+    def note(source: fx.Node) -> fx.Node:
+        found.append(source)
+        return source
+
+    fx.node.map_arg((node.args, node.kwargs), note)
+    return found
+
+
+def origins(node: fx.Node) -> Iterator[fx.Node]:
+    """What `node` reads first, and what lies before that, as far as only quantisers and idle nodes lie between."""
+    before = node.all_input_nodes[0]
+    yield before
+    while is_quantiser(before) or is_idle(before):
+        before = before.all_input_nodes[0]
+        yield before
+
+
+def ends_in_relu(node: fx.Node) -> bool:
+    """Whether torch.ao joined a ReLU to `node`'s layer."""
+    module = owner_of(node).get_submodule(str(node.target)) if node.op == "call_module" else None
+    return isinstance(module, FusedModule) and isinstance(module[-1], nn.ReLU)
+
+
+def settings(node: fx.Node) -> dict[str, Any]:
+    """`node`'s arguments that aren't tensors. UserError for a layer's setting that a program has no place for."""
+    module = module_of(node)
+    if getattr(module, "padding_mode", "zeros") != "zeros":
+        raise UserError(
+            f"{source_of(node)}: {node.target} pads with padding_mode {module.padding_mode!r}, "  # type: ignore[union-attr]
+            "which int8 files don't have; use padding_mode='zeros'"
+        )
+    if isinstance(module, nn.BatchNorm2d) and module.running_mean is None:
+        raise UserError(
+            f"{source_of(node)}: {node.target} normalises by each batch's statistics; use track_running_stats=True"
+        )
+    return {key: value for key, value in arguments(node).items() if not _has_tensor(value)}
+
+
+def _has_tensor(value: Any) -> bool:
+    parts = value if isinstance(value, list | tuple) else (value,)
+    return any(isinstance(part, fx.Node | Tensor) for part in parts)
+
+
+def module_path(node: fx.Node) -> str:
+    """The dotted path of the module that `node` belongs to."""
+    if node.op == "call_module":
+        return str(node.target)
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return str(stack[-1][0]) if stack else ""

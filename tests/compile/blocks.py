@@ -1,0 +1,82 @@
+"""A network that sees red, green and blue blocks, and pictures of blocks: what compiles in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+import configs
+import qat
+from datasets.transforms import normalise
+from datasets.transforms.artefact import artefact_input
+from qat.compile.network import Network
+from qat.compile.pictures import Picture
+
+HEIGHT, WIDTH = 32, 48
+MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
+COLOURS = SimpleNamespace(names=("red", "green", "blue"), palette=np.diag([255, 255, 255]))
+
+
+class Blocks(nn.Module):
+    """Logits at 1/8: how much there is of each colour, some more than others, so that no edge is a tie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shrink = nn.Conv2d(3, 3, 8, stride=8, bias=False)
+        self.act = nn.ReLU()
+        self.tail = nn.Conv2d(3, 3, 1)
+        nn.init.zeros_(self.shrink.weight)
+        with torch.no_grad():
+            for channel in range(3):
+                self.shrink.weight[channel, channel] = 1 / 64
+            self.tail.weight.copy_(torch.diag(torch.tensor([4.0, 5.1, 6.3])).view(3, 3, 1, 1))
+            self.tail.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.act(self.shrink(x)))
+
+
+def options(output: Path, *more: str) -> CfgNode:
+    """A config for the network."""
+    fixed = f"DATASET.NUM_CLASSES 3 DATASET.MEAN {list(MEAN)} DATASET.STD {list(STD)} TEST.IMAGE_SIZE {[WIDTH, HEIGHT]}"
+    keys = fixed.replace(", ", ",").split()
+    quick = [
+        "COMPILE.RUNTIMES",
+        "['ort']",
+        "COMPILE.BENCH_ROUNDS",
+        "0",
+        "TEST.MODEL_FILE",
+        "assets/pidnet_s_streets.safetensors",
+    ]
+    return configs.load(None, [*keys, *quick, "OUTPUT_DIR", str(output), *more])
+
+
+def images(count: int = 2) -> tuple[Tensor, Tensor]:
+    """Pictures of blocks, uint8 (N, H, W, 3), and which colour each pixel has."""
+    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (count, HEIGHT // 16, WIDTH // 16)))
+    labels = labels.repeat_interleave(16, 1).repeat_interleave(16, 2)
+    return (nn.functional.one_hot(labels, 3) * 200 + 20).to(torch.uint8), labels
+
+
+def pictures(source: str = "float", labelled: bool = True) -> list[Picture]:
+    """The same as an artefact takes them."""
+    convert = artefact_input({"width": WIDTH, "height": HEIGHT, "type": source}, MEAN, STD)
+    found = []
+    for image, label in zip(*images(), strict=True):
+        given = normalise(image[None], MEAN, STD).contiguous(), convert(image[None])
+        found.append(Picture("blocks", *given, label.to(torch.uint8) if labelled else None, (HEIGHT, WIDTH)))
+    return found
+
+
+def network(sources: Sequence[Picture] | None = None) -> Network:
+    """The network, calibrated."""
+    inputs = [picture.normalised for picture in sources or pictures()]
+    prepared = qat.prepare(qat.rewrite(Blocks().eval(), inputs[0], "x86"), qat.QuantSpec(observer="min_max"))
+    qat.calibrate(prepared, inputs)
+    return Network(prepared, Blocks().eval(), inputs[0])

@@ -1,0 +1,196 @@
+"""Compilation of a small network: every form of it, and what happens when something is wrong."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from qat.compile import build, right, write
+from qat.compile.folder import replaced_folder
+from qat.compile.network import Network
+from qat.errors import UserError
+from qat.files import read_json
+from qat.runtimes import registry
+from qat.runtimes.ort import Ort
+from tests.compile import blocks
+from tests.compile.faulty import Aborts, Explodes, Faulty, Shifts
+
+pytest.importorskip("onnxruntime", reason="compilation needs the extra: runtimes")
+Compile = Callable[..., build.Compiled]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return blocks.network()
+
+
+@pytest.fixture
+def compile_blocks(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
+    """Compile into tmp_path/compile with more options."""
+    monkeypatch.setattr(build, "load_network", lambda cfg: network)
+    monkeypatch.setattr(build, "metadata", lambda cfg, classes: {"classes": str(classes.names)})
+
+    def compile_it(*options: str, labelled: bool = True) -> build.Compiled:
+        cfg = blocks.options(tmp_path, *options)
+        with replaced_folder(tmp_path / "compile") as aside:
+            given = blocks.pictures(cfg.COMPILE.INPUT, labelled)
+            return build.compile_into(aside, cfg, given, blocks.COLOURS, lambda line: None)
+
+    return compile_it
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "COMPILE.OPSET 13 COMPILE.INPUT uint8",
+        "COMPILE.OPSET 21 COMPILE.OUTPUT upsampled",
+        "COMPILE.INPUT uint8 COMPILE.OUTPUT argmax COMPILE.DYNAMIC_BATCH True",
+        "COMPILE.OPSET 13 COMPILE.OUTPUT argmax MODEL.ALIGN_CORNERS False",
+    ],
+)
+def test_every_form_says_what_the_stages_say(options: str, compile_blocks: Compile, tmp_path: Path) -> None:
+    done = compile_blocks(*options.split())
+    for name in ("model.onnx", "model_ort.onnx", "model_float.onnx"):
+        assert done.parity[name]["ort"]["status"] == "ok"
+        assert done.parity[name]["ort"]["mean_iou"] > 0.8
+        opset = onnx.load(tmp_path / "compile" / name).opset_import[0].version
+        assert opset == done.manifest["opset"]
+    assert done.parity["model_ort.onnx"]["ort_reference"]["agreement_reference"] == 1
+    assert done.parity["int_model.pt"] == {}
+    assert done.manifest["input"]["type"] == ("uint8" if "uint8" in options else "float")
+    if "DYNAMIC" in options:
+        assert _classes_of_three(tmp_path / "compile" / "model_ort.onnx").shape == (3, blocks.HEIGHT, blocks.WIDTH)
+
+
+def _classes_of_three(path: Path) -> np.ndarray:
+    return Ort().load(path, 1).run(np.zeros((3, 3, blocks.HEIGHT, blocks.WIDTH), np.uint8))
+
+
+def test_without_labels_there_is_no_mean_iou(compile_blocks: Compile) -> None:
+    entry = compile_blocks(labelled=False).parity["model_ort.onnx"]["ort"]
+    assert (entry["mean_iou"], entry["status"], entry["images"]) == (None, "ok", 2)
+
+
+def _spoilt(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The scale of the first convolution's weights, where they are int8, becomes a tenth larger."""
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and len(getattr(constants.get(node.input[0]), "dims", [])) == 4:
+            scale = constants[node.input[1]]
+            larger = onnx.numpy_helper.to_array(scale) * np.float32(1.1)
+            scale.CopyFrom(onnx.numpy_helper.from_array(larger, scale.name))
+            break
+    return model
+
+
+def _before(folder: Path) -> Path:
+    """An earlier compilation."""
+    folder.mkdir()
+    (folder / "manifest.json").write_text("earlier")
+    return folder
+
+
+def _is_untouched(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["manifest.json"] and [*folder.parent.iterdir()] == [folder]
+
+
+def test_a_wrong_file_names_the_first_tensor_that_departs(
+    compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = _before(tmp_path / "compile"), write.to_onnx
+    monkeypatch.setattr(write, "to_onnx", lambda *given: _spoilt(real(*given)))
+    with pytest.raises(UserError, match=r"^model.onnx is wrong: shrink \(conv2d, .*scale steps, .* on blocks; "):
+        compile_blocks()
+    assert _is_untouched(folder)
+
+
+def test_too_few_equal_pixels_fail_where_every_tensor_is_near(
+    compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _before(tmp_path / "compile")
+    monkeypatch.setattr(right, "agreement", lambda one, other: 0.9989)
+    with pytest.raises(UserError, match=r"^model.onnx agrees with stage calib on 99.890% of pixels only \(limit 99.9"):
+        compile_blocks()
+    assert _is_untouched(folder)
+
+
+def test_a_wrong_float_file_fails(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, real = _before(tmp_path / "compile"), write.to_onnx
+
+    def wrong(program: Any, *given: Any) -> onnx.ModelProto:
+        model = real(program, *given)
+        if program is build.load_network(None).float_program:
+            model.graph.initializer[0].CopyFrom(_turned(model.graph.initializer[0]))
+        return model
+
+    monkeypatch.setattr(write, "to_onnx", wrong)
+    with pytest.raises(UserError, match=r"^model_float.onnx agrees with stage float on .* only \(limit 99.99%\)"):
+        compile_blocks()
+    assert _is_untouched(folder)
+
+
+def _turned(constant: onnx.TensorProto) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(constant), constant.name)
+
+
+def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = write.save_script
+    monkeypatch.setattr(write, "save_script", lambda model, *given: real(blocks.Blocks().eval(), *given))
+    with pytest.raises(UserError, match=r"^int_model.pt doesn't give what int_infer gives on blocks"):
+        compile_blocks()
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        (Aborts(), r"ort .* crashed \(SIGABRT\) while running model_ort.onnx; "),
+        (Shifts(), r"changes \d+\.\d+% more pixels than int_infer \(limit 0.15%\)"),
+        (Explodes(), r"model_ort.onnx .* gives NaN or infinity"),
+    ],
+)
+def test_a_bad_runtime_is_a_row_with_the_reason(
+    runtime: Faulty, reason: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_RUNTIMES", (runtime,))
+    done = compile_blocks()
+    entry = done.parity["model_ort.onnx"]["ort"]
+    assert entry["status"] == "failed"
+    assert re.match(reason, entry["reason"])
+    assert read_json(tmp_path / "compile" / "parity.json") == done.parity
+
+
+@pytest.mark.parametrize("where", ["qat.compile.write.onnx.save", "qat.compile.build.write_picture"])
+def test_a_full_disk_is_one_line(
+    where: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = _before(tmp_path / "compile")
+    monkeypatch.setattr(where, full)
+    with pytest.raises(UserError, match=r"^can't write .*/compile: No space left on device; check the folder"):
+        compile_blocks()
+    assert _is_untouched(folder)
+
+
+def test_a_wrong_runtime_gets_the_nearest_name(compile_blocks: Compile) -> None:
+    with pytest.raises(UserError, match=r"^unknown runtime openvin; did you mean openvino\?$"):
+        compile_blocks("COMPILE.RUNTIMES", "['openvin']")
+
+
+def test_a_runtime_that_is_not_installed(compile_blocks: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Absent(Ort):
+        module = "nowhere_to_be_found"
+
+    monkeypatch.setattr(registry, "_RUNTIMES", (Absent(),))
+    with pytest.raises(UserError, match=r"^nowhere_to_be_found is not installed; pip install"):
+        compile_blocks()
+    assert build.wanted_runtimes(blocks.options(Path(), "COMPILE.RUNTIMES", "['auto']")) == []

@@ -1,0 +1,80 @@
+"""Pooling with every padding and ceil_mode, in the runtime as in torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from qat.compile.onnx_values import OPENVINO, PLAIN
+from qat.compile.onnx_writer import Form, to_onnx
+from qat.compile.program import Program, Step
+from qat.errors import UserError
+from tests.compile.small import file_of, kinds, pictures, run
+
+AVERAGE = {"divisor_override": None, "count_include_pad": True, "ceil_mode": False, "padding": 0, "stride": None}
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> dict[str, Any]:
+    kernel = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    return {
+        "kernel_size": kernel,
+        "stride": draw(st.none() | st.tuples(st.integers(1, 6), st.integers(1, 6))),
+        "padding": tuple(draw(st.integers(0, size // 2)) for size in kernel),
+        "ceil_mode": draw(st.booleans()),
+    }
+
+
+@settings(deadline=None)
+@given(windows(), st.booleans(), st.integers(5, 12), st.integers(5, 12), st.sampled_from([13, 17, 21]))
+def test_average(window: dict[str, Any], counted: bool, height: int, width: int, opset: int) -> None:
+    x = pictures((1, 2, height, width), 1)[0]
+    expected = F.avg_pool2d(x, **window, count_include_pad=counted)
+    given = {**window, "count_include_pad": counted, "divisor_override": None}
+    steps = Step("x", "input", (), tuple(x.shape)), Step("y", "avg_pool2d", ("x",), tuple(expected.shape), None, given)
+    for spelling in (PLAIN, OPENVINO):
+        model = to_onnx(Program(steps, ("y",)), spelling, Form(opset=opset))
+        np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(windows(), st.integers(1, 2), st.integers(9, 12))
+def test_maximum(window: dict[str, Any], dilation: int, side: int) -> None:
+    x = pictures((1, 2, side, side), 1)[0]
+    try:
+        expected = F.max_pool2d(x, **window, dilation=dilation)
+    except RuntimeError:  # nothing fits
+        assume(False)
+    assume(dilation == 1 or not window["ceil_mode"])
+    model = file_of("max_pool2d", tuple(x.shape), tuple(expected.shape), **window, dilation=dilation)
+    np.testing.assert_array_equal(run(model, x), expected)
+
+
+def test_the_padding_is_a_pad_of_its_own_for_opencv() -> None:
+    settings = {**AVERAGE, "kernel_size": 3, "padding": 1}
+    assert kinds(file_of("avg_pool2d", (1, 3, 9, 9), (1, 3, 3, 3), **settings)) == ["Pad", "AveragePool"]
+
+
+def test_refuses_more_padding_than_runtimes_take() -> None:
+    settings = {"kernel_size": 2, "stride": 2, "padding": 1, "ceil_mode": True, "dilation": 2}
+    with pytest.raises(UserError, match=r"net.py:7: .*leave out ceil_mode"):
+        file_of("max_pool2d", (1, 2, 10, 10), (1, 2, 6, 6), **settings)
+
+
+def test_refuses_a_divisor() -> None:
+    with pytest.raises(UserError, match="divisor_override has no ONNX form; leave it out"):
+        file_of("avg_pool2d", (1, 3, 8, 8), (1, 3, 4, 4), **{**AVERAGE, "kernel_size": 2, "divisor_override": 3})
+
+
+def test_adaptive_pooling_to_one_only() -> None:
+    x = torch.arange(48.0).view(1, 3, 4, 4)
+    model = file_of("adaptive_avg_pool2d", (1, 3, 4, 4), (1, 3, 1, 1), output_size=1)
+    np.testing.assert_allclose(run(model, x), x.mean((2, 3), keepdim=True))
+    with pytest.raises(UserError, match=r"adaptive_avg_pool2d to \(3, 4\) windows of unequal size"):
+        file_of("adaptive_avg_pool2d", (1, 3, 4, 4), (1, 3, 3, 4), output_size=(3, 4))

@@ -1,0 +1,92 @@
+"""Interpolation between all sizes, with constant sizes and with factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from qat.compile.onnx_resize import RESIZE, factor
+from qat.compile.onnx_writer import Form
+from qat.errors import UserError
+from tests.compile.small import file_of, pictures, run
+
+SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+INTERPOLATION = {"antialias": False, "scale_factor": None}
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_the_factor_gives_the_size_and_is_next_to_the_ratio(old: int, new: int) -> None:
+    value = factor(old, new)
+    assert int(old * float(value)) == int(np.floor(np.float32(old) * value)) == new
+    assert abs(float(value) - new / old) <= np.spacing(np.float32(new / old))
+
+
+def resized(x: Tensor, size: tuple[int, int], mode: str, align: bool | None, form: Form) -> None:
+    """Both of two pictures are as torch's."""
+    old, new = (1, *x.shape[1:]), (1, x.shape[1], *size)
+    model = file_of("interpolate", old, new, form, mode=mode, align_corners=align, **INTERPOLATION)
+    for picture in [x] if form.dynamic_batch else x[:, None]:
+        expected = F.interpolate(picture, size, mode=mode, align_corners=align)
+        np.testing.assert_allclose(run(model, picture), expected, atol=1e-4)
+
+
+def lies_between_pixels(old: int, new: int) -> bool:
+    return any((2 * index + 1) * old % (2 * new) == 0 for index in range(new))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(RESIZE)), st.booleans(), st.booleans(), SIZES, SIZES)
+def test_says_what_torch_says(
+    mode: str, corners: bool, dynamic: bool, old: tuple[int, int], new: tuple[int, int]
+) -> None:
+    """Where nearest-exact's sample lies between two pixels, a float error decides, in torch as elsewhere."""
+    assume(mode != "nearest-exact" or not any(map(lies_between_pixels, old, new)))
+    align = corners if mode == "bilinear" else None
+    resized(pictures((2, 3, *old), 1)[0], new, mode, align, Form(18 if dynamic else 17, dynamic))
+
+
+@settings(deadline=None)
+@given(st.booleans(), SIZES, SIZES)
+def test_by_factors(corners: bool, old: tuple[int, int], new: tuple[int, int]) -> None:
+    resized(pictures((2, 3, *old), 1)[0], new, "bilinear", corners, Form(17, dynamic_batch=True))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["nearest", "nearest-exact"]), SIZES, st.sampled_from([1, 1.5, 2, 2.25, 4]))
+def test_nearest_by_exact_factors(mode: str, old: tuple[int, int], times: float) -> None:
+    new = (int(old[0] * 4 * times), int(old[1] * 4 * times))
+    resized(pictures((2, 1, old[0] * 4, old[1] * 4), 1)[0], new, mode, None, Form(17, dynamic_batch=True))
+
+
+def test_nearest_by_other_factors_would_pick_others() -> None:
+    x = pictures((2, 1, 10, 10), 1)[0]
+    with pytest.raises(UserError, match=r"net.py:7: .* from \(10, 10\) to \(14, 14\) needs sizes.* COMPILE.OPSET 18"):
+        resized(x, (14, 14), "nearest", None, Form(17, dynamic_batch=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"mode": "bicubic"}, "mode bicubic has no ONNX form; use nearest or bilinear"),
+        ({"mode": "bilinear", "antialias": True}, "mode bilinear has no ONNX form"),
+        ({"mode": "bilinear", "scale_factor": 0.4}, r"by 0.4 of \(6, 8\) samples between the sizes; give size="),
+    ],
+)
+def test_refuses_what_resize_does_otherwise(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        file_of("interpolate", (1, 3, 6, 8), (1, 3, 2, 3), **{**INTERPOLATION, "align_corners": None, **settings})
+
+
+def test_a_wrong_mode_would_be_seen() -> None:
+    x = pictures((1, 3, 6, 8), 1)[0]
+    model = file_of("interpolate", (1, 3, 6, 8), (1, 3, 9, 9), mode="nearest", align_corners=None, **INTERPOLATION)
+    assert not np.allclose(run(model, x), F.interpolate(x, (9, 9), mode="bilinear"), atol=1e-2)
+    assert torch.equal(torch.from_numpy(run(model, x)), F.interpolate(x, (9, 9), mode="nearest"))

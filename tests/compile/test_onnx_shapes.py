@@ -1,0 +1,13 @@
+"""Each operation of onnx_shapes: float as torch, int8 as the fake-quantised network, in every spelling."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compile.operations import SHAPES, Operation, title
+from tests.compile.small import check
+
+
+@pytest.mark.parametrize("operation", SHAPES, ids=title)
+def test_says_what_torch_says(operation: Operation) -> None:
+    check(operation)

@@ -1,0 +1,83 @@
+"""What makes a runtime good enough, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+import torch
+from rich.console import Console
+
+from qat.compile.expected import Expected
+from qat.compile.made import ARTEFACTS, Made
+from qat.compile.parity import Parity, judged
+from qat.compile.pictures import Picture
+from qat.compile.table import faults, parity_table
+
+BY_NAME = {made.name: made for made in ARTEFACTS}
+INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]
+TRUTH = torch.arange(20000).view(100, 200) % 2
+
+
+def off(count: int) -> list[torch.Tensor]:
+    """The truth with so many of the 20000 pixels wrong."""
+    found = TRUTH.clone()
+    found.view(-1)[:count] ^= 1
+    return [found]
+
+
+def expected(labelled: bool = True, int_infer: int = 100) -> Expected:
+    nothing = torch.zeros(1)
+    picture = Picture("a", nothing, nothing, TRUTH.to(torch.uint8) if labelled else None, (100, 200))
+    return Expected([TRUTH], [TRUTH], off(int_infer), 1.0, [picture], True, 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong", "reason"),
+    [
+        (INT8, 129, ""),
+        (INT8, 131, "changes 0.155% more pixels than int_infer (limit 0.15%)"),
+        (FLOAT, 2, ""),
+        (FLOAT, 3, "agrees with float on 99.985% of pixels (limit 99.99%)"),
+        (W8, 900, ""),
+    ],
+)
+def test_the_limits(made: Made, wrong: int, reason: str) -> None:
+    entry = judged(made, off(wrong), expected(labelled=False))
+    assert (entry["reason"], entry["status"]) == (reason, "failed" if reason else "ok")
+    assert entry["pixels_changed"] == pytest.approx(wrong / 20000)
+    assert entry["agreement_int_infer"] == pytest.approx(1 - abs(wrong - 100) / 20000)
+
+
+def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
+    rare = torch.zeros(100, 200, dtype=torch.int64)
+    rare.view(-1)[:1000] = 1
+    picture = replace(expected().pictures[0], label=rare.to(torch.uint8))
+    lost = rare.clone()
+    lost.view(-1)[:20] = 0
+    entry = judged(INT8, [lost], Expected([rare], [rare], [rare], 1.0, [picture], True, 2))
+    assert entry["pixels_changed"] == pytest.approx(0.001)
+    assert entry["reason"] == "loses 1.05% mIoU against int_infer (limit 0.2%)"
+
+
+def test_the_table_shows_names_whole_in_80_columns() -> None:
+    figures = {"agreement_int_infer": 1.0, "pixels_changed": 0.00123, "mean_iou": None, "images": 2}
+    refused = {"status": "refused", "reason": "because"}
+    parity: Parity = {made.name: dict.fromkeys(made.runtimes, refused) for made in ARTEFACTS}
+    parity["int_model.pt"]["torchscript"] = figures | {"agreement_reference": 0.5, "status": "ok"}
+    parity["model.onnx"]["ort_reference"] = {"status": "ok"}
+    console = Console(file=StringIO(), width=80)
+    console.print(parity_table(parity))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "ort_reference" not in shown
+    assert "…" not in shown
+    assert all(made.name in shown for made in ARTEFACTS)
+    assert "int_model.pt torchscript 50.000 100.000 0.123 ok" in " ".join(shown.split())
+
+
+def test_faults_are_lines_with_reasons() -> None:
+    bad = {"status": "failed", "reason": "changes pixels"}
+    assert faults({"a.onnx": {"ort": bad, "mnn": {"status": "ok", "reason": ""}}}) == [
+        "a.onnx in ort failed: changes pixels"
+    ]

@@ -1,0 +1,70 @@
+"""Stage compiled: which file is taken, and what it is compared with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from qat import stages
+from qat.compile.network import size_of
+from qat.compile.stage import Artefact, find_artefact, in_its_form
+from qat.errors import UserError
+from qat.files import sha256
+from tests.compile import blocks
+
+
+def artefact(output: str) -> Artefact:
+    return Artefact(Path("model.onnx"), {}, {"width": 64, "height": 32}, output)
+
+
+@pytest.mark.parametrize(("output", "shape"), [("logits", (4, 8)), ("upsampled", (32, 64)), ("argmax", (32, 64))])
+def test_float_logits_of_pictures_of_another_size_take_the_artefacts_form(output: str, shape: tuple[int, int]) -> None:
+    logits = torch.randn(2, 3, 16, 40, generator=torch.Generator().manual_seed(0))
+    found = in_its_form(logits, artefact(output), True)
+    assert found.shape == (2, 3, *shape)
+    assert (output == "argmax") == bool((found.sum(1) == 1).all())
+
+
+def test_logits_of_the_same_size_are_not_touched() -> None:
+    logits = torch.randn(1, 3, 4, 8)
+    assert torch.equal(in_its_form(logits, artefact("logits"), False), logits)
+
+
+def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
+    cfg = blocks.options(tmp_path, "COMPILE.RUNTIME", "ncnn")
+    folder = stages.stage_folder(cfg, "compile")
+    folder.mkdir(parents=True)
+    name, part = folder / "model_float.ncnn.param", folder / "model_float.ncnn.bin"
+    name.write_text("param")
+    part.write_text("bin")
+    record = {"sha256": sha256(name), "parts": {part.name: sha256(part)}}
+    manifest = {"made_from": stages.made_from(cfg, "compiled"), "input": {"width": 8, "height": 8}}
+    whole = manifest | {"artefacts": {name.name: record}, "missing": {"model_float.mnn": "MNN is not installed"}}
+    (folder / "manifest.json").write_text(json.dumps(whole))
+    assert find_artefact(cfg).path == name
+    part.write_text("bit")
+    with pytest.raises(UserError, match=r"model_float.ncnn.bin is damaged"):
+        find_artefact(cfg)
+    with pytest.raises(UserError, match=r"made no model_float.mnn in .*: MNN is not installed$"):
+        find_artefact(blocks.options(tmp_path, "COMPILE.RUNTIME", "mnn"))
+
+
+def test_the_size_is_height_width_or_the_tests() -> None:
+    assert size_of(blocks.options(Path(), "COMPILE.INPUT_SIZE", "64,128")) == [128, 64]
+    assert size_of(blocks.options(Path())) == [blocks.WIDTH, blocks.HEIGHT]
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "said"),
+    [
+        ("COMPILE.INPUT_SIZE", "64,100", "COMPILE.INPUT_SIZE 64,100: the width 100 .* use 96 or 104"),
+        ("COMPILE.INPUT_SIZE", "3,64", "COMPILE.INPUT_SIZE 3,64: the height 3 .* use 8 or 16"),
+        ("TEST.IMAGE_SIZE", "64,90", r"COMPILE.INPUT_SIZE 90,64 \(from TEST.IMAGE_SIZE\): the height 90 .* 88 or 96"),
+    ],
+)
+def test_a_size_that_the_network_cannot_divide(key: str, size: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        size_of(blocks.options(Path(), key, size))
