@@ -111,8 +111,9 @@ _C.COMPILE.DYNAMIC_BATCH = False  # ONNX: any number of pictures at once, else o
 _C.COMPILE.INPUT = "float"  # float (normalised), uint8 (raw RGB, N x 3 x H x W)
 _C.COMPILE.OUTPUT = "logits"  # logits (1/8), upsampled (logits of the input's size), argmax (classes, int64)
 _C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names: torchscript, ort, openvino, opencv, mnn, ncnn
-_C.COMPILE.PARITY_IMAGES = 16  # of the val list, on which every artefact is compared in every runtime
-_C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact, runtime and number of threads; 0: no perf files
+# of the val list, on which every artefact is compared in every runtime; 0: 16 of 480x360, fewer larger ones, at least 4
+_C.COMPILE.PARITY_IMAGES = 0
+_C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (above a megapixel one); 0: no perf files
 _C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
 _C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
 _C.COMPILE.MARCH = "bayes"  # J5's processor

@@ -25,6 +25,7 @@ from qat.compile.pictures import Picture
 from qat.compile.table import faults, parity_table
 
 log = logging.getLogger(__name__)
+PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unless the config says how many
 
 
 def main() -> None:
@@ -59,7 +60,8 @@ def pictures(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[Pictur
     mean, std = cfg.DATASET.MEAN, cfg.DATASET.STD
     to_artefact = artefact_input({"width": size[0], "height": size[1], "type": cfg.COMPILE.INPUT}, mean, std)
     found = []
-    for index in datasets.spread(len(dataset), min(cfg.COMPILE.PARITY_IMAGES, len(dataset))):
+    count = cfg.COMPILE.PARITY_IMAGES or max(PIXELS // (size[0] * size[1]), 4)
+    for index in datasets.spread(len(dataset), min(count, len(dataset))):
         sample = dataset[index]
         images, label = sample["image"][None], sample.get("label")
         normalised = normalise(resized(images, size), mean, std).contiguous()

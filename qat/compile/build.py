@@ -24,6 +24,8 @@ from qat.errors import UserError
 from qat.files import write_json, write_text
 from qat.runtimes import NAMES, get_runtime
 
+SMALL = 1 << 20  # pixels of a picture, above which one round is timed: make bench-runtimes takes its time
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -50,9 +52,9 @@ def compile_into(
     write_picture(network.program, folder, _title(cfg))
     say("running the stages on the pictures")
     expected = expect(network, pictures, form.ends, cfg.DATASET.NUM_CLASSES)
-    parity = check_all(made, folder, network, expected, form.ends, say)
-    compare_all(parity, made, folder, expected, runtimes, say)
-    manifest = manifest_of(cfg, made, missing, folder, network.program.macs, parity)
+    checks = check_all(folder, network, expected, form.ends, say)
+    parity = compare_all(checks, made, folder, expected, runtimes, say)
+    manifest = manifest_of(cfg, made, missing, folder, network.program.macs, parity) | {"checks": checks}
     write_json(folder / "manifest.json", manifest)
     write_text(folder / "config.yaml", cfg.dump())
     write_json(folder / "parity.json", parity)
@@ -76,18 +78,19 @@ def _is_installed(name: str) -> bool:
 
 
 def _title(cfg: CfgNode) -> str:
-    return f"{cfg.MODEL.NAME}, {cfg.NAME}, {cfg.DATASET.DATASET}"
+    return f"{cfg.MODEL.NAME} ({cfg.DATASET.DATASET}/{cfg.NAME})"
 
 
 def _timed(
     cfg: CfgNode, folder: Path, manifest: dict[str, Any], network: Network, say: Callable[[str], None]
 ) -> Report | None:
-    rounds = cfg.COMPILE.BENCH_ROUNDS
-    if not rounds:
+    if not cfg.COMPILE.BENCH_ROUNDS:
         return None
+    small = network.example[0, 0].numel() <= SMALL
+    rounds, warmup = (cfg.COMPILE.BENCH_ROUNDS, 1) if small else (1, 0)
     say("timing every artefact in every runtime")
     command = f"make bench-runtimes CFG=configs/{cfg.DATASET.DATASET}/{cfg.NAME}.yaml"
-    settings = Settings(_title(cfg), command, rounds, 1)
+    settings = Settings(_title(cfg), command, rounds, warmup)
     report = bench(folder, artefacts_of(manifest), network.example.contiguous().numpy(), settings)
     write_report(report, folder)
     return report

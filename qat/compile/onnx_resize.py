@@ -1,8 +1,9 @@
-"""Interpolation as ONNX's Resize with constant sizes, or constant factors where an open batch needs them."""
+"""Interpolation as ONNX's Resize: constant sizes, or constant factors where an open batch needs them."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from qat.compile.onnx_values import Values
 from qat.compile.program import Step
@@ -28,12 +29,24 @@ def interpolate(values: Values, step: Step, inputs: list[str], output: str) -> s
         raise UserError(
             f"{step.source}: interpolate by {given['scale_factor']} of {old[2:]} samples between the sizes; give size="
         )
-    if given["mode"] != "bilinear" and _by_factor(values) and not _is_exact(old, step.shape):
-        raise UserError(
-            f"{step.source}: interpolate's mode {given['mode']} from {old[2:]} to {step.shape[2:]} needs sizes, which "
-            "an open batch has from opset 18 on; set COMPILE.OPSET 18 or COMPILE.DYNAMIC_BATCH False"
-        )
+    if given["mode"] != "bilinear" and any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
+        return _pick(values, step, inputs, output)
     return resize(values, inputs, output, old, step.shape, given["mode"], bool(given["align_corners"]))
+
+
+def _pick(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """The nearest pixels by index: at broken factors Resize's coordinates, in float32, miss some by one."""
+    mode, (height, width) = step.attributes["mode"], values.before(step).shape[2:]
+    rows = _indices(values, mode, height, step.shape[2])
+    columns = _indices(values, mode, width, step.shape[3])
+    picked = values.node("Gather", [*inputs, rows], f"{step.name}_rows", axis=2)
+    return values.node("Gather", [picked, columns], output, axis=3)
+
+
+def _indices(values: Values, mode: str, old: int, new: int) -> str:
+    line = torch.arange(old, dtype=torch.float32).view(1, 1, old)
+    picked = torch.nn.functional.interpolate(line, new, mode=mode)
+    return values.constant(f"{mode}_{old}_to_{new}", picked.flatten().numpy().astype(np.int64))
 
 
 def resize(
@@ -61,10 +74,6 @@ def resize(
 def _by_factor(values: Values) -> bool:
     """Before operator set 18 sizes are those of all axes, the batch too."""
     return values.dynamic_batch and values.opset < 18
-
-
-def _is_exact(old: tuple[int, ...], new: tuple[int, ...]) -> bool:
-    return all(a * float(factor(a, b)) == b for a, b in zip(old[2:], new[2:], strict=True))
 
 
 def factor(old: int, new: int) -> np.float32:

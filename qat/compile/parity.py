@@ -14,36 +14,38 @@ from qat.compile.expected import Expected
 from qat.compile.made import Made
 from qat.compile.pictures import agreement, classes
 from qat.errors import UserError
-from qat.runtimes import get_runtime
+from qat.runtimes import executed_convolutions, get_runtime
 from qat.runtimes.artefact import read_artefact
 from qat.runtimes.isolate import Isolated
 from qat.runtimes.protocol import Runtime, Session
 
 Parity = dict[str, dict[str, dict[str, Any]]]  # artefact -> runtime -> figures
+Checks = dict[str, dict[str, Any]]  # artefact -> what its comparison with a stage, nothing fused, found
 
 SAME = 0.9999  # of float artefacts with float
 WORSE = 0.0015  # more pixels changed than int_infer changes
 LOST = 0.002  # less mIoU than int_infer's
-REFERENCE = "ort_reference"  # parity's entry for ONNX Runtime with nothing fused
 
 
 def compare_all(
-    parity: Parity,
+    checks: Checks,
     made: Sequence[Made],
     folder: Path,
     expected: Expected,
     runtimes: Sequence[str],
     say: Callable[[str], None],
-) -> None:
-    """Add each artefact in each of its runtimes that is among `runtimes` to `parity`, which has an entry for each."""
+) -> Parity:
+    """Each artefact in each of its runtimes that is among `runtimes`."""
+    parity: Parity = {artefact.name: {} for artefact in made}
     for artefact in made:
-        reference = parity[artefact.name].get(REFERENCE, {})
-        known = {key: value for key, value in reference.items() if key == "agreement_reference"}
+        found = checks.get(artefact.name, {})
+        known = {key: value for key, value in found.items() if key in ("agreement_reference", "repeatability")}
         for name in artefact.runtimes:
             if name in runtimes:
                 say(f"comparing {artefact.name} in {name}")
                 entry = compare(artefact, get_runtime(name), folder, expected, torch.get_num_threads())
                 parity[artefact.name][name] = known | entry
+    return parity
 
 
 def compare(made: Made, runtime: Runtime, folder: Path, expected: Expected, threads: int) -> dict[str, Any]:
@@ -54,7 +56,8 @@ def compare(made: Made, runtime: Runtime, folder: Path, expected: Expected, thre
         takes = read_artefact(folder / made.name).kind in runtime.kinds
         return {"status": "failed" if takes else "refused", "reason": _reason(error, folder)}
     try:
-        return judged(made, run_all(session, expected), expected) | ({"note": session.note} if session.note else {})
+        found = judged(made, run_all(session, expected), expected)
+        return found | (counted(session) if made.is_int8 else {}) | ({"note": session.note} if session.note else {})
     except UserError as error:
         return {"status": "failed", "reason": _reason(error, folder)}
     finally:
@@ -77,6 +80,15 @@ def run_all(session: Session, expected: Expected) -> list[Tensor]:
 
     images = [picture.image for picture in expected.pictures]
     return classes(run, images, expected.pictures, expected.align_corners)
+
+
+def counted(session: Session) -> dict[str, Any]:
+    """How many convolutions the runtime executed in int8, and in all; empty where it doesn't tell."""
+    layers = session.layers()
+    if not layers:
+        return {}
+    found = executed_convolutions(layers)
+    return {"convolutions_int8": found.int8, "convolutions": found.int8 + len(found.others)}
 
 
 def judged(made: Made, found: list[Tensor], expected: Expected) -> dict[str, Any]:

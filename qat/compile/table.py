@@ -8,15 +8,13 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from qat.compile.parity import REFERENCE
-
 CAPTION = (
-    "In percent of pixels, mIoU in percent. reference: the file with nothing fused against stage calib, of float files "
-    "against float; int_infer, float: the runtime against these stages."
+    "In percent of pixels, mIoU in percent. refer.: the file with nothing fused against stage calib, of float files "
+    "against float; int8: against int_infer; float: pixels changed against float; convs: executed in int8."
 )
 
 
-COLUMNS = ("artefact", "runtime", "same as\nreference", "same as\nint_infer", "changed\nvs float", "mIoU", "status")
+COLUMNS = ("artefact", "runtime", "same as\nrefer.", "same as\nint8", "changed\nfloat", "mIoU", "int8\nconvs", "status")
 
 
 def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
@@ -26,8 +24,7 @@ def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table
         table.add_column(title, justify="left" if title in ("artefact", "runtime", "status") else "right", no_wrap=True)
     for name, runtimes in parity.items():
         for runtime, entry in runtimes.items():
-            if runtime != REFERENCE:
-                table.add_row(name, runtime, *_figures(entry), entry["status"])
+            table.add_row(name, runtime, *_figures(entry), _convolutions(entry), entry["status"])
     return table
 
 
@@ -36,6 +33,10 @@ def _figures(entry: Mapping[str, Any]) -> list[str]:
     return [
         f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys
     ]
+
+
+def _convolutions(entry: Mapping[str, Any]) -> str:
+    return f"{entry['convolutions_int8']}/{entry['convolutions']}" if "convolutions" in entry else ""
 
 
 def faults(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -99,7 +99,11 @@ class IsolatedSession:
 
     def __init__(self, child: Child, path: str | Path, threads: int) -> None:
         self._child, self._path = child, path
-        self.artefact, self.note = self._call("load", path, threads, doing="loading")
+        try:
+            self.artefact, self.note = self._call("load", path, threads, doing="loading")
+        except UserError:
+            child.close()
+            raise
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """See `Session.run`."""

@@ -28,6 +28,9 @@ class _Session:
     def run(self, x: np.ndarray) -> np.ndarray:
         return self.fault(self.real.run(x))
 
+    def layers(self) -> list[Any]:
+        return []
+
 
 class Aborts(Faulty):
     def fault(self, output: np.ndarray) -> np.ndarray:

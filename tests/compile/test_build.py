@@ -62,7 +62,7 @@ def test_every_form_says_what_the_stages_say(options: str, compile_blocks: Compi
         assert done.parity[name]["ort"]["mean_iou"] > 0.8
         opset = onnx.load(tmp_path / "compile" / name).opset_import[0].version
         assert opset == done.manifest["opset"]
-    assert done.parity["model_ort.onnx"]["ort_reference"]["agreement_reference"] == 1
+    assert done.parity["model_ort.onnx"]["ort"]["agreement_reference"] == 1
     assert done.parity["int_model.pt"] == {}
     assert done.manifest["input"]["type"] == ("uint8" if "uint8" in options else "float")
     if "DYNAMIC" in options:
