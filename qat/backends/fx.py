@@ -20,10 +20,12 @@ from qat.backends.spec import QuantSpec
 from qat.backends.tail import float_output_modules
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
+from qat.graph.nodes import op_name
 from qat.ptq.ranges import RANGES
 from qat.ptq.weights import fake_quantise, weight_scales
 
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+BOUNDED = ("sigmoid", "hardsigmoid", "softmax", "tanh")  # operations with a fixed output grid
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
 
@@ -44,6 +46,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     prepared.spec = spec  # type: ignore[assignment]
+    _free_inputs(prepared)
     for node, quantiser in list(quantisers(prepared)):
         _settle(prepared, node, quantiser)
     _keep_origins(rewritten.module, prepared)
@@ -65,6 +68,15 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
     for node in graph.graph.nodes:
         found.setdefault((node.op, node.target), []).append(node)
     return found
+
+
+def _free_inputs(prepared: fx.GraphModule) -> None:
+    """torch.ao gives a sigmoid's fixed grid to its input too, where that isn't rounded yet: let that be observed."""
+    calls = list(quantisers(prepared))
+    theirs = {id(quantiser) for node, quantiser in calls if op_name(node.all_input_nodes[0]) in BOUNDED}
+    for node, quantiser in calls:
+        if quantiser.fixed and id(quantiser) not in theirs:
+            setattr(prepared, str(node.target), ActivationQuantiser(spec_of(prepared)))
 
 
 def _settle(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:

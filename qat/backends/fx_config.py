@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -68,8 +67,7 @@ def backend_config() -> BackendConfig:
 
 
 def _unconstrained(dtype: DTypeConfig) -> DTypeConfig:
-    free = replace(dtype.output_dtype_with_constraints, scale_exact_match=None, zero_point_exact_match=None)
-    return DTypeConfig(input_dtype=dtype.input_dtype, output_dtype=free)
+    return DTypeConfig(input_dtype=dtype.input_dtype, output_dtype=dtype.output_dtype)
 
 
 def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:

@@ -26,9 +26,7 @@ CHAOS = 1.5  # times the pixels on which calib, moved by a few roundings, differ
 PICTURES = 2  # whose every tensor is compared
 
 
-def check_all(
-    folder: Path, network: Network, expected: Expected, ends: Ends, say: Callable[[str], None]
-) -> Checks:
+def check_all(folder: Path, network: Network, expected: Expected, ends: Ends, say: Callable[[str], None]) -> Checks:
     """The files against the stages, what each was found to be. UserError for the first file that isn't right."""
     say("checking int_model.pt bit for bit")
     check_script(folder / "int_model.pt", network, ends, expected.pictures[:PICTURES])

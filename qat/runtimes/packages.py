@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -17,8 +18,13 @@ def need(module: str) -> None:
         raise UserError(f"{module} is not installed; {EXTRA}")
 
 
-@lru_cache
 def version_of(module: str) -> str:
     """The version of the package that brings `module`; UserError if it isn't installed."""
     need(module)
-    return version(packages_distributions()[module][0])
+    return version(_packages()[module][0])
+
+
+@lru_cache
+def _packages() -> Mapping[str, list[str]]:
+    """Which packages bring a module; looking takes a while."""
+    return packages_distributions()

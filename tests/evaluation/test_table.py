@@ -77,7 +77,7 @@ def test_a_set_without_any_class_still_prints() -> None:
         (
             "int_infer",
             {"float": 0.8, "int_infer": 0.8},
-            "int_infer keeps 100.00% of float's mIoU: passes the gate of 99.00%",
+            "int_infer keeps 100.00% of float's mIoU: passes the gate of 99.00%; next: make compile",
         ),
     ],
     ids=["float", "no float", "calib passes", "int8 passes"],

@@ -35,7 +35,7 @@ def test_pidnet_has_no_errors_after_rewriting(model: nn.Module, target: str) -> 
     assert any(found.severity == "error" for found in before)
     assert [found for found in after if found.severity == "error"] == []
     assert all(proof.difference <= TOLERANCE for proof in result.log.proofs)
-    assert result.log.refused == ()
+    assert {refused.rule for refused in result.log.refused} <= {"norm_into_sum"}  # the pyramid's sums are read twice
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +63,11 @@ def test_second_run_changes_nothing(on_x86: Rewritten) -> None:
 
 
 def test_pidnet_keeps_its_keys(small: nn.Module, on_x86: Rewritten) -> None:
-    """A rewritten network still loads the float network's checkpoint; the rules' own constants are all that is new."""
+    """The rules' own constants are all that is new; one batch normalisation went into the two before it."""
     before, after = set(small.state_dict()), set(on_x86.module.state_dict())
     assert after - before == {"pag3.channel_sum.weight", "pag4.channel_sum.weight"}
-    assert before <= after
+    gone = before - after
+    assert gone == {name for name in before if name.startswith("final_layer.bn1.")}
 
 
 def test_any_batch_size_at_the_examples_size(small: nn.Module, on_x86: Rewritten) -> None:

@@ -233,6 +233,7 @@ CASES = (
     Case("spelling", "x.add(y)", lambda m, x: x.add(x * 2), ("Tensor.add",)),
     Case("spelling", "x.mul(y)", lambda m, x: x.mul(x + 2), ("Tensor.mul",)),
     Case("spelling", "@", lambda m, x: x @ x.transpose(2, 3), ("operator.matmul",)),
+    Case("spelling", "torch.relu", lambda m, x: torch.relu(x * 2), ("torch.relu",)),
     Case("spelling", "torch.reshape", lambda m, x: torch.reshape(x, (-1, 48)), ("torch.reshape",)),
     Case("spelling", "torch.permute", lambda m, x: torch.permute(x, (0, 2, 3, 1)), ("torch.permute",)),
     Case("spelling", "flatten", lambda m, x: x.flatten(1), ("Tensor.flatten",)),

@@ -28,6 +28,7 @@ TO_FUNCTION: dict[Any, Callable[..., Any]] = {
     torch.concat: torch.cat,
     torch.clip: torch.clamp,
     torch.max_pool2d: F.max_pool2d,
+    torch.relu: F.relu,
     nn.Flatten: torch.flatten,
 }
 TO_METHOD: dict[Any, str] = {torch.reshape: "reshape", torch.permute: "permute", "clip": "clamp"}
