@@ -59,8 +59,12 @@ bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, besid
 bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
 	$(PY) tools/bench.py $(ARGS)
 
+# Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
+RUNTIME_TESTS := tests/compile tests/runtimes tests/accuracy
+
 test: $(READY) ## all tests, in JOBS=2 processes
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(RUNTIME_TESTS))
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(RUNTIME_TESTS)
 
 style: $(READY) ## ruff and mypy
 	$(VENV)/bin/ruff check .
