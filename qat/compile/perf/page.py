@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from qat.compile.perf.chart import latency_chart
 from qat.compile.perf.report import Report, Row
 from qat.compile.perf.table import reasons
 from qat.compile.perf.timing import COUNTED, SETTLING, Key, Timing
+from qat.compile.templates import templates
 from qat.runtimes.protocol import LayerTime
 
 TOP = 20  # layers shown of each runtime
@@ -40,26 +39,23 @@ class LayerTable:
 
 def page(report: Report) -> str:
     """The report as HTML (also well-formed XML), without anything from elsewhere."""
-    environment = Environment(
-        loader=PackageLoader("qat.compile.perf"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     most = max(report.threads, default=1)
     shown = [(row, timing) for row, timing in report.measured if row.threads == most]
-    return environment.get_template("perf.html.j2").render(
-        report=report,
-        most=most,
-        rows=shown,
-        best=best(shown),
-        chart=latency_chart(shown),
-        scaling=scaling(report),
-        layers=[layer_table(key, layers) for key, layers in report.layers.items()],
-        reasons=reasons(report),
-        settling=SETTLING,
-        counted=COUNTED,
+    return (
+        templates("qat.compile.perf")
+        .get_template("perf.html.j2")
+        .render(
+            report=report,
+            most=most,
+            rows=shown,
+            best=best(shown),
+            chart=latency_chart(shown),
+            scaling=scaling(report),
+            layers=[layer_table(key, layers) for key, layers in report.layers.items()],
+            reasons=reasons(report),
+            settling=SETTLING,
+            counted=COUNTED,
+        )
     )
 
 

@@ -6,8 +6,9 @@ from markupsafe import Markup
 
 from qat.compile.picture.facts import facts_of
 from qat.compile.picture.links import readers_of
-from qat.compile.picture.svg import Errors, svg_of, templates
+from qat.compile.picture.svg import Errors, svg_of
 from qat.compile.program import Program
+from qat.compile.templates import templates
 
 
 def html_of(program: Program, title: str, errors: Errors | None = None) -> str:
@@ -22,4 +23,6 @@ def html_of(program: Program, title: str, errors: Errors | None = None) -> str:
         for step in program.steps
     }
     picture = Markup(svg_of(program, title, errors))
-    return templates.get_template("graph.html.j2").render(title=title, picture=picture, steps=steps)
+    return (
+        templates("qat.compile.picture").get_template("graph.html.j2").render(title=title, picture=picture, steps=steps)
+    )

@@ -6,44 +6,40 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from qat.compile.picture.facts import facts_of
 from qat.compile.picture.labels import DTYPES, cut, dtype_of, label_of, short, times
 from qat.compile.picture.layout import Layout, layout
 from qat.compile.picture.paths import path_of
 from qat.compile.picture.sketch import Box
 from qat.compile.program import Program, Step
+from qat.compile.templates import templates
 
 HEADER = 84  # above the lanes: title and legend
 MARGIN = 24
 Errors = Mapping[str, Mapping[str, float]]
-
-templates = Environment(
-    loader=PackageLoader("qat.compile.picture"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-templates.policies["json.dumps_kwargs"] = {"sort_keys": False}
 
 
 def svg_of(program: Program, title: str, errors: Errors | None = None) -> str:
     """The picture: lanes, connections, one box a step with its facts as tooltip, a legend. Same program, same text."""
     placed = layout(program)
     types = {step.name: dtype_of(step, program) for step in program.steps}
-    return templates.get_template("graph.svg.j2").render(
-        title=title,
-        summary=summary_of(program),
-        width=max(placed.width, 640) + 2 * MARGIN,
-        height=placed.height + HEADER + 2 * MARGIN,
-        left=MARGIN + max(0, 640 - placed.width) / 2,
-        top=MARGIN + HEADER,
-        lanes=placed.lanes,
-        links=_links(placed, types),
-        nodes=[_node(step, program, placed.boxes[step.name], (errors or {}).get(step.name)) for step in program.steps],
-        legend=_legend([key for key in DTYPES if key in types.values()]),
+    return (
+        templates("qat.compile.picture")
+        .get_template("graph.svg.j2")
+        .render(
+            title=title,
+            summary=summary_of(program),
+            width=max(placed.width, 640) + 2 * MARGIN,
+            height=placed.height + HEADER + 2 * MARGIN,
+            left=MARGIN + max(0, 640 - placed.width) / 2,
+            top=MARGIN + HEADER,
+            lanes=placed.lanes,
+            links=_links(placed, types),
+            nodes=[
+                _node(step, program, placed.boxes[step.name], (errors or {}).get(step.name)) for step in program.steps
+            ],
+            legend=_legend([key for key in DTYPES if key in types.values()]),
+        )
     )
 
 
