@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.engine import activate
-from qat.backends.fx_config import SIGMOIDS, backend_config, qconfig_mapping
+from qat.backends.fx_config import BOUNDED, SIGMOIDS, backend_config, qconfig_mapping
 from qat.backends.levels import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.spec import QuantSpec
@@ -25,7 +25,6 @@ from qat.ptq.ranges import RANGES
 from qat.ptq.weights import fake_quantise, weight_scales
 
 _WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-BOUNDED = ("sigmoid", "hardsigmoid", "softmax", "tanh")  # operations with a fixed output grid
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
 

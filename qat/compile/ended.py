@@ -18,10 +18,8 @@ class Ended(nn.Module):
     def __init__(self, network: nn.Module, ends: Ends) -> None:
         super().__init__()
         self.network, self.ends = network, ends
-        gain = 1 / (255 * torch.tensor(ends.std, dtype=torch.float64))
-        shift = -torch.tensor(ends.mean, dtype=torch.float64) / torch.tensor(ends.std, dtype=torch.float64)
-        self.register_buffer("gain", gain.float().view(1, 3, 1, 1))
-        self.register_buffer("shift", shift.float().view(1, 3, 1, 1))
+        self.register_buffer("gain", torch.from_numpy(ends.gain))
+        self.register_buffer("shift", torch.from_numpy(ends.shift))
 
     def forward(self, image: Tensor) -> Tensor:
         """What the artefact gives for `image`."""

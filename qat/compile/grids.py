@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from qat.backends.fx_config import BOUNDED
 from qat.backends.quantiser import ActivationQuantiser
 from qat.compile.program import Quant, Step
 
 ROUNDING = 0.501  # of a step
-BOUNDED = {"sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 def grid_of(quantiser: ActivationQuantiser) -> Quant | None:

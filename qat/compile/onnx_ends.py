@@ -28,6 +28,16 @@ class Ends:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     align_corners: bool = True
 
+    @property
+    def gain(self) -> np.ndarray:
+        """What raw pixels are multiplied by, (1, 3, 1, 1) float32."""
+        return (1 / (255 * np.array(self.std, np.float64))).astype(np.float32).reshape(1, 3, 1, 1)
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is added then, (1, 3, 1, 1) float32."""
+        return (-np.array(self.mean, np.float64) / np.array(self.std)).astype(np.float32).reshape(1, 3, 1, 1)
+
 
 def start(values: Values, ends: Ends) -> str:
     """The name of the normalised picture.
@@ -38,14 +48,8 @@ def start(values: Values, ends: Ends) -> str:
     if ends.source == "float":
         return "image"
     real = values.node("Cast", ["image"], "image_real", to=TensorProto.FLOAT)
-    gain = 1 / (255 * np.array(ends.std, np.float64))
-    shift = -np.array(ends.mean) / np.array(ends.std)
-    scaled = values.node("Mul", [real, _per_channel(values, "image_gain", gain)], "image_scaled")
-    return values.node("Add", [scaled, _per_channel(values, "image_shift", shift)], "image_normalised")
-
-
-def _per_channel(values: Values, name: str, numbers: np.ndarray) -> str:
-    return values.constant(name, numbers.astype(np.float32).reshape(1, 3, 1, 1))
+    scaled = values.node("Mul", [real, values.constant("image_gain", ends.gain)], "image_scaled")
+    return values.node("Add", [scaled, values.constant("image_shift", ends.shift)], "image_normalised")
 
 
 def finish(values: Values, last: Step, ends: Ends) -> ValueInfoProto:
