@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import operator
 import warnings
-from collections.abc import Iterator
-from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -16,15 +14,24 @@ from qat.backends.engine import activate
 from qat.backends.fx_config import BOUNDED, SIGMOIDS, backend_config, qconfig_mapping
 from qat.backends.levels import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
+from qat.backends.scales import (
+    WEIGHTED,
+    add_weight_scales,
+    quantisers,
+    round_weight,
+    settle,
+    spec_of,
+    tell_scales,
+    unsettle,
+    weighted,
+)
 from qat.backends.spec import QuantSpec
 from qat.backends.tail import float_output_modules
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import op_name
 from qat.ptq.ranges import RANGES
-from qat.ptq.weights import fake_quantise, weight_scales
 
-_WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
 
@@ -44,10 +51,11 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
-    prepared.spec = spec  # type: ignore[assignment]
+    prepared.meta["spec"] = spec  # where a copy keeps it
     _free_inputs(prepared)
     for node, quantiser in list(quantisers(prepared)):
-        _settle(prepared, node, quantiser)
+        _name(prepared, node, quantiser)
+    add_weight_scales(prepared)
     _keep_origins(rewritten.module, prepared)
     prepared.recompile()
     return prepared
@@ -78,7 +86,7 @@ def _free_inputs(prepared: fx.GraphModule) -> None:
             setattr(prepared, str(node.target), ActivationQuantiser(spec_of(prepared)))
 
 
-def _settle(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:
+def _name(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:
     """Name the observer after the node it watches; nothing is rounded after a constant was added or multiplied."""
     source = node.all_input_nodes[0]
     if _is_scalar_op(source):
@@ -88,57 +96,33 @@ def _settle(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuanti
         quantiser.observer.name = source.name
 
 
-def spec_of(prepared: fx.GraphModule) -> QuantSpec:
-    """The scheme that a graph was prepared with."""
-    return cast(QuantSpec, prepared.spec)
-
-
 def _is_scalar_op(node: fx.Node) -> bool:
     return node.target in _SCALAR_OPS and not all(isinstance(arg, fx.Node) for arg in node.args[:2])
 
 
-def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQuantiser]]:
-    """Each activation's quantiser with the graph node that calls it, in graph order (shared ones once per call)."""
-    for node in prepared.graph.nodes:
-        if node.op == "call_module":
-            module = prepared.get_submodule(str(node.target))
-            if isinstance(module, ActivationQuantiser):
-                yield node, module
-
-
 def observe(prepared: fx.GraphModule) -> None:
-    """From here on watch what passes and round nothing."""
+    """From here on watch what passes and round nothing; scales that were settled are open again."""
+    unsettle(prepared)
     for _, quantiser in quantisers(prepared):
         quantiser.observing(True)
 
 
 def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
-    """A copy that computes on int8 levels in float: scales taken from the observers, weights rounded per channel."""
+    """A copy that computes on int8 levels in float: scales settled, weights rounded."""
     model = frozen(prepared)
     for module in weighted(model):
-        _round_weight(module, spec_of(prepared))
+        round_weight(module)
     resample_integers(model, dict(quantisers(model)))
     return model
 
 
 def frozen(prepared: fx.GraphModule) -> fx.GraphModule:
-    """A copy whose activations are rounded; scales taken from the observers, weights as they are."""
+    """A copy whose scales are settled and whose activations are rounded; weights as they are."""
     model = copy.deepcopy(prepared)
+    settle(model)
     for _, quantiser in quantisers(model):
-        quantiser.freeze()
         quantiser.observing(False)
     return model
-
-
-def weighted(model: nn.Module) -> Iterator[nn.Module]:
-    """Every convolution and linear layer."""
-    return (module for module in model.modules() if isinstance(module, _WEIGHTED))
-
-
-def _round_weight(module: nn.Module, spec: QuantSpec) -> None:
-    weight = cast(Tensor, module.weight)
-    rows = weight.view(1, -1) if isinstance(module, nn.ConvTranspose2d) else weight
-    weight.data = fake_quantise(weight, weight_scales(rows, spec.weight_observer))
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:
@@ -146,14 +130,14 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
     spec = spec_of(prepared)
     activate(spec.engine)
     model = copy.deepcopy(prepared).cpu()
-    for _, quantiser in quantisers(model):
-        quantiser.freeze()
+    settle(model)
+    tell_scales(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = convert_fx(model, backend_config=backend_config())
     lower_sigmoids(converted, spec)
     for module in weighted(converted):  # only those left in float: the tail
-        _round_weight(module, spec)
+        round_weight(module)
     return converted
 
 
@@ -179,8 +163,8 @@ def _is_int8(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        if isinstance(module, _WEIGHTED) or ".quantized" in type(module).__module__:
-            return not isinstance(module, _WEIGHTED)
+        if isinstance(module, WEIGHTED) or ".quantized" in type(module).__module__:
+            return not isinstance(module, WEIGHTED)
     return any(_is_int8(graph, source) for source in node.all_input_nodes)
 
 

@@ -18,7 +18,6 @@ from qat.ao import (
 )
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
-from qat.ptq.weights import weight_scales
 
 SIGMOIDS = (torch.sigmoid, torch.nn.functional.sigmoid, nn.Sigmoid, "sigmoid")
 BOUNDED = {  # operations with a fixed output grid: the values that they give
@@ -37,22 +36,22 @@ KERNEL_GRIDS: dict[Any, tuple[float, int]] = {  # output scale and zero point th
 }
 
 
-class WeightObserver(UniformQuantizationObserverBase):
-    """torch.ao's view of `weight_scales`: symmetric int8, per output channel or for the whole tensor."""
+class StoredScales(UniformQuantizationObserverBase):
+    """torch.ao's view of a layer's settled weight scales: symmetric int8, per output channel or one in all."""
 
-    def __init__(self, method: str, per_channel: bool = True) -> None:
-        scheme = torch.per_channel_symmetric if per_channel else torch.per_tensor_symmetric
+    def __init__(self, scales: Tensor | None = None) -> None:
+        whole = scales is not None and len(scales) == 1
+        scheme = torch.per_tensor_symmetric if whole else torch.per_channel_symmetric
         super().__init__(dtype=torch.qint8, qscheme=scheme, quant_min=-128, quant_max=127)
-        self.method, self.per_channel, self.ch_axis = method, per_channel, 0
-        self.scales = torch.ones(1)
+        self.ch_axis = 0
+        self.scales = torch.ones(1) if scales is None else scales
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take the weight's scales."""
-        self.scales = weight_scales(x if self.per_channel else x.reshape(1, -1), self.method)
+        """Nothing to learn from the weight."""
         return x
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Scales (out channels,) and zeros."""
+        """Scales (out channels,) or (1,), and zeros."""
         return self.scales, torch.zeros(len(self.scales), dtype=torch.int64)
 
 
@@ -78,14 +77,14 @@ def _unconstrained(dtype: DTypeConfig) -> DTypeConfig:
 
 def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     """Global int8; sigmoids on their fixed grid; the modules named in `float_output` take int8 and give float."""
-    weight = WeightObserver.with_args(method=spec.weight_observer)
+    weight = StoredScales
     act = ActivationQuantiser.with_args(spec=spec)
     mapping = QConfigMapping().set_global(QConfig(activation=act, weight=weight))
     for operation, grid in {**KERNEL_GRIDS, **dict.fromkeys(SIGMOIDS, spec.unit_qparams)}.items():
         fixed = ActivationQuantiser.with_args(spec=spec, fixed=grid)
         mapping.set_object_type(operation, QConfig(activation=fixed, weight=weight))
     tail = QConfig(activation=PlaceholderObserver.with_args(dtype=torch.float32), weight=weight)
-    whole = WeightObserver.with_args(method=spec.weight_observer, per_channel=False)
+    whole = StoredScales.with_args(scales=torch.ones(1))
     mapping.set_object_type(nn.ConvTranspose2d, QConfig(activation=act, weight=whole))  # torch has no per-channel one
     for name in float_output:
         mapping.set_module_name(name, tail)

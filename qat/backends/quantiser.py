@@ -21,6 +21,7 @@ class ActivationQuantiser(FakeQuantizeBase):
     is_dynamic = False
     scale: Tensor
     zero_point: Tensor
+    settled: Tensor
 
     def __init__(self, spec: QuantSpec, fixed: tuple[float, int] | None = None) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ class ActivationQuantiser(FakeQuantizeBase):
         scale, zero_point = fixed or grid.qparams(0.0, 0.0)
         self.register_buffer("scale", torch.tensor([scale], dtype=torch.float32))
         self.register_buffer("zero_point", torch.tensor([zero_point], dtype=torch.int32))
+        self.register_buffer("settled", torch.tensor(False))
         self.observing(True)
 
     @property
@@ -48,11 +50,12 @@ class ActivationQuantiser(FakeQuantizeBase):
         self._observing = on  # read each forward; a tensor's truth value would be slower
 
     def freeze(self) -> None:
-        """Take scale and zero point from what was seen."""
-        if self.fixed is None:
+        """Take scale and zero point from what was seen, unless they are settled already."""
+        if self.fixed is None and not self.settled:
             scale, zero_point = self.observer.grid.qparams(*self.observer.range())
             self.scale.fill_(scale)
             self.zero_point.fill_(zero_point)
+        self.settled.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Observe `x`, or round it."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor, fx
 
-from qat.backends.fx import frozen, quantisers, spec_of
+from qat.backends.fx import frozen, quantisers
 from qat.compile.counts import macs
 from qat.compile.grids import grid_of, moved, values_of
 from qat.compile.node_facts import (
@@ -33,7 +33,7 @@ def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True
     """
     graph = frozen(prepared)
     propagate(graph, [example])
-    builder = _Builder(graph, spec_of(prepared).weight_observer if quantised else None)
+    builder = _Builder(graph, quantised)
     for node in graph.graph.nodes:
         builder.visit(node)
     return Program(tuple(builder.steps.values()), builder.outputs)
@@ -42,8 +42,8 @@ def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True
 class _Builder:
     """The steps so far; `tensor` leads from a node of the graph to the step whose tensor it gives."""
 
-    def __init__(self, graph: fx.GraphModule, method: str | None) -> None:
-        self.graph, self.method, self.quantised = graph, method, method is not None
+    def __init__(self, graph: fx.GraphModule, quantised: bool) -> None:
+        self.graph, self.quantised = graph, quantised
         self.quantiser = {node.all_input_nodes[0].name: module for node, module in quantisers(graph)}
         self.steps: dict[str, Step] = {}
         self.tensor: dict[str, str] = {}
@@ -74,7 +74,7 @@ class _Builder:
         """`node` as a step of its own."""
         attributes, weight = settings(node), None
         if isinstance(module_of(node), WEIGHTED):
-            weight = weight_of(self.graph.get_submodule(str(node.target)), self.method)
+            weight = weight_of(self.graph.get_submodule(str(node.target)), self.quantised)
         return Step(
             node.name,
             op_name(node),

@@ -58,9 +58,13 @@ def ends_of(cfg: CfgNode) -> Ends:
 
 @dataclass(frozen=True)
 class Network:
-    """`prepared`: the calibrated graph, `floating`: the float network, for pictures like `example` (1, 3, H, W)."""
+    """The float network's three forms for pictures like `example` (1, 3, H, W).
+
+    `prepared`: the calibrated graph; `plain`: rewritten only, with float's own weights; `floating`: as it came.
+    """
 
     prepared: fx.GraphModule
+    plain: fx.GraphModule
     floating: nn.Module
     example: Tensor
 
@@ -87,14 +91,14 @@ class Network:
     @cached_property
     def float_program(self) -> Program:
         """The rewritten float network as steps."""
-        return program_of(self.prepared, self.example, quantised=False)
+        return program_of(self.plain, self.example, quantised=False)
 
 
 def load_network(cfg: CfgNode) -> Network:
     """The network that the config's calibration made; UserError where it is missing or was made from other inputs."""
     size = size_of(cfg)
-    prepared = stages.load_calibration(cfg, size)
-    return Network(prepared, stages.load_float(cfg), stages.example_input(cfg, size))
+    plain, _ = stages.load_prepared(cfg, prove=False, size=size)
+    return Network(stages.load_calibration(cfg, size), plain, stages.load_float(cfg), stages.example_input(cfg, size))
 
 
 def metadata(cfg: CfgNode, classes: Classes) -> dict[str, str]:

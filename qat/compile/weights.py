@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from qat.ao import FusedModule
 from qat.compile.program import Weight
-from qat.ptq.weights import HIGH, LOW, weight_scales
+from qat.ptq.weights import HIGH, LOW
 
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.PReLU)
 
 
-def weight_of(module: nn.Module, method: str | None) -> Weight:
-    """`module`'s constants; `method`: how int8 scales are chosen (min_max, mse), None keeps float.
+def weight_of(module: nn.Module, quantised: bool) -> Weight:
+    """`module`'s constants; `quantised`: as int8 on the module's settled `weight_scale`, else float.
 
     BatchNorm2d gives its gain and shift per channel. Layers other than convolutions and linear ones stay float.
     """
@@ -25,10 +25,9 @@ def weight_of(module: nn.Module, method: str | None) -> Weight:
         return _gains(core)
     values, bias = cast(Tensor, core.weight).detach(), cast("Tensor | None", getattr(core, "bias", None))
     constant = None if bias is None else _numpy(bias)
-    if method is None or not isinstance(core, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if not quantised or not isinstance(core, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         return Weight(_numpy(values), None, constant)
-    rows = values.view(1, -1) if isinstance(core, nn.ConvTranspose2d) else values
-    scales = weight_scales(rows, method)
+    scales = cast(Tensor, core.weight_scale)
     return Weight(_integers(values, scales), _numpy(scales), constant)
 
 

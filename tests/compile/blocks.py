@@ -79,4 +79,4 @@ def network(sources: Sequence[Picture] | None = None) -> Network:
     inputs = [picture.normalised for picture in sources or pictures()]
     prepared = qat.prepare(qat.rewrite(Blocks().eval(), inputs[0], "x86"), qat.QuantSpec(observer="min_max"))
     qat.calibrate(prepared, inputs)
-    return Network(prepared, Blocks().eval(), inputs[0])
+    return Network(prepared, prepared, Blocks().eval(), inputs[0])

@@ -67,7 +67,7 @@ def network(
     rewritten = qat.rewrite(model, pictures(shape)[0], target)
     prepared = qat.prepare(rewritten, spec or qat.QuantSpec(observer="min_max"))
     qat.calibrate(prepared, pictures(shape))
-    return Network(prepared, model, pictures(shape)[0])
+    return Network(prepared, prepared, model, pictures(shape)[0])
 
 
 def small(

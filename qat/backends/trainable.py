@@ -1,0 +1,105 @@
+"""A fake-quantised copy that gradients pass: for learnt rounding, block reconstruction and fine-tuning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
+
+from qat.backends.fx import frozen
+from qat.backends.levels import resample_integers
+from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import quantisers, weighted
+from qat.ptq.weights import HIGH, LOW
+
+ORIGINAL = "parametrizations.weight.original"  # where torch keeps the weight behind its rounding
+
+
+class TrainableQuantiser(nn.Module):
+    """Rounds to a frozen quantiser's grid; straight-through inside of it, no gradient where it clips.
+
+    `learn`: the scale learns too, by LSQ's gradient (Esser et al. 2020, arXiv:1902.08153), scaled as there by
+    1 / sqrt(values * levels above zero). The zero point stays.
+    """
+
+    zero_point: Tensor
+
+    def __init__(self, frozen: ActivationQuantiser, learn: bool) -> None:
+        super().__init__()
+        self.low, self.high = frozen.quant_min, frozen.quant_max
+        self.learns = learn and frozen.fixed is None
+        self.scale = nn.Parameter(frozen.scale.detach().clone(), requires_grad=self.learns)
+        self.register_buffer("zero_point", frozen.zero_point.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` on the grid."""
+        if not self.learns:
+            return torch.fake_quantize_per_tensor_affine(x, self.scale[0], self.zero_point[0], self.low, self.high)
+        share = 1 / math.sqrt(x.numel() * (self.high - int(self.zero_point)))
+        positive = self.scale.clamp_min(torch.finfo(torch.float32).eps)
+        return torch._fake_quantize_learnable_per_tensor_affine(
+            x, positive, self.zero_point.float(), self.low, self.high, share
+        )
+
+
+class RoundedWeight(nn.Module):
+    """A weight's rounding to int8 levels, straight-through; `scales`: one per output channel, or one in all."""
+
+    scales: Tensor
+    zeros: Tensor
+
+    def __init__(self, scales: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scales", scales.detach().clone())
+        self.register_buffer("zeros", torch.zeros(len(scales), dtype=torch.int32))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """`weight` on its levels."""
+        if len(self.scales) == 1:
+            return torch.fake_quantize_per_tensor_affine(weight, self.scales[0], self.zeros[0], LOW, HIGH)
+        return torch.fake_quantize_per_channel_affine(weight, self.scales, self.zeros, 0, LOW, HIGH)
+
+
+def trainable(prepared: fx.GraphModule, learn_scales: bool = False) -> fx.GraphModule:
+    """A copy that computes stage calib's numbers with gradients for weights, biases and, if asked, activation scales.
+
+    Keep it in eval mode: batch normalisation that couldn't be folded keeps its statistics.
+    """
+    model = frozen(prepared)
+    made: dict[int, TrainableQuantiser] = {}  # one for each grid, however many nodes share it
+    for node, quantiser in list(quantisers(model)):
+        if type(quantiser) is ActivationQuantiser:
+            rounding = made.setdefault(id(quantiser), TrainableQuantiser(quantiser, learn_scales))
+            model.set_submodule(str(node.target), rounding)
+    resample_integers(model, dict(trainable_quantisers(model)))
+    for module in weighted(model):
+        parametrize.register_parametrization(module, "weight", RoundedWeight(cast(Tensor, module.weight_scale)))
+    return model
+
+
+def trainable_quantisers(model: fx.GraphModule) -> Iterator[tuple[fx.Node, TrainableQuantiser]]:
+    """Each activation's quantiser of a trainable copy with the graph node that calls it, in graph order."""
+    for node in model.graph.nodes:
+        module = model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, TrainableQuantiser):
+            yield node, module
+
+
+@torch.no_grad()
+def write_back(trained: fx.GraphModule, prepared: fx.GraphModule) -> None:
+    """Put a trainable copy's weights, biases and activation scales into the graph that it was made of, settled."""
+    learnt = {name.replace(ORIGINAL, "weight"): value for name, value in trained.named_parameters()}
+    for name, parameter in prepared.named_parameters():
+        parameter.copy_(learnt[name])
+    for name, module in trained.named_modules():
+        if isinstance(module, RoundedWeight):
+            core = prepared.get_submodule(name.partition(".parametrizations.")[0])
+            cast(Tensor, core.weight_scale).copy_(module.scales)
+    for node, module in trainable_quantisers(trained):
+        quantiser = cast(ActivationQuantiser, prepared.get_submodule(str(node.target)))
+        quantiser.scale.copy_(module.scale)
+        quantiser.settled.fill_(True)
