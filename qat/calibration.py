@@ -92,18 +92,19 @@ def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:
 
 
 def qparams(prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
-    """Each quantised node's scale, zero point, real range, levels, what was seen, and dtype."""
+    """Each quantised node's scale, zero point, real range, levels, what was seen, dtype, and by what it was chosen."""
     rows: dict[str, dict[str, Any]] = {}
     for node, quantiser in quantisers(prepared):
         quantiser.freeze()
-        scale, zero_point = float(quantiser.scale), int(quantiser.zero_point)
+        scale, zero_point, bits = float(quantiser.scale), int(quantiser.zero_point), int(quantiser.bits)
         rows[node.all_input_nodes[0].name] = {
             "scale": scale,
             "zero_point": zero_point,
             "range": [scale * (quantiser.quant_min - zero_point), scale * (quantiser.quant_max - zero_point)],
             "levels": [quantiser.quant_min, quantiser.quant_max],
             "seen": quantiser.observer.extremes.tolist(),
-            "dtype": "quint8",
-            "observer": "fixed" if quantiser.fixed else quantiser.observer.method,
+            "dtype": {8: "quint8", 16: "int16", 32: "float32"}[bits],
+            "observer": "fixed" if quantiser.fixed else quantiser.observer.choice.label,
+            "averaging": None if quantiser.fixed else quantiser.observer.choice.averaging,
         }
     return rows

@@ -17,6 +17,7 @@ from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     WEIGHTED,
     add_weight_scales,
+    free_kept,
     quantisers,
     round_weight,
     settle,
@@ -30,7 +31,7 @@ from qat.backends.tail import float_output_modules
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import op_name
-from qat.ptq.ranges import RANGES
+from qat.ptq.candidates import OBSERVERS
 
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
@@ -39,11 +40,11 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     """Fold BN, insert an observer after each activation: a graph that is ready for `calibrate`.
 
     `rewritten`: what `qat.rewrite` gives; it stays as it is. `spec`: the quantisation scheme, symmetric by default.
-    UserError for an observer that only the plugin has.
+    UserError for an observer that isn't known.
     """
     spec = spec or QuantSpec()
-    if spec.observer not in RANGES:
-        raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, RANGES)}")
+    if spec.observer not in OBSERVERS:
+        raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, OBSERVERS)}")
     activate(spec.engine)
     mapping = qconfig_mapping(spec, float_output_modules(rewritten.module, spec.high_precision))
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
@@ -112,7 +113,7 @@ def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
     model = frozen(prepared)
     for module in weighted(model):
         round_weight(module)
-    resample_integers(model, dict(quantisers(model)))
+    resample_integers(model, {node: quantiser for node, quantiser in quantisers(model) if quantiser.bits == 8})
     return model
 
 
@@ -132,6 +133,7 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
     model = copy.deepcopy(prepared).cpu()
     settle(model)
     tell_scales(model)
+    free_kept(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = convert_fx(model, backend_config=backend_config())

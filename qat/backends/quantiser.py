@@ -9,12 +9,15 @@ from qat.ao import FakeQuantizeBase
 from qat.backends.spec import QuantSpec
 from qat.ptq.observer import ActivationObserver
 
+WIDE = 256  # levels of int16 for each of int8's
+
 
 class ActivationQuantiser(FakeQuantizeBase):
     """Observes during calibration, then rounds to the int8 grid: quint8, per tensor.
 
-    `fixed`: scale and zero point known beforehand (sigmoid). torch.ao reads `dtype`, `qscheme`, `quant_min`,
-    `quant_max` and `calculate_qparams`.
+    `fixed`: scale and zero point known beforehand (sigmoid). `bits`: 8; 16 where mixed precision keeps the tensor in
+    int16 (256 levels for each of int8's, over the whole range seen), 32 where it keeps it in float. torch.ao reads
+    `dtype`, `qscheme`, `quant_min`, `quant_max` and `calculate_qparams`.
     """
 
     dtype = torch.quint8
@@ -22,6 +25,7 @@ class ActivationQuantiser(FakeQuantizeBase):
     scale: Tensor
     zero_point: Tensor
     settled: Tensor
+    bits: Tensor
 
     def __init__(self, spec: QuantSpec, fixed: tuple[float, int] | None = None) -> None:
         super().__init__()
@@ -36,6 +40,7 @@ class ActivationQuantiser(FakeQuantizeBase):
         self.register_buffer("scale", torch.tensor([scale], dtype=torch.float32))
         self.register_buffer("zero_point", torch.tensor([zero_point], dtype=torch.int32))
         self.register_buffer("settled", torch.tensor(False))
+        self.register_buffer("bits", torch.tensor(8))
         self.observing(True)
 
     @property
@@ -62,9 +67,25 @@ class ActivationQuantiser(FakeQuantizeBase):
         if self._observing:
             self.observer.observe(x)
             return x
+        if self.bits != 8:
+            return self._wide(x)
         return torch.fake_quantize_per_tensor_affine(
             x, self.scale[0], self.zero_point[0], self.quant_min, self.quant_max
         )
+
+    def keep(self, bits: int) -> None:
+        """Give the tensor 16 bits over everything seen, or float (32)."""
+        self.bits.fill_(bits)
+        if self.fixed is None and bits == 16:
+            scale, zero_point = self.observer.grid.qparams(*self.observer.extremes.tolist())
+            self.scale.fill_(scale)
+            self.zero_point.fill_(zero_point)
+
+    def _wide(self, x: Tensor) -> Tensor:
+        if self.bits == 32:
+            return x
+        top = WIDE * (self.quant_max + 1) - 1
+        return torch.fake_quantize_per_tensor_affine(x, self.scale[0] / WIDE, WIDE * self.zero_point[0], 0, top)
 
     def calculate_qparams(self, **_: object) -> tuple[Tensor, Tensor]:
         """Scale (1,) float32 and zero point (1,) int32, for torch.ao's convert."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 import torch
@@ -12,9 +12,11 @@ from qat.ao import FusedModule
 from qat.backends.fx_config import StoredScales
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
+from qat.errors import UserError, nearest
 from qat.ptq.weights import fake_quantise, weight_scales
 
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+_FLOAT = -1.0  # instead of a weight's scales
 _WHOLE = nn.ConvTranspose2d  # one scale for the whole weight: torch has no kernel for one per channel
 
 
@@ -38,9 +40,15 @@ def weighted(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def round_weight(module: nn.Module) -> None:
-    """Put a layer's weight on the levels of its settled scales."""
+    """Put a layer's weight on the levels of its settled scales, unless it is kept in float."""
     weight = cast(Tensor, module.weight)
-    weight.data = fake_quantise(weight, cast(Tensor, module.weight_scale))
+    if not in_float(module):
+        weight.data = fake_quantise(weight, cast(Tensor, module.weight_scale))
+
+
+def in_float(module: nn.Module) -> bool:
+    """Whether mixed precision keeps this layer's weight in float."""
+    return bool((cast(Tensor, module.weight_scale) == _FLOAT).all())
 
 
 def add_weight_scales(prepared: fx.GraphModule) -> None:
@@ -69,18 +77,52 @@ def _scale_weight(module: nn.Module, method: str) -> None:
     cast(Tensor, module.weight_scale).copy_(weight_scales(rows, method))
 
 
+def keep(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
+    """Keep what these layers give in `bits` instead of int8: 16 (int8 weights, as J5 does), 32 (float, weights too).
+
+    `layers`: names of nodes whose output is rounded; `prepared` is settled. What shares a grid with such a tensor
+    (resampling, concatenation) is kept too. UserError for a name that isn't one.
+    """
+    calls = {node.all_input_nodes[0].name: (node.all_input_nodes[0], module) for node, module in quantisers(prepared)}
+    for layer in layers:
+        if layer not in calls:
+            raise UserError(f"no layer {layer} gives a rounded tensor; {nearest(layer, calls)}")
+        node, quantiser = calls[layer]
+        quantiser.keep(bits)
+        if bits == 32 and node.op == "call_module":
+            for module in weighted(prepared.get_submodule(str(node.target))):
+                cast(Tensor, module.weight_scale).fill_(_FLOAT)
+
+
+def kept(prepared: fx.GraphModule) -> dict[str, int]:
+    """Each tensor that isn't int8, by its node's name, with its bits."""
+    return {node.all_input_nodes[0].name: int(q.bits) for node, q in quantisers(prepared) if q.bits != 8}
+
+
+def free_kept(model: fx.GraphModule) -> None:
+    """Take the roundings of kept tensors out: what makes and what reads them then runs in float."""
+    for node, quantiser in list(quantisers(model)):
+        if quantiser.bits != 8:
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            model.graph.erase_node(node)
+    model.recompile()
+
+
 def unsettle(prepared: fx.GraphModule) -> None:
-    """Forget the scales, not the statistics."""
+    """Forget the scales and what was kept in more bits, not the statistics."""
     for _, quantiser in quantisers(prepared):
         quantiser.settled.fill_(False)
+        quantiser.bits.fill_(8)
     for module in weighted(prepared):
         cast(Tensor, module.weight_scale).zero_()
 
 
 def tell_scales(model: fx.GraphModule) -> None:
-    """Give each layer a qconfig with its own weight scales, where torch.ao looks for them."""
+    """Give each layer a qconfig with its own weight scales, where torch.ao looks for them; none to one in float."""
     for module in list(model.modules()):
         core = module[0] if isinstance(module, FusedModule) else module
         qconfig: Any = getattr(module, "qconfig", None)
         if isinstance(core, WEIGHTED) and qconfig:
-            module.qconfig = qconfig._replace(weight=StoredScales.with_args(scales=core.weight_scale))
+            stored = StoredScales.with_args(scales=core.weight_scale)
+            config: Any = None if in_float(core) else qconfig._replace(weight=stored)
+            module.qconfig = config

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from qat.backends.fx import frozen
 from qat.backends.levels import resample_integers
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import quantisers, weighted
+from qat.backends.scales import in_float, quantisers, weighted
 from qat.ptq.weights import HIGH, LOW
 
 ORIGINAL = "parametrizations.weight.original"  # where torch keeps the weight behind its rounding
@@ -72,11 +72,11 @@ def trainable(prepared: fx.GraphModule, learn_scales: bool = False) -> fx.GraphM
     model = frozen(prepared)
     made: dict[int, TrainableQuantiser] = {}  # one for each grid, however many nodes share it
     for node, quantiser in list(quantisers(model)):
-        if type(quantiser) is ActivationQuantiser:
+        if type(quantiser) is ActivationQuantiser and quantiser.bits == 8:
             rounding = made.setdefault(id(quantiser), TrainableQuantiser(quantiser, learn_scales))
             model.set_submodule(str(node.target), rounding)
     resample_integers(model, dict(trainable_quantisers(model)))
-    for module in weighted(model):
+    for module in (module for module in weighted(model) if not in_float(module)):
         parametrize.register_parametrization(module, "weight", RoundedWeight(cast(Tensor, module.weight_scale)))
     return model
 

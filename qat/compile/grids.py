@@ -10,8 +10,8 @@ ROUNDING = 0.501  # of a step
 
 
 def grid_of(quantiser: ActivationQuantiser) -> Quant | None:
-    """The quantiser's grid; None for one that rounds nothing."""
-    if type(quantiser) is not ActivationQuantiser:
+    """The quantiser's grid; None for one that doesn't round to int8."""
+    if type(quantiser) is not ActivationQuantiser or quantiser.bits != 8:
         return None
     return Quant(float(quantiser.scale), int(quantiser.zero_point), quantiser.quant_min, quantiser.quant_max)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qat.ao import FusedModule
+from qat.backends.scales import in_float
 from qat.compile.program import Weight
 from qat.ptq.weights import HIGH, LOW
 
@@ -25,7 +26,7 @@ def weight_of(module: nn.Module, quantised: bool) -> Weight:
         return _gains(core)
     values, bias = cast(Tensor, core.weight).detach(), cast("Tensor | None", getattr(core, "bias", None))
     constant = None if bias is None else _numpy(bias)
-    if not quantised or not isinstance(core, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if not quantised or not isinstance(core, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) or in_float(core):
         return Weight(_numpy(values), None, constant)
     scales = cast(Tensor, core.weight_scale)
     return Weight(_integers(values, scales), _numpy(scales), constant)
