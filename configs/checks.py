@@ -19,6 +19,13 @@ AT_LEAST = {
     "QUANT.CALIB_IMAGES": 1,
     "QUANT.CALIB_BATCH_SIZE": 1,
     "QUANT.SAVE_EVERY": 1,
+    "QUANT.HELD_OUT_IMAGES": 1,
+    "QUANT.ADAROUND_STEPS": 1,
+    "QUANT.RECONSTRUCT_STEPS": 1,
+    "QAT.END_EPOCH": 0,
+    "QAT.EVAL_EVERY": 0,
+    "DEBUG.IMAGES": 1,
+    "DEBUG.SENSITIVITY_IMAGES": 0,
     "COMPILE.JOBS": 1,
     "COMPILE.PARITY_IMAGES": 0,
     "COMPILE.BENCH_ROUNDS": 0,
@@ -37,6 +44,11 @@ def _is_share(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and 0 <= value <= 1)
 
 
+def _is_weight(value: Any) -> bool:
+    return 0 <= value < float("inf")
+
+
+_WEIGHT = (_is_weight, "a weight from 0 (off), such as 1.0")
 _SIZE = (_is_size, "width, height in pixels, such as [2048, 1024]")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "DATASET.MEAN": (
@@ -56,7 +68,14 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "COMPILE.OPSET": (lambda value: 13 <= value <= 21, "an ONNX operator set from 13 to 21, such as 17"),
     "QUANT.PERCENTILE": (lambda value: 50 < value <= 100, "a per cent above 50, at most 100, such as 99.99"),
     "QUANT.AVERAGING_CONSTANT": (_is_share, "None or a number from 0 to 1, such as 0.01"),
+    "QUANT.MAX_DROP": (lambda value: 0 <= value < 1, "mIoU from 0 (off) to below 1, such as 0.0005"),
     "QUANT.GATE": (lambda value: 0 < value <= 1, "a share above 0, at most 1, such as 0.99"),
+    "QAT.LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.001"),
+    "QAT.MIN_LR": (lambda value: 0 <= value < 1, "a learning rate from 0 to 1, such as 0.0001"),
+    "QAT.EMA": (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998"),
+    "QAT.LABELS": _WEIGHT,
+    "QAT.LOGITS": _WEIGHT,
+    "QAT.BOUNDARY": _WEIGHT,
 }
 
 

@@ -92,7 +92,8 @@ _C.QUANT = CN()
 _C.QUANT.TARGET = "x86"  # x86, j5
 _C.QUANT.BACKEND = "auto"  # auto (the plugin where it imports and TARGET is j5, else fx), fx, horizon
 _C.QUANT.SCHEME = "symmetric"  # symmetric (J5's grid), affine
-_C.QUANT.OBSERVER = "percentile"  # of activations: min_max, percentile, mse; the plugin also has kl, mix
+# of activations: min_max, percentile, mse, kl, mix; auto tries them and averaging constants on held-out training images
+_C.QUANT.OBSERVER = "percentile"
 _C.QUANT.WEIGHT_OBSERVER = "mse"  # min_max, mse; per output channel
 _C.QUANT.PERCENTILE = 99.99
 # None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
@@ -102,7 +103,33 @@ _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides t
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
 _C.QUANT.CALIB_BATCH_SIZE = 1
 _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
+_C.QUANT.HELD_OUT_IMAGES = 16  # training images that no scale is made from, on which OBSERVER auto and MAX_DROP judge
+_C.QUANT.EQUALISE = False  # cross-layer equalisation before calibration
+_C.QUANT.ADAROUND = False  # learnt rounding of each layer's weights
+_C.QUANT.ADAROUND_STEPS = 1000  # for each layer
+_C.QUANT.RECONSTRUCT = False  # the whole network's weights, biases and scales, tuned to give float's logits
+_C.QUANT.RECONSTRUCT_STEPS = 800
+_C.QUANT.BIAS_CORRECTION = False  # the mean error of each layer goes into its bias
+_C.QUANT.MAX_DROP = 0.0  # mIoU (0 to 1) that may be lost: else the most sensitive layers get more bits; 0: all in int8
+_C.QUANT.FROM = "auto"  # what int_infer and compile start from: calib, qat, or auto (qat where make qat has finished)
 _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
+
+_C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's: batch, crop, optimiser, seed (but TRAIN.AMP: levels need float32)
+_C.QAT.END_EPOCH = 0  # epochs; 0: a tenth of TRAIN.END_EPOCH
+_C.QAT.LR = 0.001  # the poly schedule's first learning rate
+_C.QAT.MIN_LR = 0.0001  # and what it falls to
+# activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
+_C.QAT.SCALES = "auto"
+_C.QAT.LABELS = 1.0  # weight of the labels' loss
+_C.QAT.LOGITS = 1.0  # weight of the distance from float's logits
+_C.QAT.BOUNDARY = 1.0  # weight of the distance from float's boundary attention; for networks with a boundary branch
+_C.QAT.EMA = 0.998  # decay of the weight average, which is the result
+_C.QAT.EVAL_EVERY = 1  # epochs between evaluations, which only watch: 0 = never
+
+_C.DEBUG = CN()
+_C.DEBUG.IMAGES = 32  # of the val list, spread evenly, for each layer's error and ranges
+_C.DEBUG.SENSITIVITY_IMAGES = 16  # of the val list, for what each layer costs; 0: don't measure that
+_C.DEBUG.LAYERS = []  # layers whose sensitivity is measured, by the names that make debug shows; empty: all
 
 _C.COMPILE = CN()
 _C.COMPILE.INPUT_SIZE = []  # HEIGHT, width of the artefacts, such as 1024,2048; empty: TEST.IMAGE_SIZE (width, height)
@@ -129,9 +156,11 @@ CHOICES = {
     "QUANT.TARGET": ("x86", "j5"),
     "QUANT.BACKEND": ("auto", "fx", "horizon"),
     "QUANT.SCHEME": ("symmetric", "affine"),
-    "QUANT.OBSERVER": ("min_max", "percentile", "mse", "kl", "mix"),
+    "QUANT.OBSERVER": ("min_max", "percentile", "mse", "kl", "mix", "auto"),
+    "QUANT.FROM": ("auto", "calib", "qat"),
     "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
     "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
+    "QAT.SCALES": ("auto", "frozen", "learnt"),
     "COMPILE.INPUT": ("float", "uint8"),
     "COMPILE.OUTPUT": ("logits", "upsampled", "argmax"),
     "COMPILE.RUNTIME": ("torchscript", "ort", "openvino", "opencv", "mnn", "ncnn"),

@@ -47,25 +47,26 @@ def save(prepared: nn.Module, path: Path, done: int, made_from: dict[str, Any]) 
         torch.save({"format": 1, "done": done, "made_from": made_from, "state_dict": prepared.state_dict()}, aside)
 
 
-def load(prepared: nn.Module, path: Path, made_from: dict[str, Any]) -> int:
+def load(prepared: nn.Module, path: Path, made_from: dict[str, Any], again: str = "make calib") -> int:
     """Read a saved calibration into `prepared`; returns the number of batches it has seen.
 
-    Raises UserError if the file is missing, damaged, or was made from other inputs than `made_from`.
+    `again`: the command that makes such a file, for messages. Raises UserError if the file is missing, damaged, or was
+    made from other inputs than `made_from`.
     """
     if not path.is_file():
-        raise UserError(f"no calibration at {path}; run make calib (tools/calib.py) first")
+        raise UserError(f"no calibration at {path}; run {again} first")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
     except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(f"{path} is damaged ({type(error).__name__}); delete it and run make calib again") from error
+        raise UserError(f"{path} is damaged ({type(error).__name__}); delete it and run {again} again") from error
     for key, value in made_from.items():
         if recorded.get(key) != value:
-            raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run make calib again")
+            raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run {again} again")
     if state.keys() != prepared.state_dict().keys():
         raise UserError(
             f"{path} belongs to another graph (another QUANT.BACKEND, or version of torch or of this tool); "
-            "run make calib again"
+            f"run {again} again"
         )
     prepared.load_state_dict(state)
     return done
@@ -80,8 +81,9 @@ def resume(prepared: nn.Module, folder: Path, made_from: dict[str, Any]) -> int:
 
 
 def finish(prepared: nn.Module, folder: Path, done: int, made_from: dict[str, Any]) -> None:
-    """Write the finished calibration, and drop the unfinished one."""
+    """Write the finished calibration; drop the unfinished one and what was measured on an earlier one."""
     save(prepared, folder / LAST, done, made_from)
+    (folder / "metrics.json").unlink(missing_ok=True)
     (folder / PARTIAL).unlink(missing_ok=True)
 
 

@@ -21,7 +21,8 @@ from qat.files import locate, read_json, sha256, write_json, write_text
 from qat.graph import Rewritten, rewrite
 from qat.models import build_model, load_checkpoint
 
-STAGES = ("float", "calib", "int_infer", "compiled")
+STAGES = ("float", "calib", "qat", "int_infer", "compiled")
+SCALED = {"calib": calibration.LAST, "qat": "qat-checkpoint-last.ckpt"}  # stages with scales, and their checkpoints
 _FLOAT_KEYS = (
     "MODEL.NAME",
     "MODEL.ALIGN_CORNERS",
@@ -41,16 +42,24 @@ _QUANT_KEYS = (
     "QUANT.HIGH_PRECISION",
     "QUANT.CALIB_IMAGES",
     "QUANT.CALIB_BATCH_SIZE",
+    "QUANT.HELD_OUT_IMAGES",
+    "QUANT.EQUALISE",
+    "QUANT.ADAROUND",
+    "QUANT.ADAROUND_STEPS",
+    "QUANT.RECONSTRUCT",
+    "QUANT.RECONSTRUCT_STEPS",
+    "QUANT.BIAS_CORRECTION",
+    "QUANT.MAX_DROP",
 )
 
 
 def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
     """A stage of the network, ready to call: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w).
 
-    `stage`: float, calib (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact, which
-    takes pictures as its manifest says). float and calib run on `DEVICE`, the others on the CPU. calib and int_infer
-    take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or was made from other weights or
-    another config.
+    `stage`: float, calib and qat (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact,
+    which takes pictures as its manifest says). float, calib and qat run on `DEVICE`, the others on the CPU. calib, qat
+    and int_infer take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or was made from
+    other weights or another config.
     """
     if stage not in STAGES:
         raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
@@ -60,8 +69,9 @@ def load_stage(cfg: CfgNode, stage: str) -> nn.Module:
         from qat.compile.stage import load_compiled  # it builds on this module
 
         return load_compiled(cfg)
-    prepared, backend = load_calibration(cfg), choose_backend(cfg).backend
-    if stage == "calib":
+    backend = choose_backend(cfg).backend
+    prepared = load_calibration(cfg, stage=stage if stage in SCALED else None)
+    if stage in SCALED:
         return Sized(backend.fake_quantised(prepared).to(device(cfg)), cfg.TEST.IMAGE_SIZE)
     script = backend.to_torchscript(backend.convert(prepared), example_input(cfg))
     return Sized(script, cfg.TEST.IMAGE_SIZE)
@@ -137,11 +147,32 @@ def load_prepared(cfg: CfgNode, prove: bool = True, size: list[int] | None = Non
     return choose_backend(cfg).backend.prepare(rewritten, QuantSpec.from_cfg(cfg)), rewritten
 
 
-def load_calibration(cfg: CfgNode, size: list[int] | None = None) -> Prepared:
-    """The observed network with the finished calibration's weights and statistics, for pictures of `size`."""
+def load_calibration(cfg: CfgNode, size: list[int] | None = None, stage: str | None = None) -> Prepared:
+    """The observed network with a finished stage's weights and scales, for pictures of `size`.
+
+    `stage`: calib or qat; by default the one that later stages start from (`source`).
+    """
     prepared, _ = load_prepared(cfg, prove=False, size=size)
-    calibration.load(prepared, stage_folder(cfg, "calib") / calibration.LAST, made_from(cfg, "calib"))
+    stage = stage or source(cfg)
+    calibration.load(prepared, checkpoint(cfg, stage), made_from(cfg, stage), again=f"make {stage}")
     return prepared
+
+
+def checkpoint(cfg: CfgNode, stage: str) -> Path:
+    """Where stage calib or qat keeps its weights and scales."""
+    return stage_folder(cfg, stage) / SCALED[stage]
+
+
+def source(cfg: CfgNode) -> str:
+    """The stage that int_infer and compile start from, as QUANT.FROM says; auto: qat if it has finished.
+
+    With another calibration or another QAT setting than now, it hasn't.
+    """
+    if cfg.QUANT.FROM != "auto":
+        return str(cfg.QUANT.FROM)
+    manifest = stage_folder(cfg, "qat") / "manifest.json"
+    finished = checkpoint(cfg, "qat").is_file() and manifest.is_file()
+    return "qat" if finished and read_json(manifest)["made_from"] == made_from(cfg, "qat") else "calib"
 
 
 def stage_folder(cfg: CfgNode, stage: str) -> Path:
@@ -156,19 +187,29 @@ def title(cfg: CfgNode, stage: str) -> str:
 
 
 def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
-    """What decides a stage: the float weights' hash and the config keys that matter.
+    """What decides a stage: the float weights' hash, the config keys that matter, the checkpoint that it starts from.
 
-    Later stages add the int8 grid, and compiled the calibration itself, by the hash of its scales.
+    From calib on the int8 grid too.
     """
-    keys = _FLOAT_KEYS if stage == "float" else _FLOAT_KEYS + _QUANT_KEYS
+    keys: tuple[str, ...] = _FLOAT_KEYS if stage == "float" else _FLOAT_KEYS + _QUANT_KEYS
+    before = _before(cfg, stage)
+    if stage == "qat" or before == "qat":
+        keys += tuple(f"QAT.{name}" for name in cfg.QAT)
     decided = {"float weights sha256": sha256(model_file(cfg))} | {key: _plain(_get(cfg, key)) for key in keys}
     if stage != "float":
         decided["reduce_range"] = choose_engine(cfg.QUANT.ENGINE).reduce_range
         decided |= _plugin_keys(cfg)
-    if stage == "compiled":
-        scales = stage_folder(cfg, "calib") / "qparams.json"
-        decided["the calibration's scales (sha256)"] = sha256(scales) if scales.is_file() else "missing"
+    if before:
+        path = checkpoint(cfg, before)
+        decided[f"{before}'s checkpoint (sha256)"] = sha256(path) if path.is_file() else "missing"
     return decided
+
+
+def _before(cfg: CfgNode, stage: str) -> str | None:
+    """The stage whose checkpoint `stage` starts from."""
+    if stage in ("float", "calib"):
+        return None
+    return "calib" if stage == "qat" else source(cfg)
 
 
 def _plugin_keys(cfg: CfgNode) -> dict[str, Any]:
@@ -198,7 +239,7 @@ def write_provenance(cfg: CfgNode, stage: str, more: dict[str, Any]) -> None:
 
 def finished_stages(cfg: CfgNode) -> dict[str, dict[str, Any]]:
     """metrics.json of every stage that was evaluated with these weights and this config, in stage order, by title."""
-    found = {stage: stage_folder(cfg, stage) for stage in STAGES[:3] if _is_current(cfg, stage)}
+    found = {stage: stage_folder(cfg, stage) for stage in STAGES[:-1] if _is_current(cfg, stage)}
     for folder in sorted((stage_folder(cfg, "compile") / "eval").glob("*")):
         if _is_current_artefact(cfg, folder):
             found[f"compiled {folder.name}"] = folder

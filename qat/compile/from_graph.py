@@ -7,7 +7,6 @@ from dataclasses import replace
 from torch import Tensor, fx
 
 from qat.backends.fx import frozen, quantisers
-from qat.compile.counts import macs
 from qat.compile.grids import grid_of, moved, values_of
 from qat.compile.node_facts import (
     ends_in_relu,
@@ -21,6 +20,7 @@ from qat.compile.node_facts import (
 )
 from qat.compile.program import Program, Quant, Step
 from qat.compile.weights import WEIGHTED, weight_of
+from qat.graph.counts import macs
 from qat.graph.nodes import arguments, module_of, op_name, shape_of
 from qat.graph.shapes import propagate
 from qat.graph.source import source_of

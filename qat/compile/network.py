@@ -110,7 +110,7 @@ def metadata(cfg: CfgNode, classes: Classes) -> dict[str, str]:
         "std": json.dumps(list(cfg.DATASET.STD)),
         "align_corners": json.dumps(bool(cfg.MODEL.ALIGN_CORNERS)),
         "float_weights_sha256": sha256(stages.model_file(cfg)),
-        "qparams_sha256": sha256(stages.stage_folder(cfg, "calib") / "qparams.json"),
+        "calibration_sha256": sha256(stages.checkpoint(cfg, stages.source(cfg))),
         "network": cfg.MODEL.NAME,
         "rtseg_qat": __version__,
     }

@@ -16,6 +16,7 @@ WRONG = {
     "COMPILE.OPSET": ["12", "22"],
     "QUANT.PERCENTILE": ["50", "100.5", "-1.0"],
     "QUANT.AVERAGING_CONSTANT": ["abc", "-0.1", "1.5", "True", "[0.1]"],
+    "QUANT.MAX_DROP": ["-0.1", "1.0"],
     "QUANT.GATE": ["0", "1.01", "99.0"],
 }
 RIGHT = {
@@ -27,6 +28,7 @@ RIGHT = {
     "COMPILE.OPSET": "13",
     "QUANT.PERCENTILE": "100",
     "QUANT.AVERAGING_CONSTANT": "1",
+    "QUANT.MAX_DROP": "0.0005",
     "QUANT.GATE": "1",
 }
 
