@@ -14,7 +14,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib eval infer compile bench bench-runtimes test style clean
+.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test style clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -44,7 +44,13 @@ check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86
 calib: $(READY) ## calibrate: choose every activation's scale from training images
 	$(PY) tools/calib.py $(ARGS)
 
-eval: $(READY) ## mIoU of STAGE=float|calib|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
+debug: $(READY) ## where accuracy is lost: layer errors, sensitivity, qconfig check, advice
+	$(PY) tools/debug.py $(ARGS)
+
+qat: $(READY) ## fine-tune the calibrated network with fake-quantisation, taught by the float network
+	$(PY) tools/qat.py $(ARGS)
+
+eval: $(READY) ## mIoU of STAGE=float|calib|qat|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
 	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)
 
 infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
@@ -52,6 +58,9 @@ infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
 
 compile: $(READY) ## every artefact of the calibrated network, each proven and run in every runtime
 	$(PY) tools/compile.py $(ARGS)
+
+report: $(READY) ## report.html: every stage's figures, classes, worst pictures, layers, in one file
+	$(PY) tools/report.py $(ARGS)
 
 bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, beside this CPU's peak
 	$(PY) tools/bench_runtimes.py $(ARGS)

@@ -19,6 +19,16 @@ def spread(length: int, count: int) -> list[int]:
     return [i * length // count for i in range(count)]
 
 
+def held_out(length: int, taken: Sequence[int], count: int) -> list[int]:
+    """`count` indices spread evenly over what is left of `length` items without those `taken`, or all that are left.
+
+    >>> held_out(8, [0, 2, 4, 6], 2)
+    [1, 5]
+    """
+    left = sorted(set(range(length)) - set(taken))
+    return [left[i] for i in spread(len(left), count)]
+
+
 class EpochSampler(Sampler[int]):
     """The given indices, in order or shuffled by (seed, the dataset's epoch)."""
 
