@@ -1,0 +1,145 @@
+"""Walk over a prepared graph: which tensors' channels must share a factor, which layers take it up, where none may be.
+
+What a factor s > 0 on a channel passes through: ReLU and leaky ReLU (positively homogeneous), pooling, resampling,
+concatenation, a product with something that has no factor. Where tensors are added, they share their factors. What
+takes it up: the rows and columns of convolutions and linear layers, a batch normalisation's gain and shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from qat.compile.node_facts import is_idle, is_quantiser, is_scalar, reads
+from qat.graph.nodes import arguments, module_of, op_name, shape_of
+from qat.graph.source import source_of
+from qat.ptq.equalise.channels import Channels
+
+POOLING = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate")
+PASSING = (*POOLING, "relu", "leaky_relu", "prelu", "neg")
+ADDING = ("add", "sub", "maximum", "minimum")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A layer with the ids of the channels that it reads and of those that it makes."""
+
+    read: Tensor
+    made: Tensor
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Ids of each node's channels, and the layers by module name."""
+
+    channels: Channels
+    of: dict[fx.Node, Tensor]
+    layers: dict[str, Taken]
+
+    def families(self) -> Tensor:
+        """For each channel an id, the same for all that lie in one tensor or in tensors that share channels."""
+        families = Channels()
+        families.new(len(self.channels))
+        roots = self.channels.roots(torch.arange(len(self.channels)))
+        for ids in self.of.values():
+            families.join(roots[ids[:1]], roots[ids])
+        return families.roots(roots)
+
+
+def find_groups(graph: fx.GraphModule) -> Groups:
+    """The groups of a prepared graph whose nodes have shapes (`qat.graph.shapes.propagate`)."""
+    walk = _Walk()
+    for node in graph.graph.nodes:
+        walk.visit(node)
+    return Groups(walk.channels, walk.of, walk.layers)
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.channels = Channels()
+        self.of: dict[fx.Node, Tensor] = {}
+        self.layers: dict[str, Taken] = {}
+
+    def visit(self, node: fx.Node) -> None:
+        """Give `node` its channels."""
+        if node.op == "output":
+            for given in node.all_input_nodes:
+                self.channels.fix(self.of[given], "the network's output")
+        elif node.op == "placeholder":
+            self.of[node] = self.bounded(node, "the network's input")
+        else:
+            self.of[node] = self.handler(node)(node)
+
+    def handler(self, node: fx.Node) -> Callable[[fx.Node], Tensor]:
+        """What knows about `node`'s operation."""
+        name = op_name(node)
+        if len({len(shape_of(given)) for given in (node, *node.all_input_nodes)}) > 1 or len(shape_of(node)) < 2:
+            return self.barrier
+        if is_quantiser(node) or is_idle(node) or name in PASSING or (is_scalar(node) and name == "mul"):
+            return self.passed
+        if name == "cat" and arguments(node)["dim"] in (1, 1 - len(shape_of(node))):
+            return self.joined_ends
+        if isinstance(module_of(node), nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
+            return self.layer
+        if len(reads(node)) == 2 and name in (*ADDING, "mul"):
+            return self.product if name == "mul" else self.added
+        return self.barrier
+
+    def bounded(self, node: fx.Node, reason: str) -> Tensor:
+        """New channels of factor 1."""
+        return self.channels.fix(self.channels.new((*shape_of(node), 1, 1)[1]), reason)
+
+    def barrier(self, node: fx.Node) -> Tensor:
+        """No factor in, none out."""
+        reason = f"{op_name(node)} at {source_of(node)}" if source_of(node) else op_name(node)
+        for given in node.all_input_nodes:
+            self.channels.fix(self.of[given], f"read by {reason}")
+        return self.bounded(node, f"made by {reason}")
+
+    def passed(self, node: fx.Node) -> Tensor:
+        """What comes out has the factors of what goes in."""
+        return self.of[node.all_input_nodes[0]]
+
+    def added(self, node: fx.Node) -> Tensor:
+        """Both operands share their factors."""
+        one, other = reads(node)
+        return self.channels.join(self.of[one], self.of[other])
+
+    def product(self, node: fx.Node) -> Tensor:
+        """An operand of factor 1 lets the other one's factors pass; else neither may have any."""
+        one, other = (self.of[given] for given in reads(node))
+        if not self.is_fixed(one):
+            one, other = other, one
+        if not self.is_fixed(one):
+            return self.barrier(node)
+        return torch.broadcast_tensors(one, other)[1]
+
+    def is_fixed(self, ids: Tensor) -> bool:
+        """Whether all these channels have factor 1 by now."""
+        return all(self.channels.reason(i) is not None for i in ids.tolist())
+
+    def joined_ends(self, node: fx.Node) -> Tensor:
+        """Concatenation keeps every part's factors."""
+        return torch.cat([self.of[part] for part in reads(node)])
+
+    def layer(self, node: fx.Node) -> Tensor:
+        """A layer divides by the factors that it reads, and makes new ones; a shared one the same at every call."""
+        module, name, read = module_of(node), str(node.target), self.of[node.all_input_nodes[0]]
+        if not _can_scale(module, node):
+            return self.barrier(node)
+        if name in self.layers:
+            self.channels.join(read, self.layers[name].read)
+        else:
+            self.layers[name] = Taken(read, self.channels.new(shape_of(node)[1]))
+        return self.layers[name].made
+
+
+def _can_scale(module: nn.Module | None, node: fx.Node) -> bool:
+    if isinstance(module, nn.BatchNorm2d):
+        return module.affine and module.running_mean is not None
+    if isinstance(module, nn.ConvTranspose2d):
+        return module.groups == 1
+    return not isinstance(module, nn.Linear) or len(shape_of(node)) == 2

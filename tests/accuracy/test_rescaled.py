@@ -1,0 +1,91 @@
+"""Adversarial: CamVid's network with the same function and scales spoilt by up to 2**6; equalisation brings it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+from yacs.config import CfgNode
+
+import configs
+import datasets
+import qat
+from datasets.transforms import InferenceTransform, Normaliser
+from qat import stages
+from qat.evaluation.score import Score, Scorer
+from qat.ptq.equalise.equalise import equalise
+from qat.ptq.equalise.ranges import channel_ranges
+from tests.accuracy.runs import ROOT
+from tests.ptq.rescaling import RESIDUAL, Stream, rescale
+
+CHECKPOINT = ROOT.parent / "shared" / "pretrained" / "pidnet_s_camvid.pt"
+MIN_MAX = qat.QuantSpec(observer="min_max", weight_observer="min_max")
+SPOILT: dict[str, tuple[Stream, ...]] = {"inside blocks": (), "residual sums too": RESIDUAL}
+EVERY = 3  # of the val pictures
+
+
+@pytest.fixture(scope="module")
+def cfg(camvid_root: Path) -> CfgNode:
+    if not CHECKPOINT.is_file():
+        pytest.skip(f"no CamVid checkpoint at {CHECKPOINT}")
+    options = ["DATASET.ROOT", str(camvid_root), "TEST.MODEL_FILE", str(CHECKPOINT)]
+    return configs.load(ROOT / "configs" / "camvid" / "pidnet_s.yaml", options)
+
+
+@pytest.fixture(scope="module")
+def floating(cfg: CfgNode) -> nn.Module:
+    return stages.load_float(cfg)
+
+
+@pytest.fixture(scope="module")
+def scorer(cfg: CfgNode, floating: nn.Module) -> Scorer:
+    val = datasets.build(cfg, "val", InferenceTransform())
+    batches = datasets.loader(val, 1, 0, indices=range(0, len(val), EVERY))
+    return Scorer(
+        floating, batches, cfg.DATASET.NUM_CLASSES, to_input=normaliser(cfg), align_corners=cfg.MODEL.ALIGN_CORNERS
+    )
+
+
+def normaliser(cfg: CfgNode) -> Normaliser:
+    return Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, torch.device("cpu"))
+
+
+def pictures(cfg: CfgNode, count: int) -> Iterator[Tensor]:
+    train = datasets.build(cfg, "train", InferenceTransform())
+    to_input = normaliser(cfg)
+    for batch in datasets.loader(train, 1, 0, indices=datasets.spread(len(train), count)):
+        yield to_input(batch["image"])
+
+
+def prepared(cfg: CfgNode, model: nn.Module) -> fx.GraphModule:
+    return qat.prepare(qat.rewrite(model, stages.example_input(cfg), "x86"), MIN_MAX)
+
+
+def score(cfg: CfgNode, scorer: Scorer, graph: fx.GraphModule) -> Score:
+    qat.calibrate(graph, pictures(cfg, 64))
+    return scorer(qat.fake_quantised(graph))
+
+
+@pytest.mark.parametrize("streams", SPOILT.values(), ids=SPOILT)
+def test_equalisation_undoes_what_breaks_min_max(
+    cfg: CfgNode, floating: nn.Module, scorer: Scorer, streams: tuple[Stream, ...]
+) -> None:
+    spoilt = rescale(floating, seed=0, residual=streams)
+    unchanged = scorer(spoilt)
+    truth = unchanged.mean_iou
+    assert truth is not None
+    assert unchanged.pixels_changed < 1e-4
+
+    collapsed = score(cfg, scorer, prepared(cfg, spoilt))
+    assert collapsed.mean_iou is not None
+    assert collapsed.mean_iou < truth - 0.1
+
+    graph = prepared(cfg, spoilt)
+    equalise(graph, stages.example_input(cfg), channel_ranges(graph, pictures(cfg, 16)))
+    saved = score(cfg, scorer, graph)
+    assert saved.mean_iou is not None
+    assert saved.mean_iou >= truth - 0.002
+    assert saved.pixels_changed < 0.01
