@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import _cli
+from _announce import announce
 from rich.console import Console
 from yacs.config import CfgNode
 
@@ -30,10 +31,9 @@ PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unle
 
 def main() -> None:
     cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
-    choice = choose_backend(cfg)
-    log.info("%s", choice)
+    announce(cfg, "compiled")
     folder = stages.stage_folder(cfg, "compile")
-    if isinstance(choice.backend, HorizonBackend):
+    if isinstance(choose_backend(cfg).backend, HorizonBackend):
         Console().print(horizon_perf.table(horizon_compile(cfg, folder)))
     else:
         compile_here(cfg, folder)

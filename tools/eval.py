@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 
 import _cli
+from _announce import announce
 from _input import to_input
+from _logits import float_logits
 from _progress import progress_bar
 from rich.console import Console
 from torch import Tensor
@@ -17,7 +17,6 @@ from yacs.config import CfgNode
 import datasets
 from datasets.transforms import InferenceTransform
 from qat import stages
-from qat.backends.choose import choose_backend
 from qat.compile.stage import find_artefact, in_its_form
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
@@ -48,10 +47,9 @@ def main() -> int:
 
 def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> None:
     """Evaluate `stage` and write its folder."""
-    if stage != "float":
-        log.info("%s", choose_backend(cfg))
+    announce(cfg, stage)
     model = stages.load_stage(cfg, stage)
-    store = _float_logits(cfg)
+    store = float_logits(cfg)
     names = _names(cfg, dataset)
     batches = datasets.loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
     device = stages.stage_device(cfg, stage)
@@ -104,13 +102,8 @@ def _names(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[str]:
     return dataset.names[: cfg.TEST.NUM_IMAGES or None]
 
 
-def _float_logits(cfg: CfgNode) -> LogitStore:
-    key = json.dumps(stages.made_from(cfg, "float"))
-    return LogitStore(stages.stage_folder(cfg, "float") / "logits", hashlib.sha256(key.encode()).hexdigest())
-
-
 def _float_is_recorded(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> bool:
-    return "float" in stages.finished_stages(cfg) and _float_logits(cfg).holds(_names(cfg, dataset))
+    return "float" in stages.finished_stages(cfg) and float_logits(cfg).holds(_names(cfg, dataset))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import _cli
 import torch
+from _announce import announce
 from _input import input_size, to_input
 from _progress import progress_bar
 from yacs.config import CfgNode
@@ -18,7 +19,6 @@ from datasets.files import read_image
 from datasets.folder import find_images
 from datasets.transforms.artefact import resized
 from qat import stages
-from qat.backends.choose import choose_backend
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay
@@ -37,8 +37,7 @@ def main() -> None:
     if not args.input:
         raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
     cfg = _cli.config(args)
-    if args.stage != "float":
-        log.info("%s", choose_backend(cfg))
+    announce(cfg, args.stage)
     paths = find_images(args.input)
     output = Path(args.output) if args.output else stages.stage_folder(cfg, args.stage) / "infer"
     draw_all(cfg, args.stage, paths, output)

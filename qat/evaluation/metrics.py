@@ -61,6 +61,17 @@ def comparable(stage: Metrics, reference: Metrics) -> bool:
     return same_images and list(stage["class_iou"]) == list(reference["class_iou"])
 
 
+def known_iou(stage: Metrics) -> dict[str, float]:
+    """IoU of every class that is labelled or predicted, by name."""
+    return {name: value for name, value in stage["class_iou"].items() if value is not None}
+
+
+def class_changes(stage: Metrics, reference: Metrics) -> dict[str, float]:
+    """How much the IoU of each class that both know rose, by name."""
+    iou = known_iou(stage)
+    return {name: iou[name] - before for name, before in known_iou(reference).items() if name in iou}
+
+
 def require_comparable(stage: Metrics, reference: Metrics) -> None:
     """Raise UserError if two stages were measured on different images or classes."""
     if not comparable(stage, reference):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich import box
 from rich.table import Table
 
-from qat.evaluation.metrics import Metrics, comparable, passes, share_of_float
+from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
 
 FLOAT = "float"
 COLUMNS = (
@@ -92,18 +92,14 @@ def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...
 
 def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
     """Share of float's mIoU, change in points, worst class; only the lowest class where nothing can be compared."""
-    iou = _known_iou(stage)
+    iou = known_iou(stage)
     if reference is None or not comparable(stage, reference) or not reference["mean_iou"]:
         lowest = min(iou, key=lambda name: iou[name], default="")
         return "", "", f"{lowest} {_percent(iou[lowest])}" if lowest else ""
-    change = {name: iou[name] - before for name, before in _known_iou(reference).items() if name in iou}
+    change = class_changes(stage, reference)
     worst = min(change, key=lambda name: change[name])
     described = f"{worst} {_percent(iou[worst])} ({_points(change[worst])})"
     return _percent(share_of_float(stage, reference)), _points(stage["mean_iou"] - reference["mean_iou"]), described
-
-
-def _known_iou(stage: Metrics) -> dict[str, float]:
-    return {name: value for name, value in stage["class_iou"].items() if value is not None}
 
 
 def _percent(fraction: float) -> str:

@@ -1,0 +1,94 @@
+"""Small multiples of the worst layers: what the activations were, and what int8 can hold of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qat.report.parts.links import address
+from qat.report.text import number, percent
+
+WIDTH, HEIGHT = 240, 84  # a histogram, in units of its viewBox
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A layer: the outline of its histogram as an SVG path, x of the grid's ends and of zero, and figures as text."""
+
+    name: str
+    module: str
+    href: str
+    path: str
+    low: float
+    high: float
+    zero: float | None
+    ends: tuple[str, str]
+    facts: tuple[tuple[str, str], ...]
+
+
+def histograms(layers: Sequence[Mapping[str, Any]], order: Sequence[str], graph: str) -> list[Histogram]:
+    """The first SHOWN layers in `order` (names, worst first) that have a histogram; else the most saturated first."""
+    drawn = {layer["name"]: layer for layer in layers if _is_drawn(layer["activation"])}
+    rest = sorted(drawn, key=lambda name: -drawn[name]["activation"]["saturated"])
+    chosen = list(dict.fromkeys([*(name for name in order if name in drawn), *rest]))[:SHOWN]
+    return [_histogram(drawn[name], graph) for name in chosen]
+
+
+def _is_drawn(activation: Mapping[str, Any] | None) -> bool:
+    return bool(activation and activation["histogram"]["counts"])
+
+
+def _histogram(layer: Mapping[str, Any], graph: str) -> Histogram:
+    activation = layer["activation"]
+    edges, counts = activation["histogram"]["edges"], activation["histogram"]["counts"]
+    low, high = min(edges[0], activation["low"]), max(edges[-1], activation["high"])
+    span = high - low or 1.0
+
+    def across(value: float) -> float:
+        return round(WIDTH * (value - low) / span, 2)
+
+    return Histogram(
+        layer["name"],
+        layer["module"],
+        address(graph, layer["name"]),
+        _outline([across(edge) for edge in edges], counts),
+        across(activation["low"]),
+        across(activation["high"]),
+        across(0.0) if low < 0 < high else None,
+        (number(low), number(high)),
+        tuple(_facts(layer)),
+    )
+
+
+def _outline(edges: Sequence[float], counts: Sequence[float]) -> str:
+    """Steps as high as the logarithm of the counts: activations pile up at zero, and the tails are what matters."""
+    most = math.log1p(max(counts, default=0)) or 1.0
+    steps = [
+        f"V{HEIGHT - HEIGHT * math.log1p(count) / most:.1f}H{right}"
+        for right, count in zip(edges[1:], counts, strict=True)
+    ]
+    return f"M{edges[0]} {HEIGHT}{''.join(steps)}V{HEIGHT}Z"
+
+
+def _facts(layer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    activation, weight = layer["activation"], layer["weight"]
+    facts = [
+        ("scale", number(activation["scale"])),
+        ("saturated", f"{percent(activation['saturated'], 3)} %"),
+        ("outlier channels", _channels(layer["outlier_channels"])),
+    ]
+    if weight:
+        facts.append(("weights", f"{number(weight['min'])} to {number(weight['max'])}"))
+        facts.append(("weight scales", f"{number(weight['scale_min'])} to {number(weight['scale_max'])}"))
+        facts.append(("weight outliers", _channels(weight["outlier_channels"])))
+    return facts
+
+
+def _channels(found: Sequence[Any], shown: int = 3) -> str:
+    """The first few channels with how far each sticks out, and how many more there are."""
+    texts = [f"{each['channel']} ({each['ratio']:.1f}×)" for each in found[:shown]]
+    more = [f"{len(found) - shown} more"] if len(found) > shown else []
+    return ", ".join([*texts, *more]) or "none"

@@ -1,0 +1,126 @@
+"""What the report shows of an image: the layers to lay over each other, as JPEG in data URIs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.labels import IGNORE
+from qat.report.overlay import Picture, overlay
+from qat.report.worst import Shown
+
+WIDEST, THUMB = 1024, 168  # pixels
+QUALITY, ALPHA = 88, 0.5
+LOST, WON, OTHER = (255, 88, 60), (64, 196, 255), (255, 214, 64)  # RGB; told apart with any colour vision
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where the class changed: from right to wrong, from wrong to right, and otherwise (both wrong, or no truth)."""
+
+    lost: Mask
+    won: Mask
+    other: Mask
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of all pixels, 0 to 1."""
+        return float(self.lost.mean()), float(self.won.mean()), float(self.other.mean())
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One way to look at an image; `uri` holds the JPEG."""
+
+    key: str
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image of the report: shares in 0 to 1, layers in the order in which they are offered."""
+
+    name: str
+    width: int
+    height: int
+    changed: float
+    shares: tuple[float, float, float]
+    labelled: bool
+    thumb: str
+    layers: tuple[Layer, ...]
+
+
+def seen(shown: Shown, palette: Picture, stage: str) -> Seen:
+    """Draw an image's layers; `palette` is (classes, 3) RGB, `stage` names what was compared with float."""
+    changes = difference(shown)
+    drawn = layers(shown, palette, changes)
+    titles = {"image": "Image", "truth": "Truth", "float": "float", "stage": stage, "difference": "Difference"}
+    height, width = fitted(shown.image, WIDEST).shape[:2]
+    return Seen(
+        shown.name,
+        width,
+        height,
+        shown.changed,
+        changes.shares,
+        shown.truth is not None,
+        data_uri(fitted(drawn["difference"], THUMB)),
+        tuple(Layer(key, titles[key], data_uri(fitted(picture, WIDEST))) for key, picture in drawn.items()),
+    )
+
+
+def layers(shown: Shown, palette: Picture, changes: Difference) -> Mapping[str, Picture]:
+    """The pictures (H, W, 3) by key; truth only where there is a label."""
+    drawn = {"image": shown.image}
+    if shown.truth is not None:
+        drawn["truth"] = hatched(overlay(shown.image, shown.truth, palette, ALPHA), shown.truth == IGNORE)
+    for key, found in (("float", shown.before), ("stage", shown.after)):
+        drawn[key] = overlay(shown.image, found, palette, ALPHA)
+    return drawn | {"difference": highlighted(shown.image, changes)}
+
+
+def difference(shown: Shown) -> Difference:
+    """Split the changed pixels by the truth; void ones are neither lost nor won."""
+    changed = shown.before != shown.after
+    nowhere = np.zeros_like(changed)
+    lost = nowhere if shown.truth is None else changed & (shown.before == shown.truth)
+    won = nowhere if shown.truth is None else changed & (shown.after == shown.truth)
+    return Difference(lost, won, changed & ~lost & ~won)
+
+
+def highlighted(image: Picture, changes: Difference) -> Picture:
+    """The image, grey and dark, with the changed pixels in their colours."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 3
+    for mask, colour in ((changes.lost, LOST), (changes.won, WON), (changes.other, OTHER)):
+        grey[mask] = colour
+    return grey.astype(np.uint8)
+
+
+def hatched(picture: Picture, void: Mask) -> Picture:
+    """Diagonal stripes over the pixels without a class."""
+    height, width = void.shape
+    stripe = void & ((np.arange(height)[:, None] + np.arange(width)) // 4 % 2 == 0)
+    return np.where(stripe[..., None], picture // 4, picture).astype(np.uint8)
+
+
+def fitted(picture: Picture, widest: int) -> Picture:
+    """The picture, scaled down where it is wider."""
+    height, width = picture.shape[:2]
+    if width <= widest:
+        return picture
+    size = (widest, max(1, round(height * widest / width)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def data_uri(picture: Picture) -> str:
+    """JPEG with full colour resolution, so that single pixels keep their colour."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"

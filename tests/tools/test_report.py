@@ -1,0 +1,47 @@
+"""make report as a user runs it, on two small generated pictures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.accuracy.runs import in_process
+
+CFG = "configs/streets/pidnet_s.yaml"
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("report")
+    tiny = "DATASET.STREETS_TRAIN 2 DATASET.STREETS_VAL 2 TEST.IMAGE_SIZE 512,256 QUANT.CALIB_IMAGES 2 WORKERS 0"
+    return ["-c", CFG, "OUTPUT_DIR", str(folder / "out"), "DATASET.ROOT", str(folder / "data"), *tiny.split()]
+
+
+def report(options: list[str]) -> str:
+    return Path(options[3], "streets/pidnet_s/report/report.html").read_text(encoding="utf-8")
+
+
+def test_before_float_is_evaluated_it_is_one_line(options: list[str], tmp_path: Path) -> None:
+    elsewhere = [*options[:3], str(tmp_path), *options[4:]]
+    said = in_process("report", *elsewhere, code=2)
+    assert re.fullmatch(r"error: no evaluated float stage .*; run make eval STAGE=float first\n", said)
+
+
+def test_a_negative_number_of_pictures_is_one_line(options: list[str]) -> None:
+    assert in_process("report", "--images", "-1", *options, code=2) == "error: --images -1; expected 0 or more\n"
+
+
+def test_float_first_then_the_worst_pictures_of_calib(options: list[str]) -> None:
+    in_process("eval", "--stage", "float", *options)
+    assert "report.html" in in_process("report", *options)
+    assert f"Stage int_infer isn't evaluated yet. <code>make eval STAGE=int_infer CFG={CFG}</code>" in report(options)
+    in_process("calib", *options)
+    in_process("eval", "--stage", "calib", *options)
+    in_process("report", "--stage", "calib", "--images", "1", *options)
+    shown = report(options)
+    assert shown.count("data:image/jpeg;base64,") == 6  # one picture: five layers and a thumbnail
+    assert "calib keeps" in shown
+    in_process("report", "--images", "0", *options)
+    assert "Left out by --images 0." in report(options)
