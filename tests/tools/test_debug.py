@@ -1,0 +1,159 @@
+"""make debug on two small pictures: JSON of the agreed form, tables, advice; mistakes are one line."""
+
+from __future__ import annotations
+
+import copy
+import json
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import fx, nn
+
+import configs
+import qat
+from qat import calibration, stages
+from qat.backends.horizon import HorizonBackend, Options
+from qat.files import sha256
+from tests.contracts.fixture import stand_in
+
+__all__ = ["stand_in"]
+ROOT = Path(__file__).resolve().parents[2]
+CFG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
+SIZE = (128, 64)
+MEASURES = {"sqnr_db", "relative_l2", "cosine", "max_steps"}
+
+
+def write_pictures(root: Path) -> None:
+    """Two pictures with labels in split val, one without in split test."""
+    rng = np.random.default_rng(0)
+    for split, names in (("val", ("a", "b")), ("test", ("c",))):
+        for name in names:
+            picture = root / "leftImg8bit" / split / "city" / f"{name}_000000_000000_leftImg8bit.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(picture), rng.integers(0, 256, (*SIZE[::-1], 3), dtype=np.uint8))
+            label = root / "gtFine" / split / "city" / f"{name}_000000_000000_gtFine_labelIds.png"
+            if split == "val":
+                label.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(label), rng.choice([7, 11, 26], SIZE[::-1]).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("debug")
+    write_pictures(folder / "pictures")
+    data = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", str(folder / "pictures"), "DATASET.TEST_SET", "val"]
+    size = ["TEST.IMAGE_SIZE", f"[{SIZE[0]}, {SIZE[1]}]", "WORKERS", "0", "OUTPUT_DIR", str(folder / "out")]
+    return [*data, *size, "DEBUG.IMAGES", "1", "DEBUG.SENSITIVITY_IMAGES", "1"]
+
+
+@pytest.fixture(scope="module")
+def plain(options: list[str]) -> fx.GraphModule:
+    """The prepared graph, made once; a calibration of it lies where the tool looks."""
+    cfg = configs.load(CFG, options)
+    prepared, _ = stages.load_prepared(cfg, prove=False)
+    observed = copy.deepcopy(prepared)
+    calibration.calibrate(observed, [torch.randn(1, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(0))])
+    calibration.finish(observed, stages.stage_folder(cfg, "calib"), 1, stages.made_from(cfg, "calib"))
+    return prepared
+
+
+@pytest.fixture(autouse=True)
+def _prepared_once(monkeypatch: pytest.MonkeyPatch, plain: fx.GraphModule) -> None:
+    monkeypatch.setattr(stages, "load_prepared", lambda *_, **__: (copy.deepcopy(plain), None))
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["debug.py", "-c", CFG, *options])
+    with pytest.raises(SystemExit) as done:
+        runpy.run_path(str(ROOT / "tools" / "debug.py"), run_name="__main__")
+    return int(done.value.code or 0)
+
+
+def read(options: list[str], name: str) -> Any:
+    return json.loads((stages.stage_folder(configs.load(CFG, options), "debug") / name).read_text())
+
+
+def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, *options, "DEBUG.LAYERS", "['relu_2', 'conv1_0']") == 0
+    shown = capsys.readouterr().out
+    for title in ("Isolated error", "Accumulated error, int_infer", "Sensitivity", "Ranges", "qconfig check"):
+        assert title in shown
+    layers = read(options, "layers.json")
+    names = {pair: [row["name"] for row in content["layers"]] for pair, content in layers["pairs"].items()}
+    assert names["calib"] == names["int_infer"]
+    assert len(names["calib"]) > 100
+    assert set(layers["pairs"]["calib"]["layers"][0]["accumulated"]) == MEASURES
+    assert [row["name"] for row in read(options, "ranges.json")["layers"]] == names["calib"]
+    sensitivity = read(options, "sensitivity.json")
+    assert [row["name"] for row in sensitivity["layers"]] == ["conv1_0", "relu_2"]
+    assert sensitivity["groups"]["all"]["mean_iou"] is not None
+    assert {item["check"] for item in read(options, "qconfig.json")["items"]} == {"unfused BN"}
+    cfg = configs.load(CFG, options)
+    made_from = read(options, "manifest.json")["made_from"]
+    assert sha256(stages.stage_folder(cfg, "calib") / calibration.LAST) in made_from.values()
+    folder = stages.stage_folder(cfg, "debug")
+    assert "isolated SQNR (dB)" in (folder / "graph.html").read_text()
+    assert "qint8, 32 scales" in (folder / "qconfig_info.txt").read_text()
+    commands = [step["command"] for step in read(options, "advice.json")["steps"]]
+    assert commands
+    assert all(command in shown for command in commands)
+
+
+def test_without_labels(options: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    assert run(monkeypatch, *options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']") == 0
+    assert "no labels in DATASET.TEST_SET test: no mIoU" in caplog.text
+    sensitivity = read(options, "sensitivity.json")
+    assert sensitivity["groups"]["all"]["mean_iou"] is None
+    assert sensitivity["groups"]["all"]["sqnr_db"] is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            ["DEBUG.IMAGES", "3"],
+            "error: DEBUG.IMAGES is 3 and DATASET.TEST_SET val has 2 images; set DEBUG.IMAGES 2 or less\n",
+        ),
+        (["DEBUG.LAYERS", "['relu_22']"], "error: no layer is called relu_22; did you mean relu_2?\n"),
+        (["OUTPUT_DIR", "nowhere"], "run make calib first\n"),
+        (["TEST.IMAGE_SIZE", "[256, 64]"], "run make calib again\n"),
+    ],
+)
+def test_mistakes_are_one_line_and_change_nothing(
+    options: list[str],
+    wrong: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = stages.stage_folder(configs.load(CFG, options), "debug")
+    before = sorted(folder.glob("*")) if folder.is_dir() else None
+    assert run(monkeypatch, *options, *wrong) == 2
+    lines = capsys.readouterr().err.splitlines(keepends=True)
+    assert lines[-1].endswith(message)
+    assert lines[-1].startswith("error: ")
+    assert (sorted(folder.glob("*")) if folder.is_dir() else None) == before
+
+
+def test_on_the_plugin_the_vendor_s_tools_speak(
+    stand_in: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, example = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)).eval(), torch.zeros(1, 3, 64, 128)
+    backend = HorizonBackend(Options((0.5,) * 3, (0.5,) * 3))
+    prepared = backend.prepare(qat.rewrite(model, example, "j5"), qat.QuantSpec())
+    monkeypatch.setattr(stages, "load_calibration", lambda cfg: prepared)
+    given = ["OUTPUT_DIR", str(tmp_path), "QUANT.TARGET", "j5", "TEST.IMAGE_SIZE", f"[{SIZE[0]}, {SIZE[1]}]"]
+    assert run(monkeypatch, *given) == 0
+    folder = stages.stage_folder(configs.load(CFG, given), "debug")
+    assert (folder / "qconfig_info.txt").is_file()
+    shown = capsys.readouterr().out
+    assert f"qconfigs: {folder / 'qconfig_info.txt'}" in shown
+    assert "QUANT.BACKEND fx" in shown
