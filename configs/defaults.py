@@ -105,17 +105,17 @@ _C.QUANT.CALIB_BATCH_SIZE = 1
 _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
 _C.QUANT.HELD_OUT_IMAGES = 16  # training images that no scale is made from, on which OBSERVER auto and MAX_DROP judge
 _C.QUANT.EQUALISE = False  # cross-layer equalisation before calibration
-_C.QUANT.ADAROUND = False  # learnt rounding of each layer's weights
-_C.QUANT.ADAROUND_STEPS = 1000  # for each layer
+_C.QUANT.ADAROUND = False  # each layer's weights rounded so that its output, not each weight, is nearest to float's
 _C.QUANT.RECONSTRUCT = False  # the whole network's weights, biases and scales, tuned to give float's logits
-_C.QUANT.RECONSTRUCT_STEPS = 800
+_C.QUANT.RECONSTRUCT_STEPS = 200
 _C.QUANT.BIAS_CORRECTION = False  # the mean error of each layer goes into its bias
 _C.QUANT.MAX_DROP = 0.0  # mIoU (0 to 1) that may be lost: else the most sensitive layers get more bits; 0: all in int8
 _C.QUANT.FROM = "auto"  # what int_infer and compile start from: calib, qat, or auto (qat where make qat has finished)
 _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
 
-_C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's: batch, crop, optimiser, seed (but TRAIN.AMP: levels need float32)
+_C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's (batch, crop, seed), but for AMP: always float32
 _C.QAT.END_EPOCH = 0  # epochs; 0: a tenth of TRAIN.END_EPOCH
+_C.QAT.OPTIMIZER = "sgd"  # sgd, adamw (which wants a hundredth of these rates)
 _C.QAT.LR = 0.001  # the poly schedule's first learning rate
 _C.QAT.MIN_LR = 0.0001  # and what it falls to
 # activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
@@ -160,6 +160,7 @@ CHOICES = {
     "QUANT.FROM": ("auto", "calib", "qat"),
     "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
     "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
+    "QAT.OPTIMIZER": ("sgd", "adamw"),
     "QAT.SCALES": ("auto", "frozen", "learnt"),
     "COMPILE.INPUT": ("float", "uint8"),
     "COMPILE.OUTPUT": ("logits", "upsampled", "argmax"),

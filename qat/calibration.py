@@ -15,6 +15,7 @@ from qat.files import atomic_path
 
 LAST = "calib-checkpoint-last.ckpt"
 PARTIAL = "calib-checkpoint.ckpt"
+EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
 
 
 def calibrate(

@@ -45,7 +45,6 @@ _QUANT_KEYS = (
     "QUANT.HELD_OUT_IMAGES",
     "QUANT.EQUALISE",
     "QUANT.ADAROUND",
-    "QUANT.ADAROUND_STEPS",
     "QUANT.RECONSTRUCT",
     "QUANT.RECONSTRUCT_STEPS",
     "QUANT.BIAS_CORRECTION",
@@ -155,6 +154,18 @@ def load_calibration(cfg: CfgNode, size: list[int] | None = None, stage: str | N
     prepared, _ = load_prepared(cfg, prove=False, size=size)
     stage = stage or source(cfg)
     calibration.load(prepared, checkpoint(cfg, stage), made_from(cfg, stage), again=f"make {stage}")
+    return prepared
+
+
+def load_plain(cfg: CfgNode) -> Prepared:
+    """The prepared graph with float's own weights, equalised as the calibration's; it has seen nothing.
+
+    UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
+    """
+    prepared, _ = load_prepared(cfg, prove=False)
+    if cfg.QUANT.EQUALISE:
+        path = stage_folder(cfg, "calib") / calibration.EQUALISED
+        calibration.load(prepared, path, made_from(cfg, "calib"))
     return prepared
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import _cli
 from _progress import progress_bar
+from _tune import Tuner
 from yacs.config import CfgNode
 
 import datasets
@@ -33,11 +34,16 @@ def calibrate(cfg: CfgNode) -> None:
     made_from = stages.made_from(cfg, "calib") | {"the image list (sha256)": sha256_text(images)}
     prepared, rewritten = stages.load_prepared(cfg)
     done = calibration.resume(prepared, folder, made_from)
+    tuner = Tuner(cfg, dataset, indices, made_from, resumed=done > 0)
     if done:
         log.info("going on after %d batches of a run that was stopped", done)
-    _observe(cfg, choice.backend, prepared, dataset, indices, made_from, done)
+    else:
+        tuner.before(prepared)
+    if done * cfg.QUANT.CALIB_BATCH_SIZE < len(indices):
+        _observe(cfg, choice.backend, prepared, dataset, indices, made_from, done)
     for node, why in choice.backend.dead_observers(prepared):
         log.warning("dead observer: %s (%s)", node, why)
+    tuner.after(prepared)
     write_text(folder / "images.txt", images)
     write_json(folder / "qparams.json", choice.backend.qparams(prepared))
     stages.write_provenance(cfg, "calib", {"images": sha256_text(images), "rewrites": asdict(rewritten.log)})
@@ -65,8 +71,8 @@ def _observe(
             if count % cfg.QUANT.SAVE_EVERY == 0:
                 calibration.save(prepared, stages.stage_folder(cfg, "calib") / calibration.PARTIAL, count, made_from)
 
-        calibration.calibrate(prepared.to(device), inputs, after_batch, done, backend.observe)
-    prepared.cpu()
+        done = calibration.calibrate(prepared.to(device), inputs, after_batch, done, backend.observe)
+    calibration.save(prepared, stages.stage_folder(cfg, "calib") / calibration.PARTIAL, done, made_from)
 
 
 if __name__ == "__main__":

@@ -105,10 +105,10 @@ class Switches:
         return iter(self.layers)
 
 
-def _resamples(node: fx.Node, quantiser: nn.Module, calls: dict[fx.Node, ActivationQuantiser]) -> bool:
-    """Whether `node` resamples between two tensors of one grid."""
+def _resamples(node: fx.Node, quantiser: ActivationQuantiser, calls: dict[fx.Node, ActivationQuantiser]) -> bool:
+    """Whether `node` resamples between two int8 tensors of one grid."""
     before = node.all_input_nodes[0] if len(node.all_input_nodes) == 1 else None
-    return op_name(node) in RESAMPLING and before in calls and calls[before] is quantiser
+    return op_name(node) in RESAMPLING and bool(quantiser.bits == 8) and before in calls and calls[before] is quantiser
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
     return changed(rewritten, module=module)
 
 
-def _take_over(node: fx.Node, own: nn.Module, source: nn.Module | None) -> None:
+def _take_over(node: fx.Node, own: Any, source: nn.Module | None) -> None:
     core: Any = source[0] if isinstance(source, FusedModule) else source
     if not isinstance(own, _BatchNorm):
         own.weight, own.bias = _copied(core.weight), _copied(core.bias)

@@ -47,15 +47,15 @@ def _flat(x: Tensor) -> Tensor:
 
 
 def grow(counts: Tensor, exponent: int, wanted: int) -> Tensor:
-    """The same counts over the wider span 2**wanted: each step merges pairs of bins around the centre.
+    """The same counts (..., BINS) over the wider span 2**wanted: each step merges pairs of bins around the centre.
 
     >>> grow(torch.ones(BINS), 0, 1).sum().item() == BINS
     True
     """
     for _ in range(min(wanted - exponent, BINS.bit_length())):
-        pairs = counts.view(-1, 2).sum(1)
+        pairs = counts.unflatten(-1, (-1, 2)).sum(-1)
         counts = torch.zeros_like(counts)
-        counts[BINS // 4 : BINS // 4 + BINS // 2] = pairs
+        counts[..., BINS // 4 : BINS // 4 + BINS // 2] = pairs
     return counts
 
 

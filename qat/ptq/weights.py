@@ -7,6 +7,7 @@ from torch import Tensor
 
 LOW, HIGH = -128, 127
 SHRINK = 80  # candidates between half and all of the largest scale
+_CACHED = 1 << 15  # float64 values whose search stays in a core's cache
 
 
 def weight_scales(weight: Tensor, method: str) -> Tensor:
@@ -25,13 +26,21 @@ def weight_scales(weight: Tensor, method: str) -> Tensor:
 
 
 def _best(rows: Tensor, candidates: Tensor) -> Tensor:
-    errors = torch.stack([(_snap(rows, scales) - rows).square_().sum(1) for scales in candidates])
+    """For each of `rows` (channels, n) the one of its `candidates` (SHRINK, channels) of least squared error."""
+    channels = max(1, _CACHED // rows.shape[1])
+    blocks = zip(rows.split(channels), candidates.split(channels, dim=1), strict=True)
+    return torch.cat([_best_of_block(block, scales) for block, scales in blocks])
+
+
+def _best_of_block(rows: Tensor, candidates: Tensor) -> Tensor:
+    errors = torch.stack([_errors(rows, scales) for scales in candidates])
     return candidates.gather(0, errors.argmin(0, keepdim=True))[0]
 
 
-def _snap(rows: Tensor, scales: Tensor) -> Tensor:
+def _errors(rows: Tensor, scales: Tensor) -> Tensor:
     column = scales.clamp_min(torch.finfo(torch.float32).eps).view(-1, 1)
-    return torch.clamp(torch.round(rows / column), LOW, HIGH) * column
+    snapped = (rows / column).round_().clamp_(LOW, HIGH).mul_(column)
+    return snapped.sub_(rows).square_().sum(1)
 
 
 def fake_quantise(weight: Tensor, scales: Tensor) -> Tensor:

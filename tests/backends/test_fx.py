@@ -55,7 +55,7 @@ def small() -> nn.Module:
 
 
 @pytest.mark.parametrize("scheme", ["symmetric", "affine"])
-@pytest.mark.parametrize("observer", ["min_max", "percentile", "mse"])
+@pytest.mark.parametrize("observer", ["min_max", "percentile", "mse", "kl", "mix"])
 def test_int8_stays_close_to_float_and_to_calib(small: nn.Module, scheme: str, observer: str) -> None:
     prepared = calibrated(small, qat.QuantSpec(scheme=scheme, observer=observer))
     x = batches()[0]
@@ -180,9 +180,9 @@ def test_an_unknown_layer_names_the_nearest(small: nn.Module) -> None:
         calibrated(small, qat.QuantSpec(high_precision=("gat",)))
 
 
-def test_an_observer_of_the_plugin_alone(small: nn.Module) -> None:
-    with pytest.raises(qat.UserError, match="backend fx has no observer kl; expected one of: min_max, percentile, mse"):
-        calibrated(small, qat.QuantSpec(observer="kl"))
+def test_an_unknown_observer_names_the_nearest(small: nn.Module) -> None:
+    with pytest.raises(qat.UserError, match="backend fx has no observer minmax; did you mean min_max?"):
+        calibrated(small, qat.QuantSpec(observer="minmax"))
 
 
 def test_the_users_model_stays_as_it_was(small: nn.Module) -> None:

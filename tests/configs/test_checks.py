@@ -18,6 +18,12 @@ WRONG = {
     "QUANT.AVERAGING_CONSTANT": ["abc", "-0.1", "1.5", "True", "[0.1]"],
     "QUANT.MAX_DROP": ["-0.1", "1.0"],
     "QUANT.GATE": ["0", "1.01", "99.0"],
+    "QAT.LR": ["0.0", "1.0"],
+    "QAT.MIN_LR": ["-0.1", "1.0"],
+    "QAT.EMA": ["-0.1", "1.0"],
+    "QAT.LABELS": ["-1.0", "1e400"],
+    "QAT.LOGITS": ["-1.0", "1e400"],
+    "QAT.BOUNDARY": ["-1.0", "1e400"],
 }
 RIGHT = {
     "DATASET.MEAN": "[0, 0, 0]",
@@ -30,6 +36,12 @@ RIGHT = {
     "QUANT.AVERAGING_CONSTANT": "1",
     "QUANT.MAX_DROP": "0.0005",
     "QUANT.GATE": "1",
+    "QAT.LR": "0.999",
+    "QAT.MIN_LR": "0",
+    "QAT.EMA": "0",
+    "QAT.LABELS": "0",
+    "QAT.LOGITS": "0",
+    "QAT.BOUNDARY": "0",
 }
 
 

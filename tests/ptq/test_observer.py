@@ -103,3 +103,54 @@ def test_the_percentile_is_the_one_given() -> None:
     x = torch.linspace(-1, 1, 10_001)
     observer = watched(ActivationObserver("percentile", GRIDS[0], percentile=90.0), [x])
     assert observer.range() == pytest.approx((-0.9, 0.9), abs=1e-3)
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+@pytest.mark.parametrize("method", RANGES)
+@pytest.mark.parametrize("split", [0, 1, 3, 6])
+def test_observers_of_two_parts_merge_to_the_observer_of_the_whole(method: str, grid: Grid, split: int) -> None:
+    inputs = [x * 2.0 ** (i - 3) for i, x in enumerate(batches(6))]
+    whole = watched(ActivationObserver(method, grid), inputs)
+    first = watched(ActivationObserver(method, grid), inputs[:split])
+    first.merge(watched(ActivationObserver(method, grid), inputs[split:]))
+    assert all(torch.equal(value, whole.state_dict()[key]) for key, value in first.state_dict().items())
+    assert first.range() == whole.range()
+
+
+@pytest.mark.parametrize("averaging", [None, 0.1])
+def test_only_plain_observers_of_one_kind_merge(averaging: float | None) -> None:
+    observer = ActivationObserver("mse", GRIDS[0], averaging=averaging)
+    other = ActivationObserver("mse" if averaging else "percentile", GRIDS[0], averaging=averaging)
+    with pytest.raises(UserError, match="can't be merged"):
+        observer.merge(other)
+    with pytest.raises(UserError, match="can't be merged"):
+        ActivationObserver("auto", GRIDS[0]).merge(ActivationObserver("auto", GRIDS[0]))
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_auto_knows_every_candidate_s_range_from_one_pass(grid: Grid) -> None:
+    auto = watched(ActivationObserver("auto", grid, 99.5, 0.3), batches(5))
+    assert {(one.percentile, one.averaging) for one in auto.candidates if one.percentile} >= {(99.5, None), (99.9, 0.3)}
+    for candidate in auto.candidates:
+        alone = ActivationObserver(candidate.method, grid, candidate.percentile or 0.0, candidate.averaging)
+        assert auto.range_of(candidate) == watched(alone, batches(5)).range()
+        auto.choose(candidate)
+        assert (auto.range(), auto.choice) == (alone.range(), candidate)
+        assert torch.equal(auto.extremes, alone.extremes)
+        assert candidate.method == "min_max" or torch.equal(auto.counts, alone.counts)
+
+
+def test_auto_s_state_holds_the_choice_and_doesn_t_grow() -> None:
+    auto = ActivationObserver("auto", GRIDS[0])
+    before = {key: value.shape for key, value in auto.state_dict().items()}
+    watched(auto, batches(5)).choose(auto.candidates[4])
+    assert {key: value.shape for key, value in auto.state_dict().items()} == before
+    restored = ActivationObserver("auto", GRIDS[0])
+    restored.load_state_dict(auto.state_dict())
+    assert (restored.choice, restored.range()) == (auto.choice, auto.range())
+
+
+def test_auto_without_a_choice_has_no_range() -> None:
+    auto = watched(ActivationObserver("auto", GRIDS[0]), batches(1))
+    with pytest.raises(UserError, match="auto has chosen no observer yet; run make calib"):
+        auto.range()

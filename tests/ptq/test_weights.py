@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from qat.ptq.weights import fake_quantise, weight_scales
+from qat.ptq.weights import SHRINK, fake_quantise, weight_scales
 
 METHODS = ["min_max", "mse"]
 GENERATOR = torch.Generator().manual_seed(0)
@@ -87,3 +87,33 @@ def test_a_channel_of_zeros_stays_zero(method: str) -> None:
     scales = weight_scales(weight, method)
     assert (scales > 0).all()
     assert not fake_quantise(weight, scales)[3].any()
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_min_max_is_the_least_scale_at_which_brute_force_clips_nothing(name: str) -> None:
+    for row, scale in zip(WEIGHTS[name], weight_scales(WEIGHTS[name], "min_max").double().tolist(), strict=True):
+        values = row.flatten().double().tolist()
+        needed = max(value / (127 if value > 0 else -128) for value in values)
+        assert scale == pytest.approx(max(needed, torch.finfo(torch.float32).eps), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_mse_is_the_best_of_its_scales_by_brute_force(name: str) -> None:
+    weight = WEIGHTS[name]
+    for row, scale in zip(weight, weight_scales(weight, "mse").double().tolist(), strict=True):
+        values = row.flatten().double()
+
+        def error(step: float, values: torch.Tensor = values) -> float:
+            return float(((values / step).round().clamp(-128, 127) * step - values).square().sum())
+
+        top = max(float(values.max()) / 127, float(values.min()) / -128)
+        steps = [top * (0.5 + 0.5 * k / (SHRINK - 1)) for k in range(SHRINK)]
+        best = min(error(max(step, torch.finfo(torch.float32).eps)) for step in steps)
+        assert error(scale) == pytest.approx(best, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize("values", [1, 1000, 1 << 15])
+def test_the_search_in_blocks_changes_nothing(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = weight_scales(WEIGHTS["normal"], "mse")
+    monkeypatch.setattr("qat.ptq.weights._CACHED", values)
+    assert torch.equal(weight_scales(WEIGHTS["normal"], "mse"), expected)

@@ -2,3 +2,9 @@
 
 Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019 (arXiv:1906.04721).
 """
+
+from qat.ptq.equalise.equalise import equalise
+from qat.ptq.equalise.ranges import channel_ranges
+from qat.ptq.equalise.report import Report
+
+__all__ = ["Report", "channel_ranges", "equalise"]

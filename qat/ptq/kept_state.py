@@ -1,0 +1,36 @@
+"""How far an interrupted method got: a file that only the same run takes up again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from qat.files import atomic_path
+
+
+def fingerprint(model: nn.Module, *settings: object) -> str:
+    """What decides a run: hex SHA-256 of a network's state and of the settings' text."""
+    known = hashlib.sha256(repr(settings).encode())
+    for name, value in model.state_dict().items():
+        known.update(name.encode())
+        known.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return known.hexdigest()
+
+
+def save(path: Path, key: str, content: Any) -> None:
+    """Write `content` (tensors, numbers, text, lists, dicts), whole or not at all."""
+    with atomic_path(path) as aside:
+        torch.save({"key": key, "content": content}, aside)
+
+
+def load(path: Path, key: str) -> Any:
+    """What `save` wrote with this `key`; None where there is nothing, it is damaged, or it is another run's."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        return saved["content"] if saved["key"] == key else None
+    except Exception:  # torch raises whatever the damaged bytes lead to; then the work starts again
+        return None

@@ -1,0 +1,83 @@
+"""A trainable copy of a settled graph, its optimiser, and how far they are."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from torch import Tensor, fx
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
+
+from qat.backends.trainable import trainable, trainable_quantisers, write_back
+from qat.errors import UserError
+from qat.ptq import kept_state
+from qat.ptq.reconstruct.levels import learn_in_levels, round_off
+from qat.ptq.reconstruct.options import ReconstructOptions
+from qat.ptq.reconstruct.wrong import first_wrong
+from qat.training.distil import divergence
+
+
+class Learner:
+    """`losses`: of every step so far."""
+
+    def __init__(self, prepared: fx.GraphModule, options: ReconstructOptions) -> None:
+        self.options, self.key = options, kept_state.fingerprint(prepared, options)
+        self.model = trainable(prepared, learn_scales=True)
+        self.optimizer = Adam(_groups(self.model, options))
+        self.schedule = LambdaLR(self.optimizer, self._share)
+        self.losses: list[float] = []
+
+    def _share(self, step: int) -> float:
+        """Of the learning rates: linear warm-up, then a cosine down to zero."""
+        return min(1.0, (step + 1) / self.options.warm_up) * (1 + math.cos(math.pi * step / self.options.steps)) / 2
+
+    def step(self, x: Tensor, expected: Tensor, state: Path) -> None:
+        """Learn from one batch; UserError for a loss that isn't finite, which names the tensor and `state`."""
+        loss = divergence(self.model(x), expected)
+        if not loss.isfinite():
+            raise UserError(
+                f"reconstruction stopped in step {len(self.losses) + 1}: {first_wrong(self.model, x)} holds NaN or "
+                f"infinity; the state before it is in {state}; check the float checkpoint, or set QUANT.RECONSTRUCT "
+                "False"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.losses.append(float(loss.detach()))
+
+    def save(self, state: Path) -> None:
+        """Write everything that the next steps depend on."""
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        kept_state.save(state, self.key, parts | {"losses": self.losses})
+
+    def resume(self, state: Path) -> None:
+        """Go on where `save` left the same run; start anew where there is nothing to go on from."""
+        saved = kept_state.load(state, self.key)
+        if saved:
+            for name in _PARTS:
+                getattr(self, name).load_state_dict(saved[name])
+            self.losses = saved["losses"]
+
+    def write_back(self, prepared: fx.GraphModule) -> None:
+        """Put what was learnt into the graph, weights on their levels."""
+        round_off(self.model)
+        write_back(self.model, prepared)
+
+
+_PARTS = ("model", "optimizer", "schedule")
+
+
+def _groups(model: fx.GraphModule, options: ReconstructOptions) -> list[dict[str, object]]:
+    """The optimiser's parameters, each with a rate in its own units."""
+    weights = learn_in_levels(model)
+    scales = list({id(q): q.scale for _, q in trainable_quantisers(model) if q.learns}.values())
+    biases = [value.requires_grad_(True) for name, value in model.named_parameters() if name.endswith(".bias")]
+    groups: list[dict[str, object]] = [{"params": weights, "lr": options.weight_lr}]
+    groups += [{"params": [scale], "lr": options.scale_lr * float(scale.detach())} for scale in scales]
+    return groups + [{"params": [bias], "lr": options.bias_lr * _size(bias)} for bias in biases]
+
+
+def _size(bias: Tensor) -> float:
+    return float(bias.detach().square().mean().sqrt())

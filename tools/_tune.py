@@ -1,0 +1,228 @@
+"""What `make calib` does beside observing: each method that the config switches on, in order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+from _progress import progress_bar
+from rich.console import Console
+from torch import Tensor, fx
+from yacs.config import CfgNode
+
+import datasets
+from datasets.transforms import normalise
+from qat import calibration, stages
+from qat.analyse.ranking import most_sensitive
+from qat.backends.choose import choose_backend
+from qat.backends.fx import fake_quantised, settle
+from qat.backends.protocol import Prepared
+from qat.errors import UserError
+from qat.evaluation.score import Score, Scorer
+from qat.files import read_json, write_json
+from qat.graph.shapes import propagate
+from qat.ptq.adaround import AdaRoundOptions, adaround
+from qat.ptq.bias import correct_biases
+from qat.ptq.equalise import channel_ranges, equalise
+from qat.ptq.precision import hold_drop
+from qat.ptq.reconstruct import ReconstructOptions, reconstruct
+from qat.ptq.search import observer_candidates, search_observers
+from qat.ptq.search_table import search_table
+from qat.ptq.unrounded import unrounded
+
+log = logging.getLogger(__name__)
+METHODS = "methods.json"
+BITS = {"j5": 16, "x86": 32}  # what mixed precision gives the layers that it keeps
+CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
+FEW = 8  # pictures that channel ranges are measured on
+
+
+class Tuner:
+    """The methods of one calibration. `indices`: of the calibration pictures in `dataset`; `made_from`: of stage calib.
+
+    `record`: what each method did, kept in methods.json. A run that goes on (`resumed`) doesn't repeat what it holds.
+    """
+
+    def __init__(
+        self,
+        cfg: CfgNode,
+        dataset: datasets.SegmentationDataset,
+        indices: list[int],
+        made_from: dict[str, Any],
+        resumed: bool,
+    ) -> None:
+        self.cfg, self.dataset, self.indices, self.made_from = cfg, dataset, indices, made_from
+        self.folder = stages.stage_folder(cfg, "calib")
+        path = self.folder / METHODS
+        self.record: dict[str, Any] = read_json(path) if resumed and path.is_file() else {}
+        check_backend(cfg)
+
+    def before(self, prepared: Prepared) -> None:
+        """What comes before any statistics; the graph is on DEVICE then."""
+        prepared.to(stages.device(self.cfg))
+        if self.cfg.QUANT.EQUALISE:
+            self._equalise(prepared)
+            calibration.save(prepared, self.folder / calibration.EQUALISED, 0, self.made_from)
+
+    def after(self, prepared: Prepared) -> None:
+        """What starts from the statistics; the graph is on the CPU then, and settled."""
+        if choose_backend(self.cfg).backend.name == "fx":
+            prepared.to(stages.device(self.cfg))
+            for key, method in AFTER.items():
+                if self._wanted(key) and key not in self.record:
+                    method(self, prepared)
+                    calibration.save(prepared, self.folder / calibration.PARTIAL, len(self.indices), self.made_from)
+                    write_json(self.folder / METHODS, self.record)
+            settle(prepared)
+        write_json(self.folder / METHODS, self.record)
+        prepared.cpu()
+
+    def _wanted(self, key: str) -> bool:
+        value = self.cfg.QUANT[key]
+        return value == "auto" if key == "OBSERVER" else bool(value)
+
+    @cached_property
+    def plain(self) -> fx.GraphModule:
+        """The float network that the calibrated one should agree with: rewritten, and equalised where that is on."""
+        return unrounded(stages.load_plain(self.cfg)).to(stages.device(self.cfg))
+
+    def batches(self, indices: list[int]) -> Iterator[Tensor]:
+        """Pictures (N, 3, H, W), normalised, each in memory of its own."""
+        data, device = self.cfg.DATASET, stages.device(self.cfg)
+        for batch in datasets.loader(self.dataset, self.cfg.QUANT.CALIB_BATCH_SIZE, 0, indices=indices):
+            yield normalise(batch["image"], data.MEAN, data.STD, device)
+
+    def few(self) -> Iterator[Tensor]:
+        """Some of the calibration's batches, spread over them."""
+        return self.batches(self.indices[:: max(len(self.indices) // FEW, 1)])
+
+    @property
+    def example(self) -> Tensor:
+        """A picture of noise (1, 3, H, W) on DEVICE."""
+        return stages.example_input(self.cfg).to(stages.device(self.cfg))
+
+    @cached_property
+    def judge(self) -> Callable[..., Score]:
+        """The distance from float on training pictures that calibration doesn't see."""
+        data, device = self.cfg.DATASET, stages.device(self.cfg)
+        indices = datasets.held_out(len(self.dataset), self.indices, self.cfg.QUANT.HELD_OUT_IMAGES)
+        if not indices:
+            raise UserError(
+                f"calibration takes all {len(self.dataset)} training pictures, and QUANT.OBSERVER auto and "
+                "QUANT.MAX_DROP judge on others; lower QUANT.CALIB_IMAGES"
+            )
+        return Scorer(
+            stages.load_stage(self.cfg, "float"),
+            datasets.loader(self.dataset, 1, 0, indices=indices),
+            data.NUM_CLASSES,
+            to_input=lambda image: normalise(image, data.MEAN, data.STD, device),
+            align_corners=self.cfg.MODEL.ALIGN_CORNERS,
+            device=device,
+        )
+
+    @contextmanager
+    def _timed(self, key: str) -> Iterator[dict[str, Any]]:
+        start, found = time.perf_counter(), dict[str, Any]()
+        yield found
+        self.record[key] = found | {"seconds": time.perf_counter() - start}
+
+    def _equalise(self, prepared: fx.GraphModule) -> None:
+        with self._timed("EQUALISE") as record:
+            ranges = channel_ranges(prepared, self.few())
+            report = equalise(prepared, self.example, ranges)
+            record |= asdict(report)
+        largest = max((group.largest for group in report.applied), default=1.0)
+        text = "equalised %d groups of tensors, largest factor %.1f; %d groups can't be (reasons in %s)"
+        log.info(text, len(report.applied), largest, len(report.refused), METHODS)
+
+    def _search(self, prepared: fx.GraphModule) -> None:
+        judge = self.judge
+        count = len(observer_candidates(prepared))
+        with self._timed("OBSERVER") as record, progress_bar("observers", count) as advance:
+            scored = search_observers(prepared, judge, lambda: advance(1))
+            record["tried"] = [asdict(one.candidate) | asdict(one.score) for one in scored]
+        Console().print(search_table(scored))
+
+    def _round(self, prepared: fx.GraphModule) -> None:
+        options, state = AdaRoundOptions(), self.folder / "adaround.ckpt"
+        settle(prepared)
+        with self._timed("ADAROUND") as record, self._bar("adaround") as progress:
+            layers = adaround(prepared, lambda: self.batches(self.indices), options, progress, state)
+            record["layers"] = [asdict(layer) for layer in layers]
+
+    def _reconstruct(self, prepared: fx.GraphModule) -> None:
+        width, height = (min(most, side) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True))
+        options = ReconstructOptions((height, width), self.cfg.QUANT.RECONSTRUCT_STEPS)
+        small = stages.load_prepared(self.cfg, prove=False, size=[width, height])[0].to(stages.device(self.cfg))
+        small.load_state_dict(prepared.state_dict())
+        floating, state = stages.load_stage(self.cfg, "float"), self.folder / "reconstruct.ckpt"
+        with self._timed("RECONSTRUCT") as record, self._bar("reconstruct") as progress:
+            found = reconstruct(small, floating, lambda: self.batches(self.indices), options, progress, state)
+            record |= asdict(found)
+        prepared.load_state_dict(small.state_dict())
+        log.info("%s", found)
+
+    @contextmanager
+    def _bar(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
+        """A progress bar whose length is known with the first step."""
+        with ExitStack() as stack:
+            bars: list[Callable[..., None]] = []
+            shown = 0
+
+            def progress(done: int, total: int, text: str) -> None:
+                nonlocal shown
+                if not bars:
+                    bars.append(stack.enter_context(progress_bar(title, total)))
+                bars[0](done - shown, text)
+                shown = done
+
+            yield progress
+
+    def _correct(self, prepared: fx.GraphModule) -> None:
+        settle(prepared)
+        with self._timed("BIAS_CORRECTION") as record:
+            record |= asdict(correct_biases(prepared, self.plain, lambda: self.batches(self.indices)))
+
+    def _hold(self, prepared: fx.GraphModule) -> None:
+        settle(prepared)
+        floating = self.judge(self.plain).mean_iou
+        if floating is None:
+            raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
+        with self._timed("MAX_DROP") as record:
+            propagate(prepared, [self.example])
+            ranking = most_sensitive(prepared, self.plain, self.few())
+            bound, bits = (floating, self.cfg.QUANT.MAX_DROP), BITS[self.cfg.QUANT.TARGET]
+            kept = hold_drop(prepared, ranking, self._mean_iou, fake_quantised, bound, bits)
+            record |= asdict(kept)
+        log.info("%s", kept)
+
+    def _mean_iou(self, network: Any) -> float:
+        found = self.judge(network).mean_iou
+        assert found is not None  # `_hold` looked
+        return found
+
+
+AFTER = {
+    "OBSERVER": Tuner._search,
+    "ADAROUND": Tuner._round,
+    "RECONSTRUCT": Tuner._reconstruct,
+    "BIAS_CORRECTION": Tuner._correct,
+    "MAX_DROP": Tuner._hold,
+}
+"""The methods that start from the statistics, in order, by their key in QUANT."""
+
+
+def check_backend(cfg: CfgNode) -> None:
+    """UserError for a method of backend fx on another one."""
+    wanted = [key for key in ("EQUALISE", *AFTER) if key != "OBSERVER" and cfg.QUANT[key]]
+    wanted += ["OBSERVER auto"] * (cfg.QUANT.OBSERVER == "auto")
+    if wanted and choose_backend(cfg).backend.name != "fx":
+        raise UserError(
+            f"QUANT.{wanted[0]} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx (with "
+            "QUANT.TARGET j5 it works on J5's grid), or switch it off"
+        )
