@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 METHODS = "methods.json"
 BITS = {"j5": 16, "x86": 32}  # what mixed precision gives the layers that it keeps
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
+STEP = 64  # that PIDNet's deepest map is smaller than the picture
 FEW = 8  # pictures that channel ranges are measured on
 
 
@@ -156,7 +157,9 @@ class Tuner:
             record["layers"] = [asdict(layer) for layer in layers]
 
     def _reconstruct(self, prepared: fx.GraphModule) -> None:
-        width, height = (min(most, side) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True))
+        width, height = (
+            min(most, side // STEP * STEP) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True)
+        )
         options = ReconstructOptions((height, width), self.cfg.QUANT.RECONSTRUCT_STEPS)
         small = stages.load_prepared(self.cfg, prove=False, size=[width, height])[0].to(stages.device(self.cfg))
         small.load_state_dict(prepared.state_dict())

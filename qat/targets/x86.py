@@ -113,6 +113,7 @@ X86 = Target(
         "adaptive_pool",
         "spatial_mean",
         "channel_sum",
+        "pool_convolution",
         "norm_into_sum",
         "shared_interpolation",
         "quant_stub",

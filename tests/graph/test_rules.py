@@ -19,6 +19,7 @@ from qat.graph import rewrite
 from qat.graph.nodes import op_name, spelling
 from qat.graph.proof import TOLERANCE, difference, run
 from qat.graph.rules import RULES
+from qat.graph.rules.adaptive_pool import SIZED
 from qat.targets import X86, Target
 
 SHAPE = (2, 4, 6, 8)
@@ -37,6 +38,11 @@ class Fn(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.function(self, x)
+
+
+def sized_by_the_picture(pool: nn.Module) -> nn.Module:
+    setattr(pool, SIZED, True)
+    return pool
 
 
 @dataclass(frozen=True)
@@ -270,6 +276,26 @@ CASES = (
     Case("subtraction", "x - y", lambda m, x: x - x.sigmoid(), ("sub",)),
     Case("subtraction", "x - buffer", lambda m, x: x - m.offset, ("sub",)),
     Refusal("subtraction", "alpha", lambda m, x: torch.sub(x, x, alpha=2), reason="alpha"),
+    Case(
+        "pool_convolution", "module", lambda m, x: m.p(x), ("avg_pool2d",), modules=lambda: {"p": nn.AvgPool2d(3, 2, 1)}
+    ),
+    Case("pool_convolution", "function", lambda m, x: F.avg_pool2d(x, (4, 5), (1, 2)), ("avg_pool2d",)),
+    Refusal(
+        "pool_convolution", "few", lambda m, x: F.avg_pool2d(x, (2, 4)), reason="a mean of 8 values fills the grid"
+    ),
+    Refusal(
+        "pool_convolution",
+        "sized by the picture",
+        lambda m, x: m.p(x),
+        modules=lambda: {"p": sized_by_the_picture(nn.AvgPool2d((6, 8)))},
+        reason="its window follows the picture's size",
+    ),
+    Refusal(
+        "pool_convolution",
+        "edges",
+        lambda m, x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+        reason="its divisor isn't the same everywhere",
+    ),
     Case("adaptive_pool", "to one", lambda m, x: m.p(x), modules=lambda: {"p": nn.AdaptiveAvgPool2d((1, 1))}),
     Case("adaptive_pool", "function", lambda m, x: F.adaptive_avg_pool2d(x, 1), ("adaptive_avg_pool2d",)),
     Case("adaptive_pool", "divides", lambda m, x: m.p(x), modules=lambda: {"p": nn.AdaptiveAvgPool2d((3, None))}),

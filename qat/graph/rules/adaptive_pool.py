@@ -16,6 +16,7 @@ from qat.graph.edit import call_module, replace
 from qat.graph.nodes import arguments, op_name, shape_of
 from qat.graph.rules.rule import Refuse, Rule
 
+SIZED = "sized_by_the_picture"  # attribute of a pooling whose window this rule made
 FIXED: dict[str, tuple[str, type[nn.Module]]] = {
     "adaptive_avg_pool2d": ("avg_pool", nn.AvgPool2d),
     "adaptive_max_pool2d": ("max_pool", nn.MaxPool2d),
@@ -33,7 +34,9 @@ def _apply(node: Node) -> str:
     sizes = shape_of(given["input"])[2:]
     kernel, stride = zip(*(window(size, out) for size, out in zip(sizes, shape_of(node)[2:], strict=True)), strict=True)
     name, kind = FIXED[op_name(node)]
-    replace(node, call_module(name, kind(kernel, stride), given["input"], like=node))
+    pool = kind(kernel, stride)
+    setattr(pool, SIZED, True)
+    replace(node, call_module(name, pool, given["input"], like=node))
     return f"{kind.__name__}(kernel {kernel}, stride {stride})"
 
 

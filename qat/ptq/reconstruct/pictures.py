@@ -30,7 +30,7 @@ def _crop(batch: Tensor, size: tuple[int, int], generator: torch.Generator) -> T
     if batch.shape[-2] < size[0] or batch.shape[-1] < size[1]:
         raise UserError(
             f"a calibration picture is {batch.shape[-1]}x{batch.shape[-2]}, smaller than reconstruction's "
-            f"{size[1]}x{size[0]}; lower QUANT.RECONSTRUCT_SIZE"
+            f"{size[1]}x{size[0]}; set TEST.IMAGE_SIZE, which the pictures have, or QUANT.RECONSTRUCT False"
         )
     top, left = (
         int(torch.randint(have - want + 1, (1,), generator=generator))
