@@ -98,7 +98,9 @@ _C.QUANT.WEIGHT_OBSERVER = "mse"  # min_max, mse; per output channel
 _C.QUANT.PERCENTILE = 99.99
 # None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
 _C.QUANT.AVERAGING_CONSTANT = None
-_C.QUANT.ENGINE = "auto"  # auto, x86, fbgemm, onednn, qnnpack
+_C.QUANT.ENGINE = (
+    "auto"  # auto (onednn with VNNI: depthwise kernels of the others saturate), x86, fbgemm, onednn, qnnpack
+)
 _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
 _C.QUANT.CALIB_BATCH_SIZE = 1

@@ -21,8 +21,11 @@ class _Session(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         import torch  # here: a child process for another runtime needn't wait for it
 
+        from qat.backends.engine import activate
+
         super().__init__(who, artefact, "its number of threads is the whole process's")
         self._torch, self._threads = torch, threads
+        activate()  # int8 weights are packed for the engine that is current when they are loaded
         self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
 
     def _run(self, x: np.ndarray) -> np.ndarray:

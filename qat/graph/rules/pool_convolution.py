@@ -47,8 +47,8 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _mean(value: torch.Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> nn.Conv2d:
-    channels, like = value.shape[1], {"device": value.device, "dtype": value.dtype}
-    conv = nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False, **like)
+    channels = value.shape[1]
+    conv = nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels, bias=False).to(value)
     nn.init.constant_(conv.weight, 1 / prod(kernel))
     return conv.requires_grad_(False)
 
