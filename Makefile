@@ -48,7 +48,7 @@ debug: $(READY) ## where accuracy is lost: layer errors, sensitivity, qconfig ch
 	$(PY) tools/debug.py $(ARGS)
 
 qat: $(READY) ## fine-tune the calibrated network with fake-quantisation, taught by the float network
-	$(PY) tools/qat.py $(ARGS)
+	$(PY) tools/finetune.py $(ARGS)
 
 eval: $(READY) ## mIoU of STAGE=float|calib|qat|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
 	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)

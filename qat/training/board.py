@@ -24,6 +24,11 @@ class Board:
         for name, value in values.items():
             self._writer.add_scalar(name.replace(" ", "_"), value, iteration)
 
+    def histograms(self, iteration: int, values: Mapping[str, Tensor]) -> None:
+        """Add the distribution of each named tensor's values."""
+        for name, value in values.items():
+            self._writer.add_histogram(name, value.detach().float().cpu().numpy(), iteration)
+
     def picture(self, iteration: int, name: str, image: Tensor, label: Tensor, prediction: Tensor) -> None:
         """Add image (H, W, 3) uint8 RGB, label and prediction (H, W) uint8, one below the other."""
         rows = [image.numpy(), colour(label.numpy(), self._palette), colour(prediction.numpy(), self._palette)]

@@ -6,12 +6,15 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 from yacs.config import CfgNode
 
 import datasets
+from datasets.labels import IGNORE
+from datasets.segmentation import Image
 from datasets.transforms import InferenceTransform, TrainingTransform
 from qat.errors import UserError
 from qat.training.distributed import Place
@@ -29,6 +32,22 @@ def build_data(cfg: CfgNode) -> tuple[datasets.SegmentationDataset, datasets.Seg
     """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
     train = datasets.build(cfg, "train", TrainingTransform.from_cfg(cfg))
     return train, datasets.build(cfg, "val", InferenceTransform())
+
+
+@dataclass(frozen=True)
+class WithoutLabels:
+    """A training transform for pictures without labels: every pixel is ignored."""
+
+    transform: TrainingTransform
+
+    def __call__(self, image: Image, label: Image | None, rng: np.random.Generator) -> dict[str, Tensor]:
+        """As `TrainingTransform`."""
+        return self.transform(image, np.full(image.shape[:2], IGNORE, np.uint8), rng)
+
+
+def has_labels(dataset: datasets.SegmentationDataset) -> bool:
+    """Whether its split has labels: all of them or none."""
+    return all(entry.label is not None for entry in dataset.entries)
 
 
 def make_loaders(cfg: CfgNode, train: Any, val: Any, place: Place) -> Data:

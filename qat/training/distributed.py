@@ -19,6 +19,13 @@ from qat.stages import device
 _TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one evaluates
 
 
+def choose_kernels(cfg: CfgNode) -> None:
+    """As CUDNN says."""
+    torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
+    torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
+    torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
+
+
 @dataclass(frozen=True)
 class Place:
     """This process's device, its number and how many there are."""

@@ -1,61 +1,79 @@
-"""Training: epochs of steps, each followed by a checkpoint and, when due, an evaluation of the averaged weights."""
+"""Epochs of steps, each followed by a checkpoint and, when due, an evaluation of the averaged weights."""
 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 from datasets.transforms import normalise
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
-from qat.models import build_model
 from qat.stages import stage_folder
-from qat.training.checks import check_loss, check_weights
-from qat.training.data import build_data, make_loaders, seed_epoch, to_device
+from qat.training.checks import check_gradients, check_loss, check_weights, culprit
+from qat.training.data import make_loaders, seed_epoch
 from qat.training.distributed import Place
 from qat.training.ema import WeightAverage
-from qat.training.losses import LossConfig, pidnet_loss
-from qat.training.optim import make_optimizer, poly_lr, set_lr
-from qat.training.pretrained import load_pretrained
+from qat.training.optim import set_lr
+from qat.training.plan import Plan
 from qat.training.reporting import Advance, Reporter
-from qat.training.state import CHECKPOINT, Progress, State, export
+from qat.training.state import CHECKPOINT, Progress, State
 
 _log = logging.getLogger(__name__)
 
 
-def make_trainer(cfg: CfgNode, place: Place) -> Trainer:
-    """The run that a config describes: MODEL.NAME, from MODEL.PRETRAINED or from scratch, on DATASET."""
-    torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
-    torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
-    torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
-    torch.manual_seed(cfg.TRAIN.SEED)
-    model = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES, aux=True)
-    if cfg.MODEL.PRETRAINED:
-        load_pretrained(model, cfg.MODEL.PRETRAINED)
-    return Trainer(cfg, place, model, *build_data(cfg))
+class Loop(ABC):
+    """One run; what it learns, how its result is scored and what is kept is a subclass's.
 
-
-class Trainer:
-    """One run. `model` is a train form: (N, 3, H, W) -> [P head's logits, main logits, boundary logits].
-
-    `folder` (OUTPUT_DIR/<dataset>/<NAME>/train) gets the checkpoint, best and final weights, history and config.
+    `folder` (OUTPUT_DIR/<dataset>/<NAME>/<stage>) gets the checkpoint, history, log and config. `advice`: what to do
+    about NaN.
     """
 
-    def __init__(self, cfg: CfgNode, place: Place, model: nn.Module, train_set: Any, val_set: Any) -> None:
-        self.cfg, self.place, self.val_set = cfg, place, val_set
-        self.folder = stage_folder(cfg, "train")
-        model = model.to(device=place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = WeightAverage(model, cfg.TRAIN.EMA)
-        self.state = State(model, average, make_optimizer(model, cfg), Progress())
+    advice: str
+    batch_norm_learns: bool
+
+    def __init__(
+        self, cfg: CfgNode, place: Place, plan: Plan, model: nn.Module, optimizer: Optimizer, train: Any, val: Any
+    ) -> None:
+        """`model` lies on the place's device; `train` and `val` are datasets."""
+        self.cfg, self.place, self.plan, self.val_set = cfg, place, plan, val
+        self.folder = stage_folder(cfg, plan.stage)
+        self.state = State(model, WeightAverage(model, plan.ema), optimizer, Progress())
         self.network = place.wrap(model)
-        self.data = make_loaders(cfg, train_set, val_set, place)
-        self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
-        self.steps = cfg.TRAIN.END_EPOCH * len(self.data.train)
+        self.data = make_loaders(cfg, train, val, place)
+        self.steps = plan.epochs * len(self.data.train)
+
+    @abstractmethod
+    def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """A batch's loss parts and their sum `loss`."""
+
+    @abstractmethod
+    def averaged(self) -> Callable[[Tensor], Tensor]:
+        """The network with the averaged weights: input -> main logits."""
+
+    @abstractmethod
+    def after_epoch(self, result: Result | None, reporter: Reporter) -> None:
+        """Called in the main process before the checkpoint is written; `result` of the evaluation, if one was due."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write the result; called in the main process."""
+
+    @abstractmethod
+    def refuses(self, checkpoint: Path) -> str:
+        """Why the run doesn't go on from its checkpoint; empty if it does."""
+
+    def settings(self) -> str:
+        """What a checkpoint's run is compared by: lines of text."""
+        return str(self.cfg.dump())
 
     @property
     def progress(self) -> Progress:
@@ -63,43 +81,46 @@ class Trainer:
         return self.state.progress
 
     def run(self, advance: Advance = lambda steps, text: None) -> list[dict[str, Any]]:
-        """Train to TRAIN.END_EPOCH; returns the record of each epoch, those before a resume too.
+        """Train to the last epoch; returns the record of each epoch, those before a resume too.
 
         `advance` is called with the number of steps done since its last call and a text for the progress bar. Raises
-        UserError, with the last epoch's checkpoint kept, when the loss or a weight is NaN or infinite.
+        UserError, with the last epoch's checkpoint kept, when the loss, a gradient or a weight is NaN or infinite.
         """
         if self.place.main:
             write_text(self.folder / "config.yaml", self.cfg.dump())
-        with Reporter(self.cfg, self.folder, self.val_set.palette, advance, self.place.main) as reporter:
+        with Reporter(self.cfg, self.plan, self.val_set.palette, advance, self.place.main) as reporter:
             self._resume()
             reporter.start(self.progress)
-            for epoch in range(self.progress.epoch, self.cfg.TRAIN.END_EPOCH):
+            for epoch in range(self.progress.epoch, self.plan.epochs):
                 self._epoch(epoch, reporter)
-            self._finish()
+            if self.place.main:
+                self.finish()
+            self.place.wait()
         return self.progress.history
 
     def _resume(self) -> None:
         path = self.folder / CHECKPOINT
         if not path.is_file():
             return
-        if not (self.cfg.TRAIN.RESUME or self.cfg.AUTO_RESUME):
-            _log.warning("starting anew over %s; TRAIN.RESUME True would go on from it", path)
+        if reason := self.refuses(path):
+            _log.warning("starting anew over %s; %s", path, reason)
             return
-        changes = self.state.load(path, self.cfg.dump())
+        changes = self.state.load(path, self.settings())
         _log.info("resuming from %s after epoch %d", path, self.progress.epoch)
         for line in changes:
             _log.warning("the config has changed since: %s", line)
 
     def _epoch(self, epoch: int, reporter: Reporter) -> None:
-        record = {"epoch": epoch + 1, **self._train_epoch(epoch, reporter)}
+        record: dict[str, Any] = {"epoch": epoch + 1, **self._train_epoch(epoch, reporter)}
         check_weights(self.state.model, f"after epoch {epoch + 1}; {self._advice()}")
         self.progress.epoch = epoch + 1
-        last = epoch + 1 == self.cfg.TRAIN.END_EPOCH
-        if self.place.main and (last or (epoch + 1) % self.cfg.TRAIN.EVAL_EVERY == 0):
-            record |= self._evaluate(reporter)
+        result = self._evaluate(reporter) if self.place.main and self.plan.evaluates(epoch) else None
+        if result:
+            record |= {"mean_iou": result.scores.mean_iou, "class_iou": list(result.scores.class_iou)}
         self.progress.history.append(record)
         if self.place.main:
-            self.state.save(self.folder / CHECKPOINT, self.cfg.dump())
+            self.after_epoch(result, reporter)
+            self.state.save(self.folder / CHECKPOINT, self.settings())
             write_json(self.folder / "history.json", self.progress.history)
         reporter.epoch(record)
         self.place.wait()
@@ -108,7 +129,7 @@ class Trainer:
         """One pass; returns the mean of each loss part over steps and processes."""
         seed_epoch(self.cfg.TRAIN.SEED, epoch, self.place.rank)
         self.data.train.set_epoch(epoch)
-        self.network.train()
+        self.network.train(self.batch_norm_learns)
         totals: dict[str, float] = {}
         for batch in self.data.train:
             parts, lr = self._step(batch)
@@ -120,29 +141,25 @@ class Trainer:
 
     def _step(self, batch: dict[str, Any]) -> tuple[dict[str, float], float]:
         """One optimiser step; returns the loss parts and the learning rate."""
-        train = self.cfg.TRAIN
-        lr = poly_lr(self.progress.iteration, self.steps, train.LR, train.LR_POWER, train.WARMUP)
+        lr = self.plan.lr_at(self.progress.iteration, self.steps)
         set_lr(self.state.optimizer, lr)
-        losses = self._losses(*to_device(batch, self.place.device))
+        losses = self.losses(batch)
         parts = {name: float(value.detach()) for name, value in losses.items()}
-        check_loss(parts, f"at iteration {self.progress.iteration}; {self._advice()}")
+        where = f"at iteration {self.progress.iteration}; {self._advice()}"
+        check_loss(parts, lambda: f"{culprit(self.state.model, batch['image'].to(self.place.device))} {where}")
         self.state.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        check_gradients(self.state.model, where)
         self.state.optimizer.step()
         self.state.average.update(self.state.model)
         self.progress.iteration += 1
         return parts, lr
 
-    def _losses(self, image: Tensor, label: Tensor, edge: Tensor) -> dict[str, Tensor]:
-        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=self.cfg.TRAIN.AMP == "bf16"):
-            outputs = self.network(image)
-        return pidnet_loss(outputs, label, edge, self.loss)
-
-    def _evaluate(self, reporter: Reporter) -> dict[str, Any]:
-        """Score the averaged weights on the evaluation list; export them if they are the best so far."""
+    def _evaluate(self, reporter: Reporter) -> Result:
+        """Score the averaged weights on the evaluation list."""
         mean, std = self.cfg.DATASET.MEAN, self.cfg.DATASET.STD
-        result: Result = evaluate(
-            lambda x: self.state.average.model(x)[1],
+        result = evaluate(
+            self.averaged(),
             reporter.watched(self.data.val),
             self.cfg.DATASET.NUM_CLASSES,
             to_input=partial(normalise, mean=mean, std=std, device=self.place.device),
@@ -151,16 +168,8 @@ class Trainer:
             record=reporter.record,
         )
         reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)
-        if result.scores.mean_iou > self.progress.best:
-            self.progress.best = result.scores.mean_iou
-            export(self.state.average.model, self.folder / "best.safetensors")
-        return {"mean_iou": result.scores.mean_iou, "class_iou": list(result.scores.class_iou)}
-
-    def _finish(self) -> None:
-        if self.place.main:
-            export(self.state.average.model, self.folder / "final.safetensors")
-            _log.info("best mIoU %.4f; weights in %s", self.progress.best, self.folder)
+        return result
 
     def _advice(self) -> str:
         kept = f"the checkpoint after epoch {self.progress.epoch} is kept in {self.folder}"
-        return f"lower TRAIN.LR or raise TRAIN.WARMUP; {kept if self.progress.epoch else 'no epoch was finished'}"
+        return f"{self.advice}; {kept if self.progress.epoch else 'no epoch was finished'}"

@@ -64,9 +64,9 @@ def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: 
     near = valid & (boundary.detach() > math.log(BOUNDARY_CONFIDENCE / (1 - BOUNDARY_CONFIDENCE)))
     parts = {
         "semantic": config.balance[0] * cross_entropy(auxiliary_nll, valid, weight)
-        + config.balance[1] * _main_loss(nll, valid, weight, config),
+        + config.balance[1] * main_loss(nll, valid, weight, config),
         "boundary": BOUNDARY_WEIGHT * boundary_loss(boundary, edge),
-        "boundary_aware": config.boundary_aware * _main_loss(nll, near, weight, config),
+        "boundary_aware": config.boundary_aware * main_loss(nll, near, weight, config),
     }
     return {"loss": sum(parts.values(), start=torch.zeros_like(nll[0, 0, 0])), **parts}
 
@@ -110,7 +110,14 @@ def boundary_loss(logits: Tensor, edge: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, edge, weight)
 
 
-def _main_loss(nll: Tensor, valid: Tensor, weight: Tensor | None, config: LossConfig) -> Tensor:
+def label_loss(logits: Tensor, label: Tensor, config: LossConfig) -> Tensor:
+    """The main head's part of the semantic loss: `logits` (N, C, h, w), `label` (N, H, W); 0 where all is ignored."""
+    nll = upsampled_nll(logits, label, config.align_corners)
+    return main_loss(nll, label != IGNORE, _weight_map(label, config.class_weights), config)
+
+
+def main_loss(nll: Tensor, valid: Tensor, weight: Tensor | None, config: LossConfig) -> Tensor:
+    """OHEM or plain cross-entropy, as `config` says, over maps (N, H, W)."""
     if config.ohem:
         return ohem(nll, valid, config.threshold, config.min_kept, weight)
     return cross_entropy(nll, valid, weight)

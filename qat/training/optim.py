@@ -8,28 +8,32 @@ from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 
-def make_optimizer(model: nn.Module, cfg: CfgNode) -> Optimizer:
-    """SGD or AdamW, as TRAIN.OPTIMIZER says.
+def make_optimizer(model: nn.Module, cfg: CfgNode, name: str, pull_all: bool) -> Optimizer:
+    """SGD or AdamW, as `name` says, of what needs gradients.
 
-    TRAIN.WD pulls on every parameter with SGD, as the official training does; with AdamW on matrices and kernels only,
-    not on biases and batch norms. TRAIN.MOMENTUM is SGD's momentum and AdamW's first beta.
+    TRAIN.WD pulls on every parameter with SGD and `pull_all`, as the official training does; else on matrices and
+    kernels only, not on biases, batch norms and scales. TRAIN.MOMENTUM is SGD's momentum and AdamW's first beta.
     """
     train = cfg.TRAIN
-    if train.OPTIMIZER == "adamw":
+    if name == "adamw":
         return torch.optim.AdamW(_groups(model, train.WD), lr=train.LR, betas=(train.MOMENTUM, 0.999))
     options = {"momentum": train.MOMENTUM, "weight_decay": train.WD, "nesterov": train.NESTEROV}
-    return torch.optim.SGD(model.parameters(), lr=train.LR, **options)
+    return torch.optim.SGD(_learning(model) if pull_all else _groups(model, train.WD), lr=train.LR, **options)
+
+
+def _learning(model: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
-    parameters = list(model.parameters())
+    parameters = _learning(model)
     kernels = [parameter for parameter in parameters if parameter.ndim > 1]
     others = [parameter for parameter in parameters if parameter.ndim <= 1]
     return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def poly_lr(iteration: int, total: int, base: float, power: float = 0.9, warmup: int = 0) -> float:
-    """Learning rate of the 0-based `iteration` of `total`: base * (1 - iteration / total) ** power.
+def poly_lr(iteration: int, total: int, base: float, power: float = 0.9, warmup: int = 0, least: float = 0.0) -> float:
+    """Learning rate of the 0-based `iteration` of `total`: least + (base - least) * (1 - iteration / total) ** power.
 
     The first `warmup` iterations take a share of that which grows linearly to 1.
 
@@ -37,7 +41,7 @@ def poly_lr(iteration: int, total: int, base: float, power: float = 0.9, warmup:
     [0.5, 0.75, 0.5, 0.25]
     """
     share = min(1.0, (iteration + 1) / warmup) if warmup else 1.0
-    return base * share * (1 - iteration / total) ** power
+    return share * (least + (base - least) * (1 - iteration / total) ** power)
 
 
 def set_lr(optimizer: Optimizer, lr: float) -> None:

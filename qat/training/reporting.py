@@ -14,7 +14,9 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.evaluation import Result, upsample_argmax
+from qat.stages import stage_folder
 from qat.training.board import Board
+from qat.training.plan import Plan
 from qat.training.state import Progress
 
 Advance = Callable[[int, str], None]  # steps done, text beside the bar
@@ -23,13 +25,14 @@ _log = logging.getLogger("qat.training")
 
 
 class Reporter:
-    """Reports to the bar, to `folder`/train.log and to LOG_DIR; silent unless it is the main process's.
+    """Reports to the bar, to train.log in the stage's folder and to LOG_DIR; silent unless the main process's.
 
     A context manager: leaving it closes the files.
     """
 
-    def __init__(self, cfg: CfgNode, folder: Path, palette: NDArray[Any], advance: Advance, main: bool) -> None:
-        self.cfg, self.folder, self.palette, self.advance, self.main = cfg, folder, palette, advance, main
+    def __init__(self, cfg: CfgNode, plan: Plan, palette: NDArray[Any], advance: Advance, main: bool) -> None:
+        self.cfg, self.plan, self.palette, self.advance, self.main = cfg, plan, palette, advance, main
+        self.folder = stage_folder(cfg, plan.stage)
         self.mean_iou = ""
         self.seen: list[tuple[Tensor, Tensor]] = []  # of the evaluation's first pictures: image, label
         self.predicted: list[Tensor] = []
@@ -54,7 +57,7 @@ class Reporter:
 
     def start(self, progress: Progress) -> None:
         """Continue the bar and the board where the run is."""
-        log_dir = Path(self.cfg.LOG_DIR) / self.cfg.DATASET.DATASET / self.cfg.NAME
+        log_dir = Path(self.cfg.LOG_DIR, self.cfg.DATASET.DATASET, self.cfg.NAME, self.plan.stage)
         self.board = Board(log_dir, self.palette, progress.iteration, self.main)
         self._open.callback(self.board.close)
         self.advance(progress.iteration, "")
@@ -97,4 +100,4 @@ class Reporter:
         """After an epoch."""
         if self.main:
             parts = [f"{name} {value:.4f}" for name, value in record.items() if isinstance(value, float)]
-            _log.info("epoch %d of %d: %s", record["epoch"], self.cfg.TRAIN.END_EPOCH, ", ".join(parts))
+            _log.info("epoch %d of %d: %s", record["epoch"], self.plan.epochs, ", ".join(parts))

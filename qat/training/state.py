@@ -71,10 +71,15 @@ class State:
         self.average.updates = content["ema_updates"]
         for name in vars(self.progress):
             setattr(self.progress, name, content[name])
-        return _changes(content["config"], config)
+        return _differences(content["config"], config)
 
 
-def _changes(before: str, after: str) -> list[str]:
+def changes(path: Path, config: str) -> list[str]:
+    """The lines in which a checkpoint's config and `config` differ, each behind - or +; UserError if it is damaged."""
+    return _differences(_read(path)["config"], config)
+
+
+def _differences(before: str, after: str) -> list[str]:
     return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
 
 
@@ -84,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises whatever the damaged bytes lead to
         raise UserError(f"can't read checkpoint {path}; delete it to start anew, or set TRAIN.RESUME False") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is no checkpoint of tools/train.py; set MODEL.PRETRAINED to start from its weights")
+        raise UserError(f"{path} is no checkpoint of a training; set MODEL.PRETRAINED to start from its weights")
     return content
 
 

@@ -181,7 +181,7 @@ def test_an_unknown_layer_names_the_nearest(small: nn.Module) -> None:
 
 
 def test_an_unknown_observer_names_the_nearest(small: nn.Module) -> None:
-    with pytest.raises(qat.UserError, match="backend fx has no observer minmax; did you mean min_max?"):
+    with pytest.raises(qat.UserError, match=r"backend fx has no observer minmax; did you mean min_max\?"):
         calibrated(small, qat.QuantSpec(observer="minmax"))
 
 

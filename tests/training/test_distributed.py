@@ -15,9 +15,22 @@ from tests.training.tiny import tiny_config
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("two")
+FILES = {
+    "train": (
+        "best.safetensors",
+        "checkpoint.pth.tar",
+        "config.yaml",
+        "final.safetensors",
+        "history.json",
+        "train.log",
+    ),
+    "qat": ("config.yaml", "history.json", "train.log"),
+}
+
+
+@pytest.fixture(scope="module", params=FILES)
+def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
     command = [
         "-m",
         "torch.distributed.run",
@@ -28,11 +41,11 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         "tests.training.two_processes",
     ]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command, str(folder)], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *command, kind, str(folder)], cwd=ROOT, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (folder / "output" / "streets" / "tiny" / "train").iterdir()) == [
-        *("best.safetensors", "checkpoint.pth.tar", "config.yaml", "final.safetensors", "history.json", "train.log")
-    ]
+    assert sorted(path.name for path in (folder / "output" / "streets" / "tiny" / kind).iterdir()) == [*FILES[kind]]
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

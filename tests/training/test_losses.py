@@ -13,7 +13,7 @@ from torch import Tensor
 
 import configs
 from qat.errors import UserError
-from qat.training.losses import LossConfig, boundary_loss, cross_entropy, hard_limit, ohem, pidnet_loss
+from qat.training.losses import LossConfig, boundary_loss, cross_entropy, hard_limit, label_loss, ohem, pidnet_loss
 
 CLASSES = 4
 WEIGHTS = (0.5, 1.0, 2.0, 3.0)
@@ -184,3 +184,12 @@ def test_class_weights_count_only_with_class_balance() -> None:
 def test_a_key_that_makes_no_loss_is_named(opts: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=opts[0]):
         LossConfig.from_cfg(configs.load(None, opts))
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "balanced"])
+def test_the_labels_loss_is_the_main_heads_share(weights: tuple[float, ...] | None) -> None:
+    outputs, label, edge = sample()
+    config = LossConfig(balance=(0.0, 1.0), min_kept=100, class_weights=weights)
+    expected = pidnet_loss(outputs, label, edge, config)["semantic"]
+    assert float(label_loss(outputs[1], label, config)) == pytest.approx(float(expected))
+    assert float(label_loss(outputs[1], torch.full_like(label, 255), config)) == 0

@@ -9,7 +9,7 @@ from torch import nn
 
 from qat.errors import UserError
 from qat.training.ema import WeightAverage
-from qat.training.state import Progress, State, export
+from qat.training.state import Progress, State, changes, export
 from tests.training.tiny import tiny_net
 
 
@@ -33,6 +33,13 @@ def test_a_checkpoint_brings_back_everything(tmp_path: Path) -> None:
     for one, other in ((loaded.model, saved.model), (loaded.average.model, saved.average.model)):
         torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0)
     assert str(loaded.optimizer.state_dict()) == str(saved.optimizer.state_dict())
+
+
+def test_changes_are_seen_without_loading(tmp_path: Path) -> None:
+    state = make_state(tiny_net())
+    state.save(tmp_path / "c", "LR: 1\nWD: 0\n")
+    assert changes(tmp_path / "c", "LR: 1\nWD: 0\n") == []
+    assert changes(tmp_path / "c", "LR: 1\nWD: 5\n") == ["- WD: 0", "+ WD: 5"]
 
 
 def test_a_failed_save_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A network, pictures and a config small enough to train in a moment."""
+"""A network, pictures and a config small enough to train and fine-tune in a moment."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 import configs
+import qat
+from datasets.labels import IGNORE
+from qat.backends.scales import quantisers, settle, weighted
 from qat.errors import UserError
+from qat.graph.trace import trace
+from qat.training.pair import Pair
 
 CLASSES, SIDE = 3, 16
 
@@ -45,9 +50,14 @@ class Pictures(Dataset[dict[str, Any]]):
     class_weights = None
 
     def __init__(
-        self, length: int, training: bool, broken_epoch: int | None = None, nan_epoch: int | None = None
+        self,
+        length: int,
+        training: bool,
+        broken_epoch: int | None = None,
+        nan_epoch: int | None = None,
+        labels: bool = True,
     ) -> None:
-        self.length, self.training, self.epoch = length, training, 0
+        self.length, self.training, self.epoch, self.labels = length, training, 0, labels
         self.broken_epoch, self.nan_epoch = broken_epoch, nan_epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -71,6 +81,7 @@ class Pictures(Dataset[dict[str, Any]]):
 
     def _for_training(self, sample: dict[str, Any]) -> dict[str, Any]:
         image, label = sample["image"].permute(2, 0, 1) / 255 - 0.5, sample["label"].long()
+        label = label if self.labels else torch.full_like(label, IGNORE)
         if self.epoch == self.nan_epoch:
             image = image * float("nan")
         edge = (label != label.roll(1, 0)).float()
@@ -95,3 +106,48 @@ def tiny_config(folder: Path, *opts: str) -> CfgNode:
         "TRAIN.EMA": "0.9",
     }
     return configs.load(None, [part for pair in values.items() for part in pair] + list(opts))
+
+
+class Deployed(nn.Module):
+    """TinyNet's main head alone."""
+
+    def __init__(self, network: TinyNet) -> None:
+        super().__init__()
+        self.body, self.final_layer = network.body, network.final_layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.final_layer(self.body(x))
+
+
+def learnt_net() -> Deployed:
+    """A float network that knows the pictures' classes: each channel passes its own colour."""
+    network = tiny_net()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for channel in range(CLASSES):
+            network.body[0].weight[channel, channel, 1, 1] = 2.0
+            network.final_layer.weight[channel, channel] = 4.0
+        network.body[1].weight.fill_(1.0)
+        network.body[1].bias.fill_(1.0)
+    return Deployed(network).eval()
+
+
+def calibrated(network: nn.Module) -> fx.GraphModule:
+    """`network` calibrated on a few pictures."""
+    pictures = Pictures(4, True)
+    graph = qat.prepare(qat.rewrite(network, torch.randn(1, 3, SIDE, SIDE), "x86"))
+    qat.calibrate(graph, [pictures[i]["image"][None] for i in range(4)])
+    return graph
+
+
+def tiny_pair(learn_scales: bool = False, seed: int = 0) -> Pair:
+    """The learnt network and a poor calibration of it: scales 8 times too large, noise in the weights."""
+    network, generator = learnt_net(), torch.Generator().manual_seed(seed)
+    prepared = calibrated(network)
+    settle(prepared)
+    for _, quantiser in quantisers(prepared):
+        quantiser.scale.mul_(8)
+    for module in weighted(prepared):
+        module.weight.data += torch.randn(module.weight.shape, generator=generator) * 0.5
+    return Pair.of(prepared, prepared, trace(network, torch.randn(1, 3, SIDE, SIDE)), learn_scales)
