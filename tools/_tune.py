@@ -10,6 +10,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+from _input import of_graph_size
 from _progress import progress_bar
 from rich.console import Console
 from torch import Tensor, fx
@@ -96,7 +97,7 @@ class Tuner:
         """Pictures (N, 3, H, W), normalised, each in memory of its own."""
         data, device = self.cfg.DATASET, stages.device(self.cfg)
         for batch in datasets.loader(self.dataset, self.cfg.QUANT.CALIB_BATCH_SIZE, 0, indices=indices):
-            yield normalise(batch["image"], data.MEAN, data.STD, device)
+            yield normalise(of_graph_size(self.cfg, batch["image"]), data.MEAN, data.STD, device)
 
     def few(self) -> Iterator[Tensor]:
         """Some of the calibration's batches, spread over them."""

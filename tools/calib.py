@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict
 
 import _cli
+from _input import of_graph_size
 from _progress import progress_bar
 from _tune import Tuner
 from yacs.config import CfgNode
@@ -63,7 +64,7 @@ def _observe(
     size, device = cfg.QUANT.CALIB_BATCH_SIZE, stages.device(cfg)
     batches = datasets.loader(dataset, size, cfg.WORKERS, indices=indices[done * size :])
     to_input = Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, device)
-    inputs = (to_input(batch["image"]) for batch in batches)
+    inputs = (to_input(of_graph_size(cfg, batch["image"])) for batch in batches)
     with progress_bar("calib", len(batches)) as advance:
 
         def after_batch(count: int) -> None:

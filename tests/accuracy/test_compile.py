@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import configs
+from qat import calibration
 from qat.compile.made import ARTEFACTS, BEST
 from qat.files import sha256
 from qat.runtimes import executed_convolutions, get_runtime, installed
@@ -179,10 +181,11 @@ def test_a_new_calibration_makes_the_artefacts_stale(
 ) -> None:
     shutil.copytree(calibrated[-1], tmp_path / "output")
     anew = [*calibrated[:-1], str(tmp_path / "output"), "COMPILE.INPUT_SIZE", "64,128", "COMPILE.RUNTIMES", "['ort']"]
-    scales = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / "qparams.json"
-    scales.write_text(scales.read_text() + " ")  # other images give other bytes
+    checkpoint = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / calibration.LAST
+    saved = torch.load(checkpoint, weights_only=True)
+    torch.save(saved | {"done": saved["done"] + 1}, checkpoint)  # other images give other bytes
     said = in_process("eval", "--stage", "compiled", *anew, code=2)
-    assert "are stale: compiled with the calibration's scales (sha256) " in said.splitlines()[-1]
+    assert "are stale: compiled with calib's checkpoint (sha256) " in said.splitlines()[-1]
     assert "compiled ort" not in in_process("eval", "--stage", "float", *anew)
     in_process("compile", *anew, "COMPILE.OUTPUT", "argmax")
     said = in_process("eval", "--stage", "compiled", *anew)

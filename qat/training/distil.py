@@ -1,0 +1,70 @@
+"""Distillation: the int8 network learns from the float one what the labels don't say, pixel by pixel.
+
+Hinton et al. 2015, "Distilling the knowledge in a neural network", arXiv:1503.02531, at temperature 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, fx
+
+from qat.graph.nodes import op_name
+from qat.models.branches import BRANCHES, Branch, branches_of
+
+Outputs = Sequence[Tensor]  # logits (N, C, h, w) and, where the network has one, the boundary attention (N, K, h, w)
+
+
+def give_boundary(graph: fx.GraphModule) -> bool:
+    """Let a network's graph give [logits, boundary attention] instead of logits; False if it has no boundary branch.
+
+    The attention, sigmoid of the D branch, is what the fusion reads; neither the deployed network nor every checkpoint
+    has the training's boundary head. Equalisation may scale channels of the branch, but not before a sigmoid: float's
+    attention stays the target.
+    """
+    attention = boundary_attention(graph)
+    output = next(node for node in graph.graph.nodes if node.op == "output")
+    output.args = ([output.args[0], *([attention] if attention else [])],)
+    graph.recompile()
+    return attention is not None
+
+
+def boundary_attention(graph: fx.GraphModule) -> fx.Node | None:
+    """The sigmoid whose nearest layers before it all belong to the boundary branch."""
+    modules = [name for name, _ in graph.named_modules() if name]
+    boundary = next((branch for branch in branches_of(modules) if branch.title == "boundary"), None)
+    sigmoids = (node for node in graph.graph.nodes if op_name(node) == "sigmoid")
+    return next((node for node in sigmoids if boundary and _layers_before(node) <= set(boundary.attributes)), None)
+
+
+def _layers_before(node: fx.Node) -> set[str]:
+    """The network's attributes that hold the nearest layers before `node`."""
+    found: set[str] = set()
+    for before in node.all_input_nodes:
+        attribute = str(before.target).split(".")[0] if before.op == "call_module" else ""
+        found |= {attribute} if attribute in _ATTRIBUTES else _layers_before(before)
+    return found
+
+
+def _attributes(branches: Sequence[Branch]) -> set[str]:
+    return {attribute for branch in branches for attribute in branch.attributes}
+
+
+_ATTRIBUTES = set().union(*(_attributes(branches) for branches in BRANCHES.values()))
+
+
+def distillation(outputs: Outputs, expected: Outputs) -> dict[str, Tensor]:
+    """Float32 scalars: `logits`, the mean over pixels of KL(float || int8) in nats; `boundary`, mean squared error."""
+    parts = {"logits": divergence(outputs[0], expected[0])}
+    if len(outputs) > 1:
+        parts["boundary"] = F.mse_loss(outputs[1].float(), expected[1].float())
+    return parts
+
+
+def divergence(logits: Tensor, expected: Tensor) -> Tensor:
+    """Mean over pixels of KL(softmax(expected) || softmax(logits)); both (N, C, h, w)."""
+    ours, theirs = (value.float().log_softmax(1) for value in (logits, expected))
+    pixels = ours.numel() // ours.shape[1]
+    return cast(Tensor, F.kl_div(ours, theirs, reduction="sum", log_target=True) / pixels)

@@ -1,0 +1,71 @@
+"""Fine-tuning without labels: pictures alone are enough."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from yacs.config import CfgNode
+
+import configs
+from qat.errors import UserError
+from qat.training import Place, finetune, make_fine_tuner
+from qat.training.data import WithoutLabels, build_data, has_labels
+from tests.training.tiny import SIDE, tiny_pair
+
+
+@pytest.fixture
+def unlabelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CfgNode:
+    monkeypatch.delenv("CAMVID_ROOT", raising=False)
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8))
+    (tmp_path / "list.txt").write_text("a.png\nb.png\n")
+    values = {
+        "DATASET.DATASET": "camvid",
+        "DATASET.ROOT": tmp_path,
+        "DATASET.TRAIN_SET": "list.txt",
+        "DATASET.TEST_SET": "list.txt",
+        "DATASET.NUM_CLASSES": 3,
+        "TRAIN.IMAGE_SIZE": [SIDE, SIDE],
+        "TRAIN.BASE_SIZE": SIDE,
+        "TRAIN.BATCH_SIZE_PER_GPU": 2,
+        "WORKERS": 0,
+        "OUTPUT_DIR": tmp_path / "output",
+        "LOG_DIR": tmp_path / "log",
+        "QAT.END_EPOCH": 1,
+    }
+    return configs.load(None, [str(part) for pair in values.items() for part in pair])
+
+
+def test_training_refuses_them_and_fine_tuning_ignores_every_pixel(unlabelled: CfgNode) -> None:
+    train, _ = build_data(unlabelled)
+    assert not has_labels(train)
+    with pytest.raises(UserError, match="training needs labels"):
+        train[0]
+    train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
+    sample = train[0]
+    assert set(sample["label"].unique().tolist()) == {255}
+    assert sample["edge"].sum() == 0
+    assert sample["image"].shape == (3, SIDE, SIDE)
+
+
+def test_the_tool_says_so_and_learns_from_float(
+    unlabelled: CfgNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(finetune, "load_pair", lambda cfg, learn: tiny_pair(learn))
+    monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
+    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
+    monkeypatch.setattr(finetune, "_keep", lambda cfg, more, prepared, epochs: kept.append(epochs))
+    with caplog.at_level(logging.INFO):
+        (record,) = make_fine_tuner(unlabelled, Place(torch.device("cpu"))).run()
+    assert "list.txt has no labels: learning from the float network alone" in caplog.text
+    assert "list.txt has no labels: no mIoU on the way" in caplog.text
+    assert record["labels"] == 0 < record["logits"]
+    assert "mean_iou" not in record
+    assert kept == [1]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import configs
+from qat.backends.choose import Choice
+from qat.backends.horizon.backend import HorizonBackend, Options
+from qat.errors import UserError
+from qat.graph.trace import trace
+from qat.training import pair
+from qat.training.pair import Pair, scales_learn
+from tests.training.tiny import SIDE, calibrated, tiny_pair
+
+FLOAT = {"mean_iou": 0.8, "image_list": "a", "class_iou": {"road": 0.8}}
+GOOD = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.795}}
+POOR = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.7}}
+
+
+@pytest.mark.parametrize(
+    ("key", "finished", "learn", "why"),
+    [
+        ("auto", GOOD, False, "calib passes QUANT.GATE 0.99"),
+        ("auto", POOR, True, "calib fails QUANT.GATE 0.99"),
+        ("auto", {}, True, "calib isn't evaluated (make eval STAGE=calib)"),
+        ("frozen", POOR, False, "QAT.SCALES is frozen"),
+        ("learnt", GOOD, True, "QAT.SCALES is learnt"),
+    ],
+    ids=["good", "poor", "unknown", "frozen", "learnt"],
+)
+def test_scales_learn_after_a_poor_calibration(key: str, finished: dict[str, Any], learn: bool, why: str) -> None:
+    assert scales_learn(configs.load(None, ["QAT.SCALES", key]), finished) == (learn, why)
+
+
+def test_the_student_is_apart_from_what_it_came_from() -> None:
+    made = tiny_pair(learn_scales=True)
+    before = {name: value.clone() for name, value in made.prepared.state_dict().items()}
+    with torch.no_grad():
+        for parameter in made.student.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(value, before[name]) for name, value in made.prepared.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in made.teacher.parameters())
+    assert [len(network(torch.zeros(2, 3, SIDE, SIDE))) for network in (made.student, made.teacher)] == [1, 1]
+
+
+def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        pair, "choose_backend", lambda cfg: Choice(HorizonBackend(Options.from_cfg(cfg)), "named", "1.0")
+    )
+    with pytest.raises(UserError, match=r"fx backend, and QUANT\.BACKEND is horizon; set QUANT\.BACKEND fx"):
+        pair.load_pair(configs.load(None), True)
+
+
+def test_biases_learn_where_their_weights_do() -> None:
+    """Folding batch normalisation makes biases without gradients; rewrites put in weights that must stay."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1)).eval()
+    network[3].requires_grad_(False)
+    prepared = calibrated(network)
+    made = Pair.of(prepared, prepared, trace(network, torch.zeros(1, 3, SIDE, SIDE)), False)
+    learning = {name.split(".")[0] for name, value in made.student.named_parameters() if value.requires_grad}
+    assert learning == {"0"}
+    assert made.student.get_submodule("0")[0].bias.requires_grad
