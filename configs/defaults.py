@@ -122,9 +122,9 @@ _C.QAT.LR = 0.001  # the poly schedule's first learning rate
 _C.QAT.MIN_LR = 0.0001  # and what it falls to
 # activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
 _C.QAT.SCALES = "auto"
-_C.QAT.LABELS = 1.0  # weight of the labels' loss
-_C.QAT.LOGITS = 1.0  # weight of the distance from float's logits
-_C.QAT.BOUNDARY = 1.0  # weight of the distance from float's boundary attention; for networks with a boundary branch
+_C.QAT.LABELS = 0.1  # weight of the labels' loss
+_C.QAT.LOGITS = 3.0  # weight of the distance from float's logits
+_C.QAT.BOUNDARY = 3.0  # weight of the distance from float's boundary attention; for networks with a boundary branch
 _C.QAT.EMA = 0.998  # decay of the weight average, which is the result
 _C.QAT.EVAL_EVERY = 1  # epochs between evaluations, which only watch: 0 = never
 

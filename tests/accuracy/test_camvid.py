@@ -41,4 +41,5 @@ def test_float_equals_the_checkpoints_card(stages: dict[str, dict[str, Any]]) ->
 @pytest.mark.parametrize("stage", ["calib", "int_infer"])
 def test_int8_keeps_the_accuracy(stages: dict[str, dict[str, Any]], stage: str) -> None:
     assert stages[stage]["mean_iou"] >= 0.995 * stages["float"]["mean_iou"]
-    assert stages[stage]["pixels_changed"] <= 0.0060
+    assert stages[stage]["pixels_changed"] <= 0.0045  # the best peer's 0.487 %; 0.33 % when this was written
+    assert stages[stage]["logit_sqnr"] >= 30.5
