@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import _cli
-from _progress import progress_bar
+from _training import train
 
-from qat.training import make_fine_tuner, placed
+from qat.training import make_fine_tuner
 
 
 def main() -> None:
-    cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
-    with placed(cfg) as place:
-        logging.getLogger().setLevel(logging.INFO if place.main else logging.ERROR)
-        tuner = make_fine_tuner(cfg, place)
-        if not place.main:
-            tuner.run()
-            return
-        with progress_bar("qat", tuner.steps) as advance:
-            tuner.run(advance)
+    train(__doc__, "qat", make_fine_tuner)
 
 
 if __name__ == "__main__":

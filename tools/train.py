@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import _cli
-from _progress import progress_bar
+from _training import train
 
-from qat.training import make_trainer, placed
+from qat.training import make_trainer
 
 
 def main() -> None:
-    cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
-    with placed(cfg) as place:
-        logging.getLogger().setLevel(logging.INFO if place.main else logging.ERROR)
-        trainer = make_trainer(cfg, place)
-        if not place.main:
-            trainer.run()
-            return
-        with progress_bar("train", trainer.steps) as advance:
-            trainer.run(advance)
+    train(__doc__, "train", make_trainer)
 
 
 if __name__ == "__main__":
