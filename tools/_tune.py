@@ -199,11 +199,13 @@ class Tuner:
             raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
         with self._timed("MAX_DROP") as record:
             propagate(prepared, [self.example])
-            ranking = most_sensitive(prepared, self.plain, self.few())
             bound, bits = (floating, self.cfg.QUANT.MAX_DROP), BITS[self.cfg.QUANT.TARGET]
-            kept = hold_drop(prepared, ranking, self._mean_iou, fake_quantised, bound, bits)
+            kept = hold_drop(prepared, self._ranking(prepared), self._mean_iou, fake_quantised, bound, bits)
             record |= asdict(kept)
         log.info("%s", kept)
+
+    def _ranking(self, prepared: fx.GraphModule) -> Callable[[], list[str]]:
+        return lambda: most_sensitive(prepared, self.plain, self.few())
 
     def _mean_iou(self, network: Any) -> float:
         found = self.judge(network).mean_iou

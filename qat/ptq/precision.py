@@ -38,7 +38,7 @@ class Kept:
 
 def hold_drop(
     prepared: fx.GraphModule,
-    ranking: Sequence[str],
+    ranking: Callable[[], Sequence[str]],
     mean_iou: Callable[[nn.Module], float],
     rounded: Callable[[fx.GraphModule], nn.Module],
     bound: tuple[float, float],
@@ -46,9 +46,9 @@ def hold_drop(
 ) -> Kept:
     """Keep layers of a settled graph in `bits` (in place) until mIoU drops by no more than the bound.
 
-    `ranking`: the layers, the most sensitive first. `mean_iou` judges a network on held-out pictures; `rounded` makes
-    stage calib of a graph. `bound`: float's mIoU there, and the drop allowed. UserError where all layers in `bits`
-    aren't enough.
+    `ranking` gives the layers, the most sensitive first; asked only where it is needed. `mean_iou` judges a network on
+    held-out pictures; `rounded` makes stage calib of a graph. `bound`: float's mIoU there, and the drop allowed.
+    UserError where all layers in `bits` aren't enough.
     """
     floating, allowed = bound
     measured: dict[tuple[str, ...], float] = {}
@@ -60,11 +60,12 @@ def hold_drop(
             measured[tuple(layers)] = floating - mean_iou(rounded(graph))
         return measured[tuple(layers)]
 
-    layers = fewest(ranking, lambda tried: drop(tried) <= allowed)
+    order = [] if drop([]) <= allowed else ranking()
+    layers = fewest(order, lambda tried: drop(tried) <= allowed)
     if layers is None:
         raise UserError(
             f"QUANT.MAX_DROP {allowed} can't be held: with every layer in {bits} bits mIoU still drops by "
-            f"{drop(ranking):.4f} on the held-out pictures; raise it, or improve the weights (QUANT.ADAROUND True)"
+            f"{drop(order):.4f} on the held-out pictures; raise it, or improve the weights (QUANT.ADAROUND True)"
         )
     keep(prepared, layers, bits)
     return Kept(tuple(layers), bits, share_of_macs(prepared, layers), drop(layers))
