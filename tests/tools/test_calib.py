@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qat import calibration
-from tests.accuracy.runs import ROOT, in_process
+from tests.accuracy.runs import ROOT, in_process, tool
 
 CONFIG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
 SMALL = ["QUANT.CALIB_IMAGES", "2", "QUANT.HELD_OUT_IMAGES", "2", "TEST.NUM_IMAGES", "4"]
@@ -42,7 +42,7 @@ def metrics(root: Path, output: str, stage: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tuned(root: Path) -> Path:
     """Methods together."""
-    said = in_process("calib", *options(root, "tuned", *ALL))
+    said = tool("calib", *options(root, "tuned", *ALL))
     assert "equalised" in said
     assert "chosen" in said
     assert "mixed precision: none needed" in said
@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
         in_process("calib", *options(root, "killed", *some), code=130)
     assert not (folder / calibration.LAST).exists()
     record = (folder / "methods.json").read_text()
-    assert "going on after 2 batches" in in_process("calib", *options(root, "killed", *some))
+    assert "going on after 2 batches" in tool("calib", *options(root, "killed", *some))
     assert (folder / "methods.json").read_text() == record  # with the seconds that the first run took
     assert list(json.loads(record)) == ["EQUALISE", "BIAS_CORRECTION"]
 
