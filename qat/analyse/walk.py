@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from qat.analyse.run import Run
-from qat.analyse.switches import Switches
+from qat.analyse.switches import Layer, Switches
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,18 @@ def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Seen]
     for plain, node in zip(off.graph.graph.nodes, on.graph.graph.nodes, strict=True):
         reference, value, alone = floating.step(plain), accumulated.step(node), isolated.step(node)
         if name := on.finals.get(node):
-            before = isolated.env[node.all_input_nodes[0]] if on.layers[name].activation else alone
-            yield Seen(name, reference, value, alone, before)
+            yield Seen(name, reference, value, alone, _unrounded(on.layers[name], node, isolated, reference))
             isolated.env[node] = reference
         for run, done in ((floating, plain), (accumulated, node), (isolated, node)):
             run.free(done)
+
+
+def _unrounded(layer: Layer, node: fx.Node, run: Run, reference: Tensor) -> Tensor:
+    """What the layer gives before its output is rounded; without weights, and with float's inputs, that is float's."""
+    if layer.weight is None:
+        return reference
+    result: Tensor = run.env[node.all_input_nodes[0] if layer.activation else node]
+    return result
 
 
 def int8_beside_calib(

@@ -17,8 +17,8 @@ def block(spec: qat.QuantSpec | None = None) -> Subject:
 
 
 def subject(model: torch.nn.Module, shape: tuple[int, ...], spec: qat.QuantSpec | None = None) -> Subject:
-    """`model` rewritten and calibrated on 16 random pictures."""
-    examples = pictures(shape, 16)
+    """`model` rewritten and calibrated on 64 random pictures."""
+    examples = pictures(shape, 64)
     rewritten = qat.rewrite(model, examples[0], "x86")
     plain, prepared = (qat.prepare(rewritten, spec or qat.QuantSpec(observer="mse")) for _ in range(2))
     qat.calibrate(prepared, examples)

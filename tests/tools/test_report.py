@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def report(options: list[str]) -> str:
-    return Path(options[3], "streets/pidnet_s/report/report.html").read_text(encoding="utf-8")
+    return unescape(Path(options[3], "streets/pidnet_s/report/report.html").read_text(encoding="utf-8"))
 
 
 def test_before_float_is_evaluated_it_is_one_line(options: list[str], tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_a_negative_number_of_pictures_is_one_line(options: list[str]) -> None:
 
 def test_float_first_then_the_worst_pictures_of_calib(options: list[str]) -> None:
     in_process("eval", "--stage", "float", *options)
-    assert "report.html" in in_process("report", *options)
+    in_process("report", *options)
     assert f"Stage int_infer isn't evaluated yet. <code>make eval STAGE=int_infer CFG={CFG}</code>" in report(options)
     in_process("calib", *options)
     in_process("eval", "--stage", "calib", *options)
