@@ -117,11 +117,12 @@ _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enou
 
 _C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's (batch, crop, seed), but for AMP: always float32
 _C.QAT.END_EPOCH = 0  # epochs; 0: a tenth of TRAIN.END_EPOCH
-_C.QAT.OPTIMIZER = "sgd"  # sgd, adamw (which wants a hundredth of these rates)
-_C.QAT.LR = 0.001  # the poly schedule's first learning rate
+_C.QAT.LR = 0.001  # the poly schedule's first learning rate: the share of its size that a step moves a weight by
 _C.QAT.MIN_LR = 0.0001  # and what it falls to
 # activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
 _C.QAT.SCALES = "auto"
+# channels before training: auto (equalised where calib fails QUANT.GATE and no method has tuned it), never
+_C.QAT.EQUALISE = "auto"
 _C.QAT.LABELS = 0.1  # weight of the labels' loss
 _C.QAT.LOGITS = 3.0  # weight of the distance from float's logits
 _C.QAT.BOUNDARY = 3.0  # weight of the distance from float's boundary attention; for networks with a boundary branch
@@ -162,8 +163,8 @@ CHOICES = {
     "QUANT.FROM": ("auto", "calib", "qat"),
     "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
     "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
-    "QAT.OPTIMIZER": ("sgd", "adamw"),
     "QAT.SCALES": ("auto", "frozen", "learnt"),
+    "QAT.EQUALISE": ("auto", "never"),
     "COMPILE.INPUT": ("float", "uint8"),
     "COMPILE.OUTPUT": ("logits", "upsampled", "argmax"),
     "COMPILE.RUNTIME": ("torchscript", "ort", "openvino", "opencv", "mnn", "ncnn"),

@@ -81,9 +81,9 @@ def resume(prepared: nn.Module, folder: Path, made_from: dict[str, Any]) -> int:
         return 0
 
 
-def finish(prepared: nn.Module, folder: Path, done: int, made_from: dict[str, Any]) -> None:
-    """Write the finished calibration; drop the unfinished one and what was measured on an earlier one."""
-    save(prepared, folder / LAST, done, made_from)
+def finish(prepared: nn.Module, folder: Path, done: int, made_from: dict[str, Any], name: str = LAST) -> None:
+    """Write the finished calibration to `name`; drop the unfinished one and what was measured on an earlier one."""
+    save(prepared, folder / name, done, made_from)
     (folder / "metrics.json").unlink(missing_ok=True)
     (folder / PARTIAL).unlink(missing_ok=True)
 

@@ -157,16 +157,27 @@ def load_calibration(cfg: CfgNode, size: list[int] | None = None, stage: str | N
     return prepared
 
 
-def load_plain(cfg: CfgNode) -> Prepared:
-    """The prepared graph with float's own weights, equalised as the calibration's; it has seen nothing.
+def load_plain(cfg: CfgNode, stage: str = "calib") -> Prepared:
+    """The prepared graph with float's own weights, equalised as stage calib or qat is; it has seen nothing.
 
     UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
     """
     prepared, _ = load_prepared(cfg, prove=False)
-    if cfg.QUANT.EQUALISE:
-        path = stage_folder(cfg, "calib") / calibration.EQUALISED
-        calibration.load(prepared, path, made_from(cfg, "calib"))
+    for made in dict.fromkeys((stage, "calib")):
+        path = stage_folder(cfg, made) / calibration.EQUALISED
+        if cfg.QUANT.EQUALISE if made == "calib" else path.is_file():
+            calibration.load(prepared, path, made_from(cfg, made))
+            break
     return prepared
+
+
+def twin(cfg: CfgNode) -> CfgNode:
+    """The same run on backend fx, which tunes what another backend takes over; its folders lie under OUTPUT_DIR/fx."""
+    other = cfg.clone()
+    other.defrost()
+    other.QUANT.BACKEND, other.OUTPUT_DIR = "fx", str(Path(cfg.OUTPUT_DIR, "fx"))
+    other.freeze()
+    return other
 
 
 def checkpoint(cfg: CfgNode, stage: str) -> Path:
@@ -209,7 +220,7 @@ def made_from(cfg: CfgNode, stage: str) -> dict[str, Any]:
     decided = {"float weights sha256": sha256(model_file(cfg))} | {key: _plain(_get(cfg, key)) for key in keys}
     if stage != "float":
         decided["reduce_range"] = choose_engine(cfg.QUANT.ENGINE).reduce_range
-        decided |= _plugin_keys(cfg)
+        decided |= _plugin_keys(cfg, stage if stage in SCALED else before)
     if before:
         path = checkpoint(cfg, before)
         decided[f"{before}'s checkpoint (sha256)"] = sha256(path) if path.is_file() else "missing"
@@ -223,10 +234,18 @@ def _before(cfg: CfgNode, stage: str) -> str | None:
     return "calib" if stage == "qat" else source(cfg)
 
 
-def _plugin_keys(cfg: CfgNode) -> dict[str, Any]:
-    """What else decides a stage of another backend than fx."""
+def _plugin_keys(cfg: CfgNode, scaled: str | None) -> dict[str, Any]:
+    """What else decides a stage of another backend than fx; `scaled`: the stage whose weights and scales it has."""
     name = choose_backend(cfg).backend.name
-    return {} if name == "fx" else {"backend": name, "COMPILE.INPUT_SOURCE": cfg.COMPILE.INPUT_SOURCE}
+    if name == "fx":
+        return {}
+    tuned = checkpoint(twin(cfg), scaled or "calib")
+    sha = sha256(tuned) if tuned.is_file() else "missing"
+    return {
+        "backend": name,
+        "COMPILE.INPUT_SOURCE": cfg.COMPILE.INPUT_SOURCE,
+        f"backend fx's {scaled or 'calib'} (sha256)": sha,
+    }
 
 
 def _get(cfg: CfgNode, key: str) -> Any:

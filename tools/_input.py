@@ -11,7 +11,6 @@ from datasets.transforms import Normaliser
 from datasets.transforms.artefact import artefact_input
 from qat import stages
 from qat.compile.stage import find_artefact
-from qat.errors import UserError
 
 
 def to_input(cfg: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
@@ -24,14 +23,3 @@ def to_input(cfg: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
 def input_size(cfg: CfgNode, stage: str) -> list[int]:
     """Width and height of the pictures that the stage takes."""
     return find_artefact(cfg).size if stage == "compiled" else list(cfg.TEST.IMAGE_SIZE)
-
-
-def of_graph_size(cfg: CfgNode, images: Tensor) -> Tensor:
-    """`images` (N, H, W, 3); UserError where they aren't of TEST.IMAGE_SIZE, which the int8 graph is built for."""
-    height, width = images.shape[1:3]
-    if [width, height] != list(cfg.TEST.IMAGE_SIZE):
-        raise UserError(
-            f"a training picture is {width}x{height}, and the int8 graph is built for TEST.IMAGE_SIZE "
-            f"{cfg.TEST.IMAGE_SIZE[0]}x{cfg.TEST.IMAGE_SIZE[1]}; set TEST.IMAGE_SIZE {width},{height}"
-        )
-    return images

@@ -12,8 +12,13 @@ from yacs.config import CfgNode
 from qat.training import FineTuner, Place, Trainer, placed
 
 
-def train(doc: str | None, title: str, make: Callable[[CfgNode, Place], Trainer | FineTuner]) -> None:
-    """Run what `make` gives for the arguments' config; only the first of several processes reports."""
+def train(
+    doc: str | None,
+    title: str,
+    make: Callable[[CfgNode, Place], Trainer | FineTuner],
+    after: Callable[[CfgNode], None] = lambda cfg: None,
+) -> None:
+    """Run what `make` gives for the config; only the first of several processes reports, and calls `after` then."""
     cfg = _cli.config(_cli.parser(doc).parse_intermixed_args())
     with placed(cfg) as place:
         logging.getLogger().setLevel(logging.INFO if place.main else logging.ERROR)
@@ -23,3 +28,4 @@ def train(doc: str | None, title: str, make: Callable[[CfgNode, Place], Trainer 
             return
         with progress_bar(title, run.steps) as advance:
             run.run(advance)
+        after(cfg)

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from _input import of_graph_size
 from _progress import progress_bar
 from rich.console import Console
 from torch import Tensor, fx
@@ -20,9 +19,8 @@ import datasets
 from datasets.transforms import normalise
 from qat import calibration, stages
 from qat.analyse.ranking import most_sensitive
-from qat.backends.choose import choose_backend
 from qat.backends.fx import fake_quantised, settle
-from qat.backends.protocol import Prepared
+from qat.calibration_pictures import CalibrationPictures
 from qat.errors import UserError
 from qat.evaluation.score import Score, Scorer
 from qat.files import read_json, write_json
@@ -41,11 +39,10 @@ METHODS = "methods.json"
 BITS = {"j5": 16, "x86": 32}  # what mixed precision gives the layers that it keeps
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
 STEP = 64  # that PIDNet's deepest map is smaller than the picture
-FEW = 8  # pictures that channel ranges are measured on
 
 
 class Tuner:
-    """The methods of one calibration. `indices`: of the calibration pictures in `dataset`; `made_from`: of stage calib.
+    """The methods of one calibration. `made_from`: of stage calib.
 
     `record`: what each method did, kept in methods.json. A run that goes on (`resumed`) doesn't repeat what it holds.
     """
@@ -53,36 +50,37 @@ class Tuner:
     def __init__(
         self,
         cfg: CfgNode,
-        dataset: datasets.SegmentationDataset,
-        indices: list[int],
+        pictures: CalibrationPictures,
         made_from: dict[str, Any],
         resumed: bool,
     ) -> None:
-        self.cfg, self.dataset, self.indices, self.made_from = cfg, dataset, indices, made_from
+        self.cfg, self.pictures, self.made_from = cfg, pictures, made_from
         self.folder = stages.stage_folder(cfg, "calib")
         path = self.folder / METHODS
         self.record: dict[str, Any] = read_json(path) if resumed and path.is_file() else {}
-        check_backend(cfg)
 
-    def before(self, prepared: Prepared) -> None:
+    def before(self, prepared: fx.GraphModule) -> None:
         """What comes before any statistics; the graph is on DEVICE then."""
         prepared.to(stages.device(self.cfg))
         if self.cfg.QUANT.EQUALISE:
             self._equalise(prepared)
             calibration.save(prepared, self.folder / calibration.EQUALISED, 0, self.made_from)
 
-    def after(self, prepared: Prepared) -> None:
+    def after(self, prepared: fx.GraphModule) -> None:
         """What starts from the statistics; the graph is on the CPU then, and settled."""
-        if choose_backend(self.cfg).backend.name == "fx":
-            prepared.to(stages.device(self.cfg))
-            for key, method in AFTER.items():
-                if self._wanted(key) and key not in self.record:
-                    method(self, prepared)
-                    calibration.save(prepared, self.folder / calibration.PARTIAL, len(self.indices), self.made_from)
-                    write_json(self.folder / METHODS, self.record)
-            settle(prepared)
+        prepared.to(stages.device(self.cfg))
+        for key, method in AFTER.items():
+            if self._wanted(key) and key not in self.record:
+                method(self, prepared)
+                self._save(prepared)
+                write_json(self.folder / METHODS, self.record)
+        settle(prepared)
         write_json(self.folder / METHODS, self.record)
         prepared.cpu()
+
+    def _save(self, prepared: fx.GraphModule) -> None:
+        path = self.folder / calibration.PARTIAL
+        calibration.save(prepared, path, len(self.pictures.indices), self.made_from)
 
     def _wanted(self, key: str) -> bool:
         value = self.cfg.QUANT[key]
@@ -93,16 +91,6 @@ class Tuner:
         """The float network that the calibrated one should agree with: rewritten, and equalised where that is on."""
         return unrounded(stages.load_plain(self.cfg)).to(stages.device(self.cfg))
 
-    def batches(self, indices: list[int]) -> Iterator[Tensor]:
-        """Pictures (N, 3, H, W), normalised, each in memory of its own."""
-        data, device = self.cfg.DATASET, stages.device(self.cfg)
-        for batch in datasets.loader(self.dataset, self.cfg.QUANT.CALIB_BATCH_SIZE, 0, indices=indices):
-            yield normalise(of_graph_size(self.cfg, batch["image"]), data.MEAN, data.STD, device)
-
-    def few(self) -> Iterator[Tensor]:
-        """Some of the calibration's batches, spread over them."""
-        return self.batches(self.indices[:: max(len(self.indices) // FEW, 1)])
-
     @property
     def example(self) -> Tensor:
         """A picture of noise (1, 3, H, W) on DEVICE."""
@@ -112,15 +100,9 @@ class Tuner:
     def judge(self) -> Callable[..., Score]:
         """The distance from float on training pictures that calibration doesn't see."""
         data, device = self.cfg.DATASET, stages.device(self.cfg)
-        indices = datasets.held_out(len(self.dataset), self.indices, self.cfg.QUANT.HELD_OUT_IMAGES)
-        if not indices:
-            raise UserError(
-                f"calibration takes all {len(self.dataset)} training pictures, and QUANT.OBSERVER auto and "
-                "QUANT.MAX_DROP judge on others; lower QUANT.CALIB_IMAGES"
-            )
         return Scorer(
             stages.load_stage(self.cfg, "float"),
-            datasets.loader(self.dataset, 1, 0, indices=indices),
+            datasets.loader(self.pictures.dataset, 1, 0, indices=self.pictures.held_out()),
             data.NUM_CLASSES,
             to_input=lambda image: normalise(image, data.MEAN, data.STD, device),
             align_corners=self.cfg.MODEL.ALIGN_CORNERS,
@@ -135,7 +117,7 @@ class Tuner:
 
     def _equalise(self, prepared: fx.GraphModule) -> None:
         with self._timed("EQUALISE") as record:
-            ranges = channel_ranges(prepared, self.few())
+            ranges = channel_ranges(prepared, self.pictures.few())
             report = equalise(prepared, self.example, ranges)
             record |= asdict(report)
         largest = max((group.largest for group in report.applied), default=1.0)
@@ -154,7 +136,7 @@ class Tuner:
         options, state = AdaRoundOptions(), self.folder / "adaround.ckpt"
         settle(prepared)
         with self._timed("ADAROUND") as record, self._bar("adaround") as progress:
-            layers = adaround(prepared, lambda: self.batches(self.indices), options, progress, state)
+            layers = adaround(prepared, self.pictures.batches, options, progress, state)
             record["layers"] = [asdict(layer) for layer in layers]
 
     def _reconstruct(self, prepared: fx.GraphModule) -> None:
@@ -166,7 +148,7 @@ class Tuner:
         small.load_state_dict(prepared.state_dict())
         floating, state = stages.load_stage(self.cfg, "float"), self.folder / "reconstruct.ckpt"
         with self._timed("RECONSTRUCT") as record, self._bar("reconstruct") as progress:
-            found = reconstruct(small, floating, lambda: self.batches(self.indices), options, progress, state)
+            found = reconstruct(small, floating, self.pictures.batches, options, progress, state)
             record |= asdict(found)
         prepared.load_state_dict(small.state_dict())
         log.info("%s", found)
@@ -190,7 +172,7 @@ class Tuner:
     def _correct(self, prepared: fx.GraphModule) -> None:
         settle(prepared)
         with self._timed("BIAS_CORRECTION") as record:
-            record |= asdict(correct_biases(prepared, self.plain, lambda: self.batches(self.indices)))
+            record |= asdict(correct_biases(prepared, self.plain, self.pictures.batches))
 
     def _hold(self, prepared: fx.GraphModule) -> None:
         settle(prepared)
@@ -205,7 +187,7 @@ class Tuner:
         log.info("%s", kept)
 
     def _ranking(self, prepared: fx.GraphModule) -> Callable[[], list[str]]:
-        return lambda: most_sensitive(prepared, self.plain, self.few())
+        return lambda: most_sensitive(prepared, self.plain, self.pictures.few())
 
     def _mean_iou(self, network: Any) -> float:
         found = self.judge(network).mean_iou
@@ -223,11 +205,13 @@ AFTER = {
 """The methods that start from the statistics, in order, by their key in QUANT."""
 
 
-def check_backend(cfg: CfgNode) -> None:
-    """UserError for a method of backend fx on another one."""
-    wanted = [key for key in ("EQUALISE", *AFTER) if key != "OBSERVER" and cfg.QUANT[key]]
-    wanted += ["OBSERVER auto"] * (cfg.QUANT.OBSERVER == "auto")
-    if wanted and choose_backend(cfg).backend.name != "fx":
+METHODS_OF_WEIGHTS = ("EQUALISE", "ADAROUND", "RECONSTRUCT", "BIAS_CORRECTION")
+
+
+def check_plugin(cfg: CfgNode) -> None:
+    """UserError for what only backend fx has."""
+    wanted = ["OBSERVER auto"] * (cfg.QUANT.OBSERVER == "auto") + ["MAX_DROP"] * bool(cfg.QUANT.MAX_DROP)
+    if wanted:
         raise UserError(
             f"QUANT.{wanted[0]} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx (with "
             "QUANT.TARGET j5 it works on J5's grid), or switch it off"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from typing import Any
 
 import _cli
-from _input import of_graph_size
 from _progress import progress_bar
-from _tune import Tuner
+from _tune import METHODS_OF_WEIGHTS, Tuner, check_plugin
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform, Normaliser
 from qat import calibration, stages
 from qat.backends.choose import choose_backend
-from qat.backends.protocol import Backend, Prepared
+from qat.backends.horizon import HorizonBackend
+from qat.backends.protocol import Prepared
+from qat.calibration_pictures import CalibrationPictures
+from qat.errors import UserError
 from qat.files import sha256_text, write_json, write_text
+from qat.graph import Rewritten
 
 log = logging.getLogger(__name__)
 
@@ -26,54 +28,101 @@ def main() -> None:
 
 
 def calibrate(cfg: CfgNode) -> None:
-    """Make the calib stage's folder; a run that was killed goes on where it last saved."""
-    folder, choice = stages.stage_folder(cfg, "calib"), choose_backend(cfg)
+    """Make the calib stage's folder; a run that was killed goes on where it last saved.
+
+    The methods are backend fx's: for the plugin they run there, on the same grid, and it takes over what they made.
+    """
+    choice = choose_backend(cfg)
     log.info("%s", choice)
-    dataset = datasets.build(cfg, "train", InferenceTransform())
-    indices = datasets.spread(len(dataset), cfg.QUANT.CALIB_IMAGES)
-    images = "".join(f"{dataset.names[i]}\n" for i in indices)
-    made_from = stages.made_from(cfg, "calib") | {"the image list (sha256)": sha256_text(images)}
+    if choice.backend.name != "fx":
+        check_plugin(cfg)
+        calibrate_twin(cfg)
+        hand_over(cfg, "calib")
+        return
+    pictures, folder = CalibrationPictures.of(cfg), stages.stage_folder(cfg, "calib")
+    made_from = _made_from(cfg, "calib", pictures)
     prepared, rewritten = stages.load_prepared(cfg)
     done = calibration.resume(prepared, folder, made_from)
-    tuner = Tuner(cfg, dataset, indices, made_from, resumed=done > 0)
-    if done:
-        log.info("going on after %d batches of a run that was stopped", done)
-    else:
+    tuner = Tuner(cfg, pictures, made_from, resumed=done > 0)
+    if not done:
         tuner.before(prepared)
-    if done * cfg.QUANT.CALIB_BATCH_SIZE < len(indices):
-        _observe(cfg, choice.backend, prepared, dataset, indices, made_from, done)
-    for node, why in choice.backend.dead_observers(prepared):
-        log.warning("dead observer: %s (%s)", node, why)
+    _observe(cfg, "calib", prepared, pictures, made_from, done)
     tuner.after(prepared)
-    write_text(folder / "images.txt", images)
-    write_json(folder / "qparams.json", choice.backend.qparams(prepared))
-    stages.write_provenance(cfg, "calib", {"images": sha256_text(images), "rewrites": asdict(rewritten.log)})
-    calibration.finish(prepared, folder, len(indices), made_from)
-    log.info("calibrated on %d images -> %s", len(indices), folder / calibration.LAST)
+    _keep(cfg, "calib", prepared, pictures, made_from, rewritten)
+
+
+def calibrate_twin(cfg: CfgNode) -> None:
+    """Calibrate the run's twin on backend fx, unless it has finished."""
+    twin = stages.twin(cfg)
+    try:
+        stages.load_calibration(twin, stage="calib")
+    except UserError:
+        calibrate(twin)
+
+
+def hand_over(cfg: CfgNode, stage: str) -> None:
+    """Make stage calib or qat of the plugin from the twin's: its weights, the plugin's own scales of activations.
+
+    Weights keep the scales that a method or a training has rounded them by.
+    """
+    backend, pictures, folder = (
+        choose_backend(cfg).backend,
+        CalibrationPictures.of(cfg),
+        stages.stage_folder(cfg, stage),
+    )
+    made_from, tuned = _made_from(cfg, stage, pictures), stages.load_calibration(stages.twin(cfg), stage=stage)
+    prepared, rewritten = stages.load_prepared(cfg)
+    assert isinstance(backend, HorizonBackend)
+    backend.take_weights(prepared, tuned)
+    _observe(cfg, stage, prepared, pictures, made_from, calibration.resume(prepared, folder, made_from))
+    if stage == "qat" or any(cfg.QUANT[key] for key in METHODS_OF_WEIGHTS):
+        backend.take_weight_scales(prepared, tuned)
+    _keep(cfg, stage, prepared, pictures, made_from, rewritten)
+
+
+def _made_from(cfg: CfgNode, stage: str, pictures: CalibrationPictures) -> dict[str, Any]:
+    return stages.made_from(cfg, stage) | {"the image list (sha256)": sha256_text(pictures.names)}
 
 
 def _observe(
-    cfg: CfgNode,
-    backend: Backend,
-    prepared: Prepared,
-    dataset: datasets.SegmentationDataset,
-    indices: list[int],
-    made_from: dict[str, object],
-    done: int,
+    cfg: CfgNode, stage: str, prepared: Prepared, pictures: CalibrationPictures, made_from: dict[str, Any], done: int
 ) -> None:
-    size, device = cfg.QUANT.CALIB_BATCH_SIZE, stages.device(cfg)
-    batches = datasets.loader(dataset, size, cfg.WORKERS, indices=indices[done * size :])
-    to_input = Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD, device)
-    inputs = (to_input(of_graph_size(cfg, batch["image"])) for batch in batches)
-    with progress_bar("calib", len(batches)) as advance:
+    """Run the pictures after the first `done` batches, and say what saw nothing."""
+    path, backend = stages.stage_folder(cfg, stage) / calibration.PARTIAL, choose_backend(cfg).backend
+    left = -(-len(pictures.indices) // cfg.QUANT.CALIB_BATCH_SIZE) - done
+    if done:
+        log.info("going on after %d batches of a run that was stopped", done)
+    if left > 0:
+        with progress_bar(stage, left) as advance:
 
-        def after_batch(count: int) -> None:
-            advance(1)
-            if count % cfg.QUANT.SAVE_EVERY == 0:
-                calibration.save(prepared, stages.stage_folder(cfg, "calib") / calibration.PARTIAL, count, made_from)
+            def after_batch(count: int) -> None:
+                advance(1)
+                if count % cfg.QUANT.SAVE_EVERY == 0:
+                    calibration.save(prepared, path, count, made_from)
 
-        done = calibration.calibrate(prepared.to(device), inputs, after_batch, done, backend.observe)
-    calibration.save(prepared, stages.stage_folder(cfg, "calib") / calibration.PARTIAL, done, made_from)
+            batches = pictures.batches(done, cfg.WORKERS)
+            prepared.to(stages.device(cfg))
+            done = calibration.calibrate(prepared, batches, after_batch, done, backend.observe)
+        calibration.save(prepared, path, done, made_from)
+    for node, why in backend.dead_observers(prepared):
+        log.warning("dead observer: %s (%s)", node, why)
+
+
+def _keep(
+    cfg: CfgNode,
+    stage: str,
+    prepared: Prepared,
+    pictures: CalibrationPictures,
+    made_from: dict[str, Any],
+    rewritten: Rewritten,
+) -> None:
+    """Write the stage's folder."""
+    folder, count = stages.stage_folder(cfg, stage), len(pictures.indices)
+    write_text(folder / "images.txt", pictures.names)
+    write_json(folder / "qparams.json", choose_backend(cfg).backend.qparams(prepared))
+    stages.write_provenance(cfg, stage, {"images": sha256_text(pictures.names), "rewrites": asdict(rewritten.log)})
+    calibration.finish(prepared, folder, count, made_from, stages.checkpoint(cfg, stage).name)
+    log.info("calibrated on %d images -> %s", count, stages.checkpoint(cfg, stage))
 
 
 if __name__ == "__main__":

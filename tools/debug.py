@@ -39,11 +39,12 @@ PIPE_WIDTH = 120
 def main() -> None:
     args = _cli.parser(__doc__).parse_intermixed_args()
     cfg = _cli.config(args)
-    choice, folder = choose_backend(cfg), stages.stage_folder(cfg, "debug")
+    choice = choose_backend(cfg)
     log.info("%s", choice)
     if isinstance(choice.backend, HorizonBackend):
-        ask_plugin(cfg, choice.backend, folder)
-        return
+        ask_plugin(cfg, choice.backend)
+        cfg = stages.twin(cfg)
+    folder = stages.stage_folder(cfg, "debug")
     dataset = datasets.build(cfg, "val", InferenceTransform())
     check_budgets(cfg, dataset)
     subject = load_subject(cfg)
@@ -57,17 +58,19 @@ def main() -> None:
     log.info("debug -> %s", folder)
 
 
-def ask_plugin(cfg: CfgNode, backend: HorizonBackend, folder: Path) -> None:
-    """The vendor's own tools; what they don't do is simulated by backend fx."""
+def ask_plugin(cfg: CfgNode, backend: HorizonBackend) -> None:
+    """The vendor's own tools."""
+    folder = stages.stage_folder(cfg, "debug")
     for line in backend.inspect(stages.load_calibration(cfg), stages.example_input(cfg), folder):
         print(line)
-    print("layer errors, sensitivity and advice on the same grid: QUANT.BACKEND fx (make calib, then make debug)")
+    log.info("layer errors, sensitivity and advice: of the twin on backend fx, whose grid is the same")
 
 
 def load_subject(cfg: CfgNode) -> Subject:
     """The calibrated network and the float one beside it."""
-    log.info("looking at stage %s", stages.source(cfg))
-    return Subject(stages.load_calibration(cfg), stages.load_plain(cfg), stages.example_input(cfg))
+    stage = stages.source(cfg)
+    log.info("looking at stage %s", stage)
+    return Subject(stages.load_calibration(cfg), stages.load_plain(cfg, stage), stages.example_input(cfg))
 
 
 def examine(

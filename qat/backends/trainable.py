@@ -16,8 +16,6 @@ from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import in_float, quantisers, weighted
 from qat.ptq.weights import HIGH, LOW
 
-ORIGINAL = "parametrizations.weight.original"  # where torch keeps the weight behind its rounding
-
 
 class TrainableQuantiser(nn.Module):
     """Rounds to a frozen quantiser's grid; straight-through inside of it, no gradient where it clips.
@@ -76,8 +74,12 @@ def trainable(prepared: fx.GraphModule, learn_scales: bool = False) -> fx.GraphM
             rounding = made.setdefault(id(quantiser), TrainableQuantiser(quantiser, learn_scales))
             model.set_submodule(str(node.target), rounding)
     resample_integers(model, dict(trainable_quantisers(model)))
-    for module in (module for module in weighted(model) if not in_float(module)):
-        parametrize.register_parametrization(module, "weight", RoundedWeight(cast(Tensor, module.weight_scale)))
+    for module in list(weighted(model)):
+        learns = cast(Tensor, module.weight).requires_grad  # what the rewrites put in, such as ones, stays
+        if isinstance(module.bias, nn.Parameter):
+            module.bias.requires_grad_(learns)  # folding batch normalisation makes one without
+        if not in_float(module):
+            parametrize.register_parametrization(module, "weight", RoundedWeight(cast(Tensor, module.weight_scale)))
     return model
 
 
@@ -92,14 +94,25 @@ def trainable_quantisers(model: fx.GraphModule) -> Iterator[tuple[fx.Node, Train
 @torch.no_grad()
 def write_back(trained: fx.GraphModule, prepared: fx.GraphModule) -> None:
     """Put a trainable copy's weights, biases and activation scales into the graph that it was made of, settled."""
-    learnt = {name.replace(ORIGINAL, "weight"): value for name, value in trained.named_parameters()}
     for name, parameter in prepared.named_parameters():
-        parameter.copy_(learnt[name])
+        owner, _, leaf = name.rpartition(".")
+        parameter.copy_(unrounded_value(trained.get_submodule(owner), leaf))
     for name, module in trained.named_modules():
         if isinstance(module, RoundedWeight):
             core = prepared.get_submodule(name.partition(".parametrizations.")[0])
             cast(Tensor, core.weight_scale).copy_(module.scales)
-    for node, module in trainable_quantisers(trained):
-        quantiser = cast(ActivationQuantiser, prepared.get_submodule(str(node.target)))
-        quantiser.scale.copy_(module.scale)
-        quantiser.settled.fill_(True)
+    for node, quantiser in trainable_quantisers(trained):
+        settled = cast(ActivationQuantiser, prepared.get_submodule(str(node.target)))
+        settled.scale.copy_(quantiser.scale)
+        settled.settled.fill_(True)
+
+
+def unrounded_value(module: nn.Module, name: str) -> Tensor:
+    """A parameter of a trainable copy in the network's own units, before it is rounded."""
+    if not parametrize.is_parametrized(module, name):
+        return cast(Tensor, getattr(module, name))
+    steps = cast(parametrize.ParametrizationList, module.parametrizations[name])  # type: ignore[index]
+    value = cast(Tensor, steps.original)
+    for step in steps:
+        value = value if isinstance(step, RoundedWeight) else step(value)
+    return value

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qat.backends.trainable import ORIGINAL
 from qat.errors import UserError
+
+_PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.original")  # torch's name of what lies behind a rounding
 
 
 def check_loss(parts: Mapping[str, float], rest: Callable[[], str]) -> None:
@@ -64,4 +66,4 @@ def _first_output(model: nn.Module, image: Tensor) -> str:
 
 def _first_wrong(tensors: Iterable[tuple[str, Tensor]]) -> str:
     name = next((name for name, value in tensors if not value.isfinite().all()), "")
-    return name.replace(ORIGINAL, "weight")
+    return _PARAMETRIZED.sub(r"\1", name)

@@ -19,37 +19,43 @@ from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat import calibration, stages
+from qat.backends.choose import choose_backend
 from qat.backends.fx import fake_quantised
 from qat.backends.scales import WEIGHTED
 from qat.backends.trainable import trainable_quantisers, write_back
+from qat.backends.units import learn_in_units
 from qat.evaluation import Result
 from qat.files import write_json
-from qat.training.balance import balance_steps
 from qat.training.data import WithoutLabels, build_data, has_labels, to_device
 from qat.training.distil import distillation
 from qat.training.distributed import Place, choose_kernels
 from qat.training.loop import Loop
 from qat.training.losses import LossConfig, label_loss
-from qat.training.optim import make_optimizer
-from qat.training.pair import Pair, load_pair, scales_learn
+from qat.training.pair import Pair, load_pair
 from qat.training.plan import Plan
 from qat.training.reporting import Reporter
+from qat.training.start import Start
 from qat.training.state import CHECKPOINT, changes
 
+BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _log = logging.getLogger(__name__)
 _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must share with its checkpoint
 _READ = (  # of TRAIN, beside what the plan holds
     *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "MULTI_SCALE", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
-    *("MOMENTUM", "WD", "NESTEROV", "SEED"),
+    "SEED",
 )
 
 
 def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
-    """The run that a config describes, from the finished calibration of the same config; UserError if there is none."""
+    """The run that a config describes, from the finished calibration of the same config; UserError if there is none.
+
+    For another backend than fx it is its twin that is trained.
+    """
     choose_kernels(cfg)
-    learn, why = scales_learn(cfg, stages.finished_stages(cfg))
-    _log.info("activation scales are %s: %s", "learnt" if learn else "frozen", why)
-    pair, plan = load_pair(cfg, learn), Plan.of_fine_tuning(cfg)
+    start = Start.of(cfg, stages.finished_stages(cfg))
+    cfg = cfg if choose_backend(cfg).backend.name == "fx" else stages.twin(cfg)
+    _log.info("%s", start)
+    pair, plan = load_pair(cfg, start, write=place.main), Plan.of_fine_tuning(cfg)
     train, val = build_data(cfg)
     if not has_labels(train):
         _log.warning("%s has no labels: learning from the float network alone", cfg.DATASET.TRAIN_SET)
@@ -57,8 +63,8 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
     if not has_labels(val):
         _log.warning("%s has no labels: no mIoU on the way", cfg.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)
-    origin = stages.made_from(cfg, "qat") | {"scales learn": learn}
-    return FineTuner(cfg, place, plan, pair, train, val, origin, partial(_keep, cfg, {"scales learn": learn}))
+    origin = stages.made_from(cfg, "qat") | start.record()
+    return FineTuner(cfg, place, plan, pair, train, val, origin, partial(_keep, cfg, start.record()))
 
 
 def _keep(cfg: CfgNode, more: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:
@@ -97,8 +103,7 @@ class FineTuner(Loop):
         keep: Callable[[fx.GraphModule, int], None],
     ) -> None:
         self.pair, self.origin, self.keep = pair.to(place.device), origin, keep
-        balance_steps(pair.student)
-        optimizer = make_optimizer(pair.student, cfg, cfg.QAT.OPTIMIZER, pull_all=False)
+        optimizer = torch.optim.Adam(learn_in_units(pair.student), cfg.QAT.LR, betas=BETAS)
         super().__init__(cfg, place, plan, pair.student, optimizer, train_set, val_set)
         self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
 

@@ -8,17 +8,17 @@ from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 
-def make_optimizer(model: nn.Module, cfg: CfgNode, name: str, pull_all: bool) -> Optimizer:
-    """SGD or AdamW, as `name` says, of what needs gradients.
+def make_optimizer(model: nn.Module, cfg: CfgNode) -> Optimizer:
+    """TRAIN.OPTIMIZER: SGD or AdamW of what needs gradients.
 
-    TRAIN.WD pulls on every parameter with SGD and `pull_all`, as the official training does; else on matrices and
-    kernels only, not on biases, batch norms and scales. TRAIN.MOMENTUM is SGD's momentum and AdamW's first beta.
+    TRAIN.WD pulls on every parameter with SGD, as the official training does; with AdamW on matrices and kernels only,
+    not on biases and batch norms. TRAIN.MOMENTUM is SGD's momentum and AdamW's first beta.
     """
     train = cfg.TRAIN
-    if name == "adamw":
+    if train.OPTIMIZER == "adamw":
         return torch.optim.AdamW(_groups(model, train.WD), lr=train.LR, betas=(train.MOMENTUM, 0.999))
     options = {"momentum": train.MOMENTUM, "weight_decay": train.WD, "nesterov": train.NESTEROV}
-    return torch.optim.SGD(_learning(model) if pull_all else _groups(model, train.WD), lr=train.LR, **options)
+    return torch.optim.SGD(_learning(model), lr=train.LR, **options)
 
 
 def _learning(model: nn.Module) -> list[nn.Parameter]:

@@ -47,7 +47,7 @@ class Trainer(Loop):
 
     def __init__(self, cfg: CfgNode, place: Place, model: nn.Module, train_set: Any, val_set: Any) -> None:
         model = model.to(device=place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = make_optimizer(model, cfg, cfg.TRAIN.OPTIMIZER, pull_all=True)
+        optimizer = make_optimizer(model, cfg)
         super().__init__(cfg, place, Plan.of_training(cfg), model, optimizer, train_set, val_set)
         self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
 

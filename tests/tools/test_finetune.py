@@ -54,7 +54,15 @@ def test_it_says_what_it_does(said: str, folder: Path) -> None:
     assert re.search(r"epoch 1 of 1: loss \d.*labels \d.*logits \d.*boundary 0\.\d.*mean_iou 0\.\d", said)
     files = {path.name for path in (folder / "output" / "streets" / "pidnet_s" / "qat").iterdir()}
     assert files == {
-        *("config.yaml", "history.json", "manifest.json", "qat-checkpoint-last.ckpt", "qparams.json", "train.log")
+        *(
+            "equalised.ckpt",
+            "config.yaml",
+            "history.json",
+            "manifest.json",
+            "qat-checkpoint-last.ckpt",
+            "qparams.json",
+            "train.log",
+        )
     }
 
 

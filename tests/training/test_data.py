@@ -58,7 +58,7 @@ def test_the_tool_says_so_and_learns_from_float(
     unlabelled: CfgNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept: list[int] = []
-    monkeypatch.setattr(finetune, "load_pair", lambda cfg, learn: tiny_pair(learn))
+    monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
     monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
     monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
     monkeypatch.setattr(finetune, "_keep", lambda cfg, more, prepared, epochs: kept.append(epochs))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -12,27 +10,9 @@ from qat.backends.horizon.backend import HorizonBackend, Options
 from qat.errors import UserError
 from qat.graph.trace import trace
 from qat.training import pair
-from qat.training.pair import Pair, scales_learn
+from qat.training.pair import Pair
+from qat.training.start import Start
 from tests.training.tiny import SIDE, calibrated, tiny_pair
-
-FLOAT = {"mean_iou": 0.8, "image_list": "a", "class_iou": {"road": 0.8}}
-GOOD = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.795}}
-POOR = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.7}}
-
-
-@pytest.mark.parametrize(
-    ("key", "finished", "learn", "why"),
-    [
-        ("auto", GOOD, False, "calib passes QUANT.GATE 0.99"),
-        ("auto", POOR, True, "calib fails QUANT.GATE 0.99"),
-        ("auto", {}, True, "calib isn't evaluated (make eval STAGE=calib)"),
-        ("frozen", POOR, False, "QAT.SCALES is frozen"),
-        ("learnt", GOOD, True, "QAT.SCALES is learnt"),
-    ],
-    ids=["good", "poor", "unknown", "frozen", "learnt"],
-)
-def test_scales_learn_after_a_poor_calibration(key: str, finished: dict[str, Any], learn: bool, why: str) -> None:
-    assert scales_learn(configs.load(None, ["QAT.SCALES", key]), finished) == (learn, why)
 
 
 def test_the_student_is_apart_from_what_it_came_from() -> None:
@@ -51,7 +31,7 @@ def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         pair, "choose_backend", lambda cfg: Choice(HorizonBackend(Options.from_cfg(cfg)), "named", "1.0")
     )
     with pytest.raises(UserError, match=r"fx backend, and QUANT\.BACKEND is horizon; set QUANT\.BACKEND fx"):
-        pair.load_pair(configs.load(None), True)
+        pair.load_pair(configs.load(None), Start(True, False, ("", "")))
 
 
 def test_biases_learn_where_their_weights_do() -> None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, fx, nn
 from yacs.config import CfgNode
 
+from qat.backends import fx as fx_backend
+from qat.backends.folded import folded, layers, take_tensors
 from qat.backends.horizon import inputs, profiler, scales
 from qat.backends.horizon.plugin import call, part, set_march
 from qat.backends.horizon.qconfig import qconfig_dict
@@ -52,11 +54,12 @@ class HorizonBackend:
         self.options = options
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> nn.Module:
-        """March, a copy (the plugin's result shares attributes), its stubs, fusion, observers."""
+        """March, a copy (the plugin's result shares attributes) with normalisation folded, its stubs, observers."""
         set_march(self.options.march)
         tail = float_output_modules(rewritten.module)
         settings = qconfig_dict(spec, tail, self.options.batches)
-        graph = copy.deepcopy(rewritten.module).eval()
+        # Folded beforehand, so that what backend fx tunes has the same layers.
+        graph = folded(rewritten, fx_backend.prepare(rewritten)).module.eval()
         self._put_inputs(graph, rewritten.shapes)
         quantization, advice = part("quantization"), "see what make check TARGET=j5 says after the rewrites"
         fused = call(quantization.fuse_fx, graph, advice=advice)  # the plugin takes a GraphModule for a fused one
@@ -75,6 +78,19 @@ class HorizonBackend:
         for stub in inputs.put_stubs(graph, inputs.PYRAMID_SCALE):
             inputs.normalise_behind(graph, stub, self.options.mean, self.options.std)
 
+    def take_weights(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
+        """Put the weights, biases and free-standing normalisation of backend fx's graph of the same network in."""
+        network = self._network(prepared)
+        for name, core in layers(tuned):
+            take_tensors(network.get_submodule(name), core)
+
+    def take_weight_scales(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
+        """Let weights be rounded by the scales that `tuned` rounds them by; after observation, which would undo it."""
+        network = self._network(prepared)
+        for name, core in layers(tuned):
+            if hasattr(core, "weight_scale"):
+                scales.set_weight_scale(network, name, cast(Tensor, core.weight_scale))
+
     def observe(self, prepared: nn.Module) -> None:
         """State CALIBRATION."""
         to_calibration(prepared)
@@ -88,7 +104,7 @@ class HorizonBackend:
     def convert(self, prepared: nn.Module) -> nn.Module:
         """The plugin's integer network."""
         model = self.fake_quantised(prepared).cpu()
-        network = model.network if self._pyramid else model
+        network = self._network(model)
         advice = "run make calib again, and see what make check TARGET=j5 says"
         converted = call(part("quantization").convert_fx, network, advice=advice)
         return self._from_normalised(converted.eval())
@@ -124,6 +140,9 @@ class HorizonBackend:
         if isinstance(prepared, inputs.Centred):
             return profiler.inspect(prepared.network, prepared.centre(example), folder)
         return profiler.inspect(prepared, example, folder)
+
+    def _network(self, prepared: nn.Module) -> fx.GraphModule:
+        return cast(fx.GraphModule, prepared.network if self._pyramid else prepared)
 
     @property
     def _pyramid(self) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from qat.errors import UserError
 
 LOW, HIGH = -128, 127
 UNSET = 1.0  # what the plugin starts every scale with
@@ -23,6 +26,26 @@ def _is_activation(name: str, scale: Tensor, state: dict[str, Tensor]) -> bool:
 
 def _owner(name: str) -> str:
     return name.removesuffix(".activation_post_process")
+
+
+def set_weight_scale(prepared: nn.Module, layer: str, scale: Tensor) -> None:
+    """Set the scales that a layer's weight is rounded by, one per channel; UserError where the plugin keeps none there.
+
+    `scale`: (channels,), or (1,) for all.
+    """
+    found = {key: value for key, value in prepared.state_dict().items() if _is_weight_scale(key, layer)}
+    if len(found) != 1:
+        raise UserError(
+            f"the plugin keeps {len(found) or 'no'} weight scales for {layer}, expected one tensor, so tuned weights "
+            "can't be handed over; switch QUANT's methods off (EQUALISE, ADAROUND, RECONSTRUCT, BIAS_CORRECTION)"
+        )
+    with torch.no_grad():
+        next(iter(found.values())).copy_(scale.expand_as(next(iter(found.values()))))
+
+
+def _is_weight_scale(key: str, layer: str) -> bool:
+    owner, _, leaf = key.rpartition(".")
+    return leaf == "scale" and owner.startswith(f"{layer}.") and "weight" in owner.removeprefix(f"{layer}.")
 
 
 def dead(scales: dict[str, float]) -> list[tuple[str, str]]:

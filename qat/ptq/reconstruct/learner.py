@@ -9,10 +9,11 @@ from torch import Tensor, fx
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from qat.backends.trainable import trainable, trainable_quantisers, write_back
+from qat.backends.scales import round_weight, weighted
+from qat.backends.trainable import trainable, write_back
+from qat.backends.units import learn_in_units
 from qat.errors import UserError
 from qat.ptq import kept_state
-from qat.ptq.reconstruct.levels import learn_in_levels, round_off
 from qat.ptq.reconstruct.options import ReconstructOptions
 from qat.ptq.reconstruct.wrong import first_wrong
 from qat.training.distil import divergence
@@ -24,7 +25,7 @@ class Learner:
     def __init__(self, prepared: fx.GraphModule, options: ReconstructOptions) -> None:
         self.options, self.key = options, kept_state.fingerprint(prepared, options)
         self.model = trainable(prepared, learn_scales=True)
-        self.optimizer = Adam(_groups(self.model, options))
+        self.optimizer = Adam(learn_in_units(self.model), options.lr)
         self.schedule = LambdaLR(self.optimizer, self._share)
         self.losses: list[float] = []
 
@@ -62,22 +63,9 @@ class Learner:
 
     def write_back(self, prepared: fx.GraphModule) -> None:
         """Put what was learnt into the graph, weights on their levels."""
-        round_off(self.model)
         write_back(self.model, prepared)
+        for module in weighted(prepared):
+            round_weight(module)
 
 
 _PARTS = ("model", "optimizer", "schedule")
-
-
-def _groups(model: fx.GraphModule, options: ReconstructOptions) -> list[dict[str, object]]:
-    """The optimiser's parameters, each with a rate in its own units."""
-    weights = learn_in_levels(model)
-    scales = list({id(q): q.scale for _, q in trainable_quantisers(model) if q.learns}.values())
-    biases = [value.requires_grad_(True) for name, value in model.named_parameters() if name.endswith(".bias")]
-    groups: list[dict[str, object]] = [{"params": weights, "lr": options.weight_lr}]
-    groups += [{"params": [scale], "lr": options.scale_lr * float(scale.detach())} for scale in scales]
-    return groups + [{"params": [bias], "lr": options.bias_lr * _size(bias)} for bias in biases]
-
-
-def _size(bias: Tensor) -> float:
-    return float(bias.detach().square().mean().sqrt())

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReconstructOptions:
-    """How the network learns. Rates are relative, so that they mean the same in every layer, and fall as a cosine.
+    """How the network learns.
 
-    `weight_lr`: levels of a weight's grid a step. `bias_lr`: shares of a layer's root mean square bias.
-    `scale_lr`: shares of an activation's scale. `warm_up`: steps. `save_every`: steps between saved states.
+    `lr`: the share of its usual size that a step moves a parameter by (`qat.backends.units`); it falls as a cosine.
+    `warm_up`: steps. `save_every`: steps between saved states.
     `size`: height and width of the part of a picture that a step sees, which the graph is built for.
     """
 
     size: tuple[int, int]
     steps: int = 200
-    weight_lr: float = 0.0005
-    bias_lr: float = 0.0005
-    scale_lr: float = 0.0005
+    lr: float = 2e-5
     warm_up: int = 20
     save_every: int = 50
     seed: int = 0
