@@ -117,13 +117,15 @@ _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enou
 
 _C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's (batch, crop, seed), but for AMP: always float32
 _C.QAT.END_EPOCH = 0  # epochs; 0: a tenth of TRAIN.END_EPOCH
-_C.QAT.LR = 0.001  # the poly schedule's first learning rate: the share of its size that a step moves a weight by
-_C.QAT.MIN_LR = 0.0001  # and what it falls to
+_C.QAT.LR = 0.00005  # the poly schedule's first learning rate: the share of its size that a step moves a value by
+_C.QAT.MIN_LR = 0.000001  # and what it falls to
+_C.QAT.SCALE_LR = 0.005  # the first rate of activation scales that learn; it falls as LR does
 # activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
 _C.QAT.SCALES = "auto"
 # channels before training: auto (equalised where calib fails QUANT.GATE and no method has tuned it), never
 _C.QAT.EQUALISE = "auto"
-_C.QAT.LABELS = 0.1  # weight of the labels' loss
+_C.QAT.MULTI_SCALE = False  # TRAIN.MULTI_SCALE for fine-tuning: pictures of the size that is deployed serve it better
+_C.QAT.LABELS = 0.01  # weight of the labels' loss
 _C.QAT.LOGITS = 3.0  # weight of the distance from float's logits
 _C.QAT.BOUNDARY = 3.0  # weight of the distance from float's boundary attention; for networks with a boundary branch
 _C.QAT.EMA = 0.998  # decay of the weight average, which is the result

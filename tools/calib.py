@@ -36,6 +36,7 @@ def calibrate(cfg: CfgNode) -> None:
     log.info("%s", choice)
     if choice.backend.name != "fx":
         check_plugin(cfg)
+        log.info("the methods run on backend fx, in %s", stages.twin(cfg).OUTPUT_DIR)
         calibrate_twin(cfg)
         hand_over(cfg, "calib")
         return

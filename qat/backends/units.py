@@ -40,15 +40,18 @@ class Units(nn.Module):
         return value / self.units
 
 
-def learn_in_units(student: fx.GraphModule) -> list[nn.Parameter]:
-    """Let what learns in a `trainable` copy learn in units of its size; gives the parameters."""
+def learn_in_units(student: fx.GraphModule, pace: float = 1.0) -> list[nn.Parameter]:
+    """Let what learns in a `trainable` copy learn in units of its size; gives the parameters.
+
+    `pace`: how many times as far a step moves an activation's scale, on whose gradient all of a tensor's values agree.
+    """
     for module in list(weighted(student)):
         _weight_in_units(module)
     for module in list(student.modules()):
         if isinstance(module, nn.BatchNorm2d) and module.affine and module.weight.requires_grad:
             _norm_in_units(module)
     for quantiser in {id(one): one for _, one in trainable_quantisers(student) if one.learns}.values():
-        _keep(quantiser, "scale", quantiser.scale)
+        _keep(quantiser, "scale", quantiser.scale, pace)
     return [parameter for parameter in student.parameters() if parameter.requires_grad]
 
 
@@ -75,10 +78,10 @@ def _norm_in_units(norm: nn.BatchNorm2d) -> None:
     _keep(norm, "bias", gain)
 
 
-def _keep(module: nn.Module, name: str, shape: Tensor) -> None:
-    """Keep a parameter in units proportional to `shape`, in which its root mean square is 1 (0 stays 0)."""
+def _keep(module: nn.Module, name: str, shape: Tensor, pace: float = 1.0) -> None:
+    """Keep a parameter in units proportional to `shape`, in which its root mean square is 1 / pace (0 stays 0)."""
     size = (getattr(module, name).detach() / shape.detach()).square().mean().sqrt()
-    parametrize.register_parametrization(module, name, Units(shape * torch.where(size > 0, size, 1.0)))
+    parametrize.register_parametrization(module, name, Units(shape * pace * torch.where(size > 0, size, 1.0)))
 
 
 def channel_scales(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,7 +41,7 @@ BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _log = logging.getLogger(__name__)
 _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must share with its checkpoint
 _READ = (  # of TRAIN, beside what the plan holds
-    *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "MULTI_SCALE", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
+    *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
     "SEED",
 )
 
@@ -56,7 +56,7 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
     cfg = cfg if choose_backend(cfg).backend.name == "fx" else stages.twin(cfg)
     _log.info("%s", start)
     pair, plan = load_pair(cfg, start, write=place.main), Plan.of_fine_tuning(cfg)
-    train, val = build_data(cfg)
+    train, val = build_data(_augmented(cfg))
     if not has_labels(train):
         _log.warning("%s has no labels: learning from the float network alone", cfg.DATASET.TRAIN_SET)
         train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
@@ -65,6 +65,15 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
         plan = replace(plan, eval_every=0)
     origin = stages.made_from(cfg, "qat") | start.record()
     return FineTuner(cfg, place, plan, pair, train, val, origin, partial(_keep, cfg, start.record()))
+
+
+def _augmented(cfg: CfgNode) -> CfgNode:
+    """With the augmentation of fine-tuning."""
+    own = cfg.clone()
+    own.defrost()
+    own.TRAIN.MULTI_SCALE = cfg.QAT.MULTI_SCALE
+    own.freeze()
+    return own
 
 
 def _keep(cfg: CfgNode, more: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:
@@ -103,7 +112,8 @@ class FineTuner(Loop):
         keep: Callable[[fx.GraphModule, int], None],
     ) -> None:
         self.pair, self.origin, self.keep = pair.to(place.device), origin, keep
-        optimizer = torch.optim.Adam(learn_in_units(pair.student), cfg.QAT.LR, betas=BETAS)
+        parameters = learn_in_units(pair.student, pace=cfg.QAT.SCALE_LR / cfg.QAT.LR)
+        optimizer = torch.optim.Adam(parameters, cfg.QAT.LR, betas=BETAS)
         super().__init__(cfg, place, plan, pair.student, optimizer, train_set, val_set)
         self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
 

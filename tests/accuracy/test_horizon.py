@@ -9,13 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import configs
+from qat.backends.folded import layers
 from qat.compile.horizon import horizon_compile
 from qat.errors import UserError
-from qat.stages import load_calibration
+from qat.stages import load_calibration, load_float, source, twin
 from tests.accuracy.runs import tool
 from tests.contracts.fixture import PLUGIN, stand_in
+from tests.ptq.rescaling import rescale
 
 __all__ = ["stand_in"]
 
@@ -87,6 +91,83 @@ def test_the_boards_files(stand_in: ModuleType, horizon: Path, data: Path, tmp_p
     (tmp_path / "board.log").write_text("Thread number is: 8\nAverage latency is: 32.0 ms\nFrame rate is: 249.2 FPS\n")
     assert "249.2" in tool("j5_perf", "--board", str(tmp_path / "board.log"), *given)
     assert json.loads((compiled / "perf.json").read_text())["model.hbm"]["hrt_model_exec"]["8"]["fps"] == 249.2
+
+
+def test_debug_asks_the_vendors_tools_and_looks_at_the_twin(horizon: Path, data: Path) -> None:
+    few = ("DEBUG.IMAGES", "1", "DEBUG.SENSITIVITY_IMAGES", "0")
+    said = tool("debug", *options(data, horizon.parents[1], *few))
+    assert f"qconfigs: {horizon / 'debug' / 'qconfig_info.txt'}" in said
+    folder = horizon.parents[1] / "fx" / "streets" / "pidnet_s" / "debug"
+    assert len(json.loads((folder / "layers.json").read_text())["pairs"]["calib"]["layers"]) > 60
+
+
+POOR = ("QUANT.OBSERVER", "min_max", "QUANT.WEIGHT_OBSERVER", "min_max")
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The street network with the same function and channels of very different sizes."""
+    path = tmp_path_factory.mktemp("spoilt") / "spoilt.safetensors"
+    save_file(rescale(load_float(configs.load(STREETS)), seed=0, power=5).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tuned(data: Path, spoilt: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The spoilt network through the plugin, equalised, rounded adaptively and fine-tuned for one epoch of crops."""
+    output = tmp_path_factory.mktemp("tuned")
+    methods = ("TEST.MODEL_FILE", str(spoilt), *POOR, "QUANT.EQUALISE", "True", "QUANT.BIAS_CORRECTION", "True")
+    short = ("QAT.END_EPOCH", "1", "TRAIN.IMAGE_SIZE", "[256,128]", "TRAIN.BATCH_SIZE_PER_GPU", "2", "QAT.LR", "1e-4")
+    given = options(data, output, *methods, *short, "LOG_DIR", str(output / "log"))
+    assert f"the methods run on backend fx, in {output / 'fx'}" in tool("calib", *given)
+    tool("eval", "--stage", "calib", *given)
+    tool("finetune", *given)
+    tool("eval", "--stage", "qat", *given)
+    tool("eval", "--stage", "int_infer", *given)
+    return output / "streets" / "pidnet_s", given
+
+
+def test_without_methods_the_spoilt_network_is_lost(data: Path, spoilt: Path, tmp_path: Path) -> None:
+    given = options(data, tmp_path, "TEST.MODEL_FILE", str(spoilt), *POOR)
+    tool("calib", *given)
+    tool("eval", "--stage", "calib", *given)
+    assert metrics(tmp_path / "streets" / "pidnet_s", "calib")["logit_sqnr"] < 10
+
+
+@pytest.mark.parametrize("stage", ["calib", "qat", "int_infer"])
+def test_what_backend_fx_tuned_reaches_the_plugin(tuned: tuple[Path, list[str]], stage: str) -> None:
+    found = metrics(tuned[0], stage)
+    assert found["logit_sqnr"] > 18
+    assert found["mean_iou"] > 0.97 * metrics(tuned[0], "float")["mean_iou"]
+
+
+@pytest.mark.parametrize("stage", ["calib", "qat"])
+def test_weights_are_the_twins_on_the_same_levels(
+    stand_in: ModuleType, tuned: tuple[Path, list[str]], stage: str
+) -> None:
+    cfg = configs.load(STREETS, tuned[1])
+    ours, theirs = load_calibration(twin(cfg), stage=stage), load_calibration(cfg, stage=stage)
+    compared = 0
+    for name, core in layers(ours):
+        layer = theirs.get_submodule(name)
+        assert torch.equal(layer.weight, core.weight)
+        if hasattr(core, "weight_scale"):
+            assert torch.equal(
+                layer.weight_fake_quant.scale, core.weight_scale.expand_as(layer.weight_fake_quant.scale)
+            )
+            compared += 1
+    assert compared > 60
+    assert source(cfg) == "qat"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [(("QUANT.OBSERVER", "auto"), "QUANT.OBSERVER auto"), (("QUANT.MAX_DROP", "0.01"), "QUANT.MAX_DROP")],
+)
+def test_what_only_fx_has_is_one_line(data: Path, tmp_path: Path, option: tuple[str, str], said: str) -> None:
+    last = tool("calib", *options(data, tmp_path, *option), code=2).strip().splitlines()[-1]
+    assert last.startswith(f"error: {said} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx")
+    assert not (tmp_path / "streets").exists()
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,16 @@ def test_everything_that_learns_is_of_one_size(network: Net) -> None:
         assert not parameter.any() or parameter.detach().square().mean().sqrt().item() == pytest.approx(1, rel=1e-4)
 
 
+def test_scales_can_learn_faster(network: Net) -> None:
+    student = trainable(prepared(network), learn_scales=True)
+    before = [quantiser.scale.item() for _, quantiser in trainable_quantisers(student) if quantiser.learns]
+    with torch.no_grad():
+        for parameter in learn_in_units(student, pace=100.0):
+            parameter.add_(0.001)
+    after = [quantiser.scale.item() for _, quantiser in trainable_quantisers(student) if quantiser.learns]
+    assert after == pytest.approx([scale * 1.1 for scale in before])
+
+
 def test_what_was_learnt_comes_back(network: Net) -> None:
     x, graph = torch.randn(SHAPE), prepared(network)
     student = trainable(graph, learn_scales=True)

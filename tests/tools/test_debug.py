@@ -7,23 +7,18 @@ import json
 import runpy
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from torch import fx, nn
+from torch import fx
 
 import configs
-import qat
 from qat import calibration, stages
-from qat.backends.horizon import HorizonBackend, Options
 from qat.files import sha256
-from tests.contracts.fixture import stand_in
 
-__all__ = ["stand_in"]
 ROOT = Path(__file__).resolve().parents[2]
 CFG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
 SIZE = (128, 64)
@@ -141,19 +136,3 @@ def test_mistakes_are_one_line_and_change_nothing(
     assert lines[-1].endswith(message)
     assert lines[-1].startswith("error: ")
     assert (sorted(folder.glob("*")) if folder.is_dir() else None) == before
-
-
-def test_on_the_plugin_the_vendor_s_tools_speak(
-    stand_in: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model, example = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)).eval(), torch.zeros(1, 3, 64, 128)
-    backend = HorizonBackend(Options((0.5,) * 3, (0.5,) * 3))
-    prepared = backend.prepare(qat.rewrite(model, example, "j5"), qat.QuantSpec())
-    monkeypatch.setattr(stages, "load_calibration", lambda cfg: prepared)
-    given = ["OUTPUT_DIR", str(tmp_path), "QUANT.TARGET", "j5", "TEST.IMAGE_SIZE", f"[{SIZE[0]}, {SIZE[1]}]"]
-    assert run(monkeypatch, *given) == 0
-    folder = stages.stage_folder(configs.load(CFG, given), "debug")
-    assert (folder / "qconfig_info.txt").is_file()
-    shown = capsys.readouterr().out
-    assert f"qconfigs: {folder / 'qconfig_info.txt'}" in shown
-    assert "QUANT.BACKEND fx" in shown

@@ -24,7 +24,7 @@ def make_tuner(
     folder: Path, *opts: str, learn: bool = True, origin: dict[str, str] = ORIGIN, **faults: Any
 ) -> tuple[FineTuner, list[State]]:
     """A run from a poor calibration, and what it keeps."""
-    cfg = tiny_config(folder, "QAT.END_EPOCH", "4", "QAT.EMA", "0.9", *opts)
+    cfg = tiny_config(folder, "QAT.END_EPOCH", "4", "QAT.EMA", "0.9", "QAT.LR", "0.01", *opts)
     kept: list[State] = []
 
     def keep(prepared: fx.GraphModule, epochs: int) -> None:
@@ -43,7 +43,7 @@ def distance(tuner: FineTuner) -> float:
 
 
 def test_a_poor_calibration_recovers(tmp_path: Path) -> None:
-    tuner, _ = make_tuner(tmp_path, "QAT.END_EPOCH", "8", "QAT.LR", "0.05")
+    tuner, _ = make_tuner(tmp_path, "QAT.END_EPOCH", "8", "QAT.LR", "0.05", "QAT.SCALE_LR", "0.05")
     before = distance(tuner)
     history = tuner.run()
     assert distance(tuner) < 0.1 * before
@@ -138,7 +138,7 @@ def test_a_weight_that_rounding_would_hide_is_named(tmp_path: Path) -> None:
 
 
 def test_labels_are_not_needed(tmp_path: Path) -> None:
-    tuner, _ = make_tuner(tmp_path, "QAT.END_EPOCH", "8", "QAT.LR", "0.05", labels=False)
+    tuner, _ = make_tuner(tmp_path, "QAT.END_EPOCH", "8", "QAT.LR", "0.05", "QAT.SCALE_LR", "0.05", labels=False)
     before = distance(tuner)
     assert all(record["labels"] == 0 for record in tuner.run())
     assert distance(tuner) < 0.1 * before

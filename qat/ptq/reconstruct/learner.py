@@ -25,7 +25,7 @@ class Learner:
     def __init__(self, prepared: fx.GraphModule, options: ReconstructOptions) -> None:
         self.options, self.key = options, kept_state.fingerprint(prepared, options)
         self.model = trainable(prepared, learn_scales=True)
-        self.optimizer = Adam(learn_in_units(self.model), options.lr)
+        self.optimizer = Adam(learn_in_units(self.model, options.pace), options.lr)
         self.schedule = LambdaLR(self.optimizer, self._share)
         self.losses: list[float] = []
 

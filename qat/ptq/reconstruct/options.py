@@ -10,13 +10,14 @@ class ReconstructOptions:
     """How the network learns.
 
     `lr`: the share of its usual size that a step moves a parameter by (`qat.backends.units`); it falls as a cosine.
-    `warm_up`: steps. `save_every`: steps between saved states.
-    `size`: height and width of the part of a picture that a step sees, which the graph is built for.
+    `pace`: how many times as far it moves an activation's scale. `warm_up`: steps. `save_every`: steps between saved
+    states. `size`: height and width of the part of a picture that a step sees, which the graph is built for.
     """
 
     size: tuple[int, int]
     steps: int = 200
     lr: float = 2e-5
+    pace: float = 1.0
     warm_up: int = 20
     save_every: int = 50
     seed: int = 0
