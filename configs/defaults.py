@@ -119,7 +119,7 @@ _C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's (batch, crop, seed), bu
 _C.QAT.END_EPOCH = 0  # epochs; 0: a tenth of TRAIN.END_EPOCH
 _C.QAT.LR = 0.00005  # the poly schedule's first learning rate: the share of its size that a step moves a value by
 _C.QAT.MIN_LR = 0.000001  # and what it falls to
-_C.QAT.SCALE_LR = 0.005  # the first rate of activation scales that learn; it falls as LR does
+_C.QAT.SCALE_LR = 0.002  # the first rate of activation scales that learn; it falls as LR does
 # activation scales: frozen, learnt (LSQ), auto (frozen where calib passes QUANT.GATE, else learnt)
 _C.QAT.SCALES = "auto"
 # channels before training: auto (equalised where calib fails QUANT.GATE and no method has tuned it), never

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import cast
 
@@ -20,8 +19,8 @@ from qat.ptq.weights import HIGH, LOW
 class TrainableQuantiser(nn.Module):
     """Rounds to a frozen quantiser's grid; straight-through inside of it, no gradient where it clips.
 
-    `learn`: the scale learns too, by LSQ's gradient (Esser et al. 2020, arXiv:1902.08153), scaled as there by
-    1 / sqrt(values * levels above zero). The zero point stays.
+    `learn`: the scale learns too, by LSQ's gradient (Esser et al. 2020, arXiv:1902.08153), without the factor that it
+    has there: resampling on the integers reads the scale too, and what comes from there has none. The zero point stays.
     """
 
     zero_point: Tensor
@@ -37,10 +36,9 @@ class TrainableQuantiser(nn.Module):
         """`x` on the grid."""
         if not self.learns:
             return torch.fake_quantize_per_tensor_affine(x, self.scale[0], self.zero_point[0], self.low, self.high)
-        share = 1 / math.sqrt(x.numel() * (self.high - int(self.zero_point)))
         positive = self.scale.clamp_min(torch.finfo(torch.float32).eps)
         return torch._fake_quantize_learnable_per_tensor_affine(
-            x, positive, self.zero_point.float(), self.low, self.high, share
+            x, positive, self.zero_point.float(), self.low, self.high, 1.0
         )
 
 
