@@ -21,7 +21,7 @@ from qat.ptq.weights import fake_quantise
 from qat.training.distil import divergence
 
 SIZE = (16, 24)
-OPTIONS = ReconstructOptions(SIZE, steps=40, lr=0.005, warm_up=4, save_every=10)
+OPTIONS = ReconstructOptions(SIZE, steps=40, lr=0.005, pace=1.0, warm_up=4, save_every=10)
 
 
 class Net(nn.Module):

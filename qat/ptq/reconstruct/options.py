@@ -17,7 +17,7 @@ class ReconstructOptions:
     size: tuple[int, int]
     steps: int = 200
     lr: float = 2e-5
-    pace: float = 1.0
+    pace: float = 25.0
     warm_up: int = 20
     save_every: int = 50
     seed: int = 0
