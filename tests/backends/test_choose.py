@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -11,6 +12,7 @@ import configs
 import qat
 from qat import stages
 from qat.backends.choose import Choice, choose_backend
+from qat.files import sha256
 
 STREETS = "configs/streets/pidnet_s.yaml"
 
@@ -48,7 +50,16 @@ def test_horizon_is_for_j5() -> None:
         choose("x86", "horizon")
 
 
-def test_a_stage_knows_its_backend(stand_in: ModuleType) -> None:
-    theirs = stages.made_from(configs.load(STREETS, ["QUANT.TARGET", "j5"]), "calib")
-    ours = stages.made_from(configs.load(STREETS, ["QUANT.TARGET", "j5", "QUANT.BACKEND", "fx"]), "calib")
-    assert theirs == ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr"}
+@pytest.mark.parametrize(("stage", "twin"), [("calib", "calib"), ("qat", "qat"), ("int_infer", "calib")])
+def test_a_stage_knows_its_backend_and_whose_weights_it_has(
+    stand_in: ModuleType, tmp_path: Path, stage: str, twin: str
+) -> None:
+    given = ["QUANT.TARGET", "j5", "OUTPUT_DIR", str(tmp_path)]
+    cfg, key = configs.load(STREETS, given), f"backend fx's {twin} (sha256)"
+    ours = stages.made_from(configs.load(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage)
+    expected = ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr", key: "missing"}
+    assert stages.made_from(cfg, stage) == expected
+    tuned = stages.checkpoint(stages.twin(cfg), twin)
+    tuned.parent.mkdir(parents=True)
+    tuned.write_bytes(b"weights")
+    assert stages.made_from(cfg, stage) == expected | {key: sha256(tuned)}

@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
-import configs
-from qat.backends.choose import Choice
-from qat.backends.horizon.backend import HorizonBackend, Options
-from qat.errors import UserError
 from qat.graph.trace import trace
-from qat.training import pair
 from qat.training.pair import Pair
-from qat.training.start import Start
 from tests.training.tiny import SIDE, calibrated, tiny_pair
 
 
@@ -24,14 +17,6 @@ def test_the_student_is_apart_from_what_it_came_from() -> None:
     assert all(torch.equal(value, before[name]) for name, value in made.prepared.state_dict().items())
     assert not any(parameter.requires_grad for parameter in made.teacher.parameters())
     assert [len(network(torch.zeros(2, 3, SIDE, SIDE))) for network in (made.student, made.teacher)] == [1, 1]
-
-
-def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        pair, "choose_backend", lambda cfg: Choice(HorizonBackend(Options.from_cfg(cfg)), "named", "1.0")
-    )
-    with pytest.raises(UserError, match=r"fx backend, and QUANT\.BACKEND is horizon; set QUANT\.BACKEND fx"):
-        pair.load_pair(configs.load(None), Start(True, False, ("", "")))
 
 
 def test_biases_learn_where_their_weights_do() -> None:
