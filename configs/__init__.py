@@ -1,5 +1,5 @@
 """What to run: yacs defaults, one YAML file per dataset and model."""
 
-from configs.loading import default, load
+from configs.loading import changed, default, load
 
-__all__ = ["default", "load"]
+__all__ = ["changed", "default", "load"]

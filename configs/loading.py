@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,21 @@ def load(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
     validate(dict(_flatten(cfg)), dict(_flatten(_C)))
     cfg.freeze()
     return cfg
+
+
+def changed(cfg: CfgNode, values: Mapping[str, Any]) -> CfgNode:
+    """A frozen copy with other values.
+
+    >>> changed(load(None), {"QUANT.BACKEND": "fx"}).QUANT.BACKEND
+    'fx'
+    """
+    other = cfg.clone()
+    other.defrost()
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        (other[section] if section else other)[name] = value
+    other.freeze()
+    return other
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from configs import changed
 from qat import calibration
 from qat.backends.choose import choose_backend
 from qat.backends.engine import choose_engine
@@ -173,11 +174,7 @@ def load_plain(cfg: CfgNode, stage: str = "calib") -> Prepared:
 
 def twin(cfg: CfgNode) -> CfgNode:
     """The same run on backend fx, which tunes what another backend takes over; its folders lie under OUTPUT_DIR/fx."""
-    other = cfg.clone()
-    other.defrost()
-    other.QUANT.BACKEND, other.OUTPUT_DIR = "fx", str(Path(cfg.OUTPUT_DIR, "fx"))
-    other.freeze()
-    return other
+    return changed(cfg, {"QUANT.BACKEND": "fx", "OUTPUT_DIR": str(Path(cfg.OUTPUT_DIR, "fx"))})
 
 
 def checkpoint(cfg: CfgNode, stage: str) -> Path:

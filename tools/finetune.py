@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import _cli
 from _training import train
-from calib import calibrate_twin, hand_over
+from calib import hand_over
 from yacs.config import CfgNode
 
 from qat.backends.choose import choose_backend
-from qat.training import FineTuner, Place, make_fine_tuner
+from qat.training import make_fine_tuner
 
 
 def main() -> None:
-    train(__doc__, "qat", _make, _after)
-
-
-def _make(cfg: CfgNode, place: Place) -> FineTuner:
-    if choose_backend(cfg).backend.name != "fx":
-        if place.main:
-            calibrate_twin(cfg)
-        place.wait()
-    return make_fine_tuner(cfg, place)
+    train(__doc__, "qat", make_fine_tuner, _after)
 
 
 def _after(cfg: CfgNode) -> None:

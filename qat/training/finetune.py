@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
+from configs import changed
 from qat import calibration, stages
 from qat.backends.choose import choose_backend
 from qat.backends.fx import fake_quantised
@@ -53,10 +54,12 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
     """
     choose_kernels(cfg)
     start = Start.of(cfg, stages.finished_stages(cfg))
-    cfg = cfg if choose_backend(cfg).backend.name == "fx" else stages.twin(cfg)
+    if choose_backend(cfg).backend.name != "fx":
+        stages.load_calibration(cfg, stage="calib")  # which the result will belong to
+        cfg = stages.twin(cfg)
     _log.info("%s", start)
     pair, plan = load_pair(cfg, start, write=place.main), Plan.of_fine_tuning(cfg)
-    train, val = build_data(_augmented(cfg))
+    train, val = build_data(changed(cfg, {"TRAIN.MULTI_SCALE": cfg.QAT.MULTI_SCALE}))
     if not has_labels(train):
         _log.warning("%s has no labels: learning from the float network alone", cfg.DATASET.TRAIN_SET)
         train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
@@ -65,15 +68,6 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
         plan = replace(plan, eval_every=0)
     origin = stages.made_from(cfg, "qat") | start.record()
     return FineTuner(cfg, place, plan, pair, train, val, origin, partial(_keep, cfg, start.record()))
-
-
-def _augmented(cfg: CfgNode) -> CfgNode:
-    """With the augmentation of fine-tuning."""
-    own = cfg.clone()
-    own.defrost()
-    own.TRAIN.MULTI_SCALE = cfg.QAT.MULTI_SCALE
-    own.freeze()
-    return own
 
 
 def _keep(cfg: CfgNode, more: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:

@@ -160,6 +160,12 @@ def test_weights_are_the_twins_on_the_same_levels(
     assert source(cfg) == "qat"
 
 
+def test_fine_tuning_needs_the_plugins_calibration(data: Path, tmp_path: Path) -> None:
+    last = tool("finetune", *options(data, tmp_path), code=2).strip().splitlines()[-1]
+    missing = tmp_path / "streets" / "pidnet_s" / "calib" / "calib-checkpoint-last.ckpt"
+    assert last == f"error: no calibration at {missing}; run make calib first"
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [(("QUANT.OBSERVER", "auto"), "QUANT.OBSERVER auto"), (("QUANT.MAX_DROP", "0.01"), "QUANT.MAX_DROP")],
