@@ -70,7 +70,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "QUANT.MAX_DROP": (lambda value: 0 <= value < 1, "mIoU from 0 (off) to below 1, such as 0.0005"),
     "QUANT.GATE": (lambda value: 0 < value <= 1, "a share above 0, at most 1, such as 0.99"),
     "QAT.LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.00005"),
-    "QAT.SCALE_LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.005"),
+    "QAT.SCALE_LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002"),
     "QAT.MIN_LR": (lambda value: 0 <= value < 1, "a learning rate from 0 to 1, such as 0.000001"),
     "QAT.EMA": (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998"),
     "QAT.LABELS": _WEIGHT,

@@ -17,6 +17,8 @@ LAST = "calib-checkpoint-last.ckpt"
 PARTIAL = "calib-checkpoint.ckpt"
 EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
 
+METHODS = ("EQUALISE", "ADAROUND", "RECONSTRUCT", "BIAS_CORRECTION")  # QUANT's switches that tune weights
+
 
 def calibrate(
     prepared: nn.Module,

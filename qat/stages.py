@@ -164,11 +164,10 @@ def load_plain(cfg: CfgNode, stage: str = "calib") -> Prepared:
     UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
     """
     prepared, _ = load_prepared(cfg, prove=False)
-    for made in dict.fromkeys((stage, "calib")):
-        path = stage_folder(cfg, made) / calibration.EQUALISED
-        if cfg.QUANT.EQUALISE if made == "calib" else path.is_file():
-            calibration.load(prepared, path, made_from(cfg, made))
-            break
+    own = stage == "qat" and (stage_folder(cfg, stage) / calibration.EQUALISED).is_file()  # fine-tuning's own start
+    if own or cfg.QUANT.EQUALISE:
+        made = "qat" if own else "calib"
+        calibration.load(prepared, stage_folder(cfg, made) / calibration.EQUALISED, made_from(cfg, made))
     return prepared
 
 

@@ -205,9 +205,6 @@ AFTER = {
 """The methods that start from the statistics, in order, by their key in QUANT."""
 
 
-METHODS_OF_WEIGHTS = ("EQUALISE", "ADAROUND", "RECONSTRUCT", "BIAS_CORRECTION")
-
-
 def check_plugin(cfg: CfgNode) -> None:
     """UserError for what only backend fx has."""
     wanted = ["OBSERVER auto"] * (cfg.QUANT.OBSERVER == "auto") + ["MAX_DROP"] * bool(cfg.QUANT.MAX_DROP)

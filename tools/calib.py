@@ -8,7 +8,7 @@ from typing import Any
 
 import _cli
 from _progress import progress_bar
-from _tune import METHODS_OF_WEIGHTS, Tuner, check_plugin
+from _tune import Tuner, check_plugin
 from yacs.config import CfgNode
 
 from qat import calibration, stages
@@ -66,17 +66,14 @@ def hand_over(cfg: CfgNode, stage: str) -> None:
 
     Weights keep the scales that a method or a training has rounded them by.
     """
-    backend, pictures, folder = (
-        choose_backend(cfg).backend,
-        CalibrationPictures.of(cfg),
-        stages.stage_folder(cfg, stage),
-    )
+    backend, pictures = choose_backend(cfg).backend, CalibrationPictures.of(cfg)
     made_from, tuned = _made_from(cfg, stage, pictures), stages.load_calibration(stages.twin(cfg), stage=stage)
     prepared, rewritten = stages.load_prepared(cfg)
     assert isinstance(backend, HorizonBackend)
     backend.take_weights(prepared, tuned)
-    _observe(cfg, stage, prepared, pictures, made_from, calibration.resume(prepared, folder, made_from))
-    if stage == "qat" or any(cfg.QUANT[key] for key in METHODS_OF_WEIGHTS):
+    done = calibration.resume(prepared, stages.stage_folder(cfg, stage), made_from)
+    _observe(cfg, stage, prepared, pictures, made_from, done)
+    if stage == "qat" or any(cfg.QUANT[key] for key in calibration.METHODS):
         backend.take_weight_scales(prepared, tuned)
     _keep(cfg, stage, prepared, pictures, made_from, rewritten)
 

@@ -64,7 +64,8 @@ def _parent(prepared: fx.GraphModule, name: str) -> nn.Module:
 
 @torch.no_grad()
 def take_tensors(layer: nn.Module, core: nn.Module) -> None:
-    """Copy weight, bias and statistics of `core` into a `layer` of the same kind."""
+    """Copy weight, bias and statistics of `core` into a `layer` of the same kind; what else that has stays."""
     theirs = core.state_dict()
     for name, value in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
-        value.copy_(theirs[name])
+        if name in theirs:
+            value.copy_(theirs[name])

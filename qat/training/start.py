@@ -17,7 +17,7 @@ from qat.evaluation.metrics import passes
 from qat.ptq.equalise import channel_ranges, equalise
 from qat.ptq.search import choose
 
-_TUNED = ("EQUALISE", "ADAROUND", "RECONSTRUCT", "BIAS_CORRECTION", "MAX_DROP")  # what equalising would undo
+_TUNED = (*calibration.METHODS, "MAX_DROP")  # what equalising would undo
 
 
 @dataclass(frozen=True)

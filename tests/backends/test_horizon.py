@@ -237,3 +237,13 @@ def test_pyramid_is_for_pictures(stand_in: ModuleType) -> None:
     rewritten = qat.rewrite(nn.Conv2d(4, 4, 1), torch.zeros(1, 4, 16, 32), "j5")
     with pytest.raises(qat.UserError, match=r"pyramid gives pictures and an input has shape \(1, 4, 16, 32\)"):
         backend("pyramid").prepare(rewritten, qat.QuantSpec())
+
+
+def test_what_cant_be_handed_over_is_one_line(network: nn.Module) -> None:
+    horizon = backend()
+    tuned = qat.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"))
+    qat.calibrate(tuned, [normalised(pictures()[0])])
+    with pytest.raises(qat.UserError, match="the plugin's network has no layer first, whose weights"):
+        horizon.take_weights(nn.Sequential(), tuned)
+    with pytest.raises(qat.UserError, match="the plugin keeps no weight scales for first, expected one tensor"):
+        horizon.take_weight_scales(nn.Sequential(), tuned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,3 +70,22 @@ def test_the_tool_says_so_and_learns_from_float(
     assert record["labels"] == 0 < record["logits"]
     assert "mean_iou" not in record
     assert kept == [1]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_fine_tuning_has_random_scales_of_its_own_choice(
+    unlabelled: CfgNode, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    seen: list[bool] = []
+
+    def watched(cfg: CfgNode) -> Any:
+        seen.append(cfg.TRAIN.MULTI_SCALE)
+        return build_data(cfg)
+
+    monkeypatch.setattr(finetune, "build_data", watched)
+    monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
+    monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
+    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
+    cfg = configs.changed(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
+    make_fine_tuner(cfg, Place(torch.device("cpu")))
+    assert seen == [wanted]

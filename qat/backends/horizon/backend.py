@@ -80,9 +80,13 @@ class HorizonBackend:
 
     def take_weights(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
         """Put the weights, biases and free-standing normalisation of backend fx's graph of the same network in."""
-        network = self._network(prepared)
+        ours = dict(self._network(prepared).named_modules())
         for name, core in layers(tuned):
-            take_tensors(network.get_submodule(name), core)
+            if name not in ours:
+                raise UserError(
+                    f"the plugin's network has no layer {name}, whose weights backend fx tuned; report this"
+                )
+            take_tensors(ours[name], core)
 
     def take_weight_scales(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
         """Let weights be rounded by the scales that `tuned` rounds them by; after observation, which would undo it."""

@@ -33,14 +33,14 @@ def set_weight_scale(prepared: nn.Module, layer: str, scale: Tensor) -> None:
 
     `scale`: (channels,), or (1,) for all.
     """
-    found = {key: value for key, value in prepared.state_dict().items() if _is_weight_scale(key, layer)}
+    found = [value for key, value in prepared.state_dict().items() if _is_weight_scale(key, layer)]
     if len(found) != 1:
         raise UserError(
             f"the plugin keeps {len(found) or 'no'} weight scales for {layer}, expected one tensor, so tuned weights "
             "can't be handed over; switch QUANT's methods off (EQUALISE, ADAROUND, RECONSTRUCT, BIAS_CORRECTION)"
         )
     with torch.no_grad():
-        next(iter(found.values())).copy_(scale.expand_as(next(iter(found.values()))))
+        found[0].copy_(scale.expand_as(found[0]))
 
 
 def _is_weight_scale(key: str, layer: str) -> bool:
