@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any
 from qat.version import __version__
 
 if TYPE_CHECKING:
+    from qat.backends.calibration import calibrate
     from qat.backends.fx import convert, fake_quantised, prepare
     from qat.backends.spec import QuantSpec
-    from qat.calibration import calibrate
     from qat.errors import UserError
     from qat.evaluation import evaluate
     from qat.graph import check, rewrite
     from qat.models import build_model, load_checkpoint
-    from qat.stages import load_stage
+    from qat.workflow.stages import load_stage
 
 _HOMES = {
     "QuantSpec": "qat.backends.spec",
     "UserError": "qat.errors",
     "build_model": "qat.models",
-    "calibrate": "qat.calibration",
+    "calibrate": "qat.backends.calibration",
     "check": "qat.graph",
     "convert": "qat.backends.fx",
     "evaluate": "qat.evaluation",
     "fake_quantised": "qat.backends.fx",
     "load_checkpoint": "qat.models",
-    "load_stage": "qat.stages",
+    "load_stage": "qat.workflow.stages",
     "prepare": "qat.backends.fx",
     "rewrite": "qat.graph",
 }

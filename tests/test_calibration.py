@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat import calibration
+from qat.backends import calibration
 from qat.backends.fx import quantisers
 from qat.backends.spec import QuantSpec
 

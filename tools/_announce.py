@@ -6,8 +6,8 @@ import logging
 
 from yacs.config import CfgNode
 
-from qat import stages
-from qat.backends.choose import choose_backend
+from qat.backends.select import choose_backend
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import configs
+from qat.config import load_config
 from qat.errors import UserError
 
 DEFAULT_CFG = Path(__file__).resolve().parent.parent / "configs" / "streets" / "pidnet_s.yaml"
@@ -30,7 +30,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def config(args: argparse.Namespace) -> CfgNode:
     """The config that the arguments name."""
-    return configs.load(args.cfg, args.opts)
+    return load_config(args.cfg, args.opts)
 
 
 class _ToStderr(logging.Handler):

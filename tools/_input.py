@@ -7,10 +7,10 @@ from collections.abc import Callable
 from torch import Tensor
 from yacs.config import CfgNode
 
-from datasets.transforms import Normaliser
-from datasets.transforms.artefact import artefact_input
-from qat import stages
 from qat.compile.stage import find_artefact
+from qat.data.transforms import Normaliser
+from qat.data.transforms.artefact import artefact_input
+from qat.workflow import stages
 
 
 def to_input(cfg: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:

@@ -7,8 +7,8 @@ import json
 
 from yacs.config import CfgNode
 
-from qat import stages
 from qat.evaluation import LogitStore
+from qat.workflow import stages
 
 
 def float_logits(cfg: CfgNode) -> LogitStore:

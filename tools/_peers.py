@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform, normalise
+from qat.data import build_dataset, evenly_spaced
+from qat.data.transforms import InferenceTransform, normalise
 
 log = logging.getLogger(__name__)
 Pictures = list[dict[str, np.ndarray]]
@@ -20,8 +20,8 @@ Pictures = list[dict[str, np.ndarray]]
 
 def calibration_pictures(cfg: CfgNode) -> list[Tensor]:
     """QUANT.CALIB_IMAGES of the training list, as calibration takes them."""
-    dataset = datasets.build(cfg, "train", InferenceTransform())
-    indices = datasets.spread(len(dataset), cfg.QUANT.CALIB_IMAGES)
+    dataset = build_dataset(cfg, "train", InferenceTransform())
+    indices = evenly_spaced(len(dataset), cfg.QUANT.CALIB_IMAGES)
     images = (dataset[index]["image"][None] for index in indices)
     return [normalise(image, cfg.DATASET.MEAN, cfg.DATASET.STD).contiguous() for image in images]
 

@@ -15,12 +15,11 @@ from rich.console import Console
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import normalise
-from qat import calibration, stages
-from qat.analyse.ranking import most_sensitive
+from qat.analysis.ranking import most_sensitive
+from qat.backends import calibration
 from qat.backends.fx import fake_quantised, settle
-from qat.calibration_pictures import CalibrationPictures
+from qat.data import data_loader
+from qat.data.transforms import normalise
 from qat.errors import UserError
 from qat.evaluation.score import Score, Scorer
 from qat.files import read_json, write_json
@@ -28,11 +27,13 @@ from qat.graph.shapes import propagate
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.bias import correct_biases
 from qat.ptq.equalise import channel_ranges, equalise
-from qat.ptq.precision import hold_drop
+from qat.ptq.float_view import unrounded
+from qat.ptq.mixed_precision import hold_drop
+from qat.ptq.observer_search import observer_candidates, search_observers
+from qat.ptq.observer_table import search_table
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
-from qat.ptq.search import observer_candidates, search_observers
-from qat.ptq.search_table import search_table
-from qat.ptq.unrounded import unrounded
+from qat.workflow import stages
+from qat.workflow.calibration_pictures import CalibrationPictures
 
 log = logging.getLogger(__name__)
 METHODS = "methods.json"
@@ -102,7 +103,7 @@ class Tuner:
         data, device = self.cfg.DATASET, stages.device(self.cfg)
         return Scorer(
             stages.load_stage(self.cfg, "float"),
-            datasets.loader(self.pictures.dataset, 1, 0, indices=self.pictures.held_out()),
+            data_loader(self.pictures.dataset, 1, 0, indices=self.pictures.held_out()),
             data.NUM_CLASSES,
             to_input=lambda image: normalise(image, data.MEAN, data.STD, device),
             align_corners=self.cfg.MODEL.ALIGN_CORNERS,

@@ -18,16 +18,17 @@ from rich.table import Table
 from torch import Tensor
 from yacs.config import CfgNode
 
-import configs
-import datasets
-from datasets.labels import CITYSCAPES_CLASSES
-from datasets.streets import render
-from datasets.transforms import InferenceTransform, Normaliser
-from qat import calibration, stages
+from qat.backends import calibration
 from qat.backends import fx as fx_backend
+from qat.config import load_config
+from qat.data import SegmentationDataset, build_dataset, data_loader
+from qat.data.labels import CITYSCAPES_CLASSES
+from qat.data.streets import render
+from qat.data.transforms import InferenceTransform, Normaliser
 from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, evaluate
+from qat.workflow import stages
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
         print(end_to_end(cfg, script, pictures, f"{folder}/logits"))
 
 
-def generated(cfg: CfgNode, folder: str, images: int) -> datasets.SegmentationDataset:
+def generated(cfg: CfgNode, folder: str, images: int) -> SegmentationDataset:
     """Mosaics of street pictures, of TEST.IMAGE_SIZE, with Cityscapes' 19 classes."""
     if len(CITYSCAPES_CLASSES) != cfg.DATASET.NUM_CLASSES:
         raise UserError(f"the bench's pictures have 19 classes and DATASET.NUM_CLASSES is {cfg.DATASET.NUM_CLASSES}")
@@ -60,7 +61,7 @@ def generated(cfg: CfgNode, folder: str, images: int) -> datasets.SegmentationDa
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), picture[..., ::-1] if picture.ndim == 3 else picture)
     options = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", f"{folder}/pictures", "DATASET.TEST_SET", "val"]
-    return datasets.build(configs.load(None, options), "val", InferenceTransform())
+    return build_dataset(load_config(None, options), "val", InferenceTransform())
 
 
 def mosaic(size: list[int], index: int) -> list[np.ndarray]:
@@ -73,11 +74,11 @@ def mosaic(size: list[int], index: int) -> list[np.ndarray]:
     return [np.tile(block, (*repeats, 1)[: block.ndim])[:height, :width] for block in blocks]
 
 
-def calibrated(cfg: CfgNode, pictures: datasets.SegmentationDataset) -> tuple[torch.fx.GraphModule, float]:
+def calibrated(cfg: CfgNode, pictures: SegmentationDataset) -> tuple[torch.fx.GraphModule, float]:
     """The observed graph, and the seconds that observing and choosing the scales took."""
     prepared, _ = stages.load_prepared(cfg, prove=False)
     to_input = Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD)
-    batches = [batch["image"] for batch in datasets.loader(pictures, 1, cfg.WORKERS)]
+    batches = [batch["image"] for batch in data_loader(pictures, 1, cfg.WORKERS)]
     start = time.perf_counter()
     calibration.calibrate(prepared, (to_input(batch) for batch in batches))
     calibration.qparams(prepared)
@@ -114,7 +115,7 @@ def show(times: dict[str, list[float]]) -> None:
     Console().print(table)
 
 
-def end_to_end(cfg: CfgNode, script: torch.nn.Module, pictures: datasets.SegmentationDataset, folder: str) -> str:
+def end_to_end(cfg: CfgNode, script: torch.nn.Module, pictures: SegmentationDataset, folder: str) -> str:
     """How much longer `make eval` takes than its forward passes alone."""
     store = LogitStore(folder, key="bench")
     measured = partial(
@@ -124,7 +125,7 @@ def end_to_end(cfg: CfgNode, script: torch.nn.Module, pictures: datasets.Segment
         to_input=Normaliser(cfg.DATASET.MEAN, cfg.DATASET.STD),
         align_corners=cfg.MODEL.ALIGN_CORNERS,
     )
-    batches = datasets.loader(pictures, 1, cfg.WORKERS)
+    batches = data_loader(pictures, 1, cfg.WORKERS)
     measured(batches, record=store.write)  # stands for float's recorded logits
     store.finish()
     result = measured(batches, reference=store.read)

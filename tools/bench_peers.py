@@ -21,15 +21,15 @@ from rich.table import Table
 from torch import Tensor
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform, Normaliser
-from qat import stages
 from qat.compile.perf.timing import Failure, Timing, measure
 from qat.compile.stage import find_artefact
+from qat.data import build_dataset, data_loader
+from qat.data.transforms import InferenceTransform, Normaliser
 from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import Result, evaluate
 from qat.runtimes import Session, get_runtime
+from qat.workflow import stages
 
 Key = tuple[str, str]
 
@@ -77,9 +77,9 @@ def peers(cfg: CfgNode, folder: Path) -> dict[Key, Session]:
 
 def accuracy(cfg: CfgNode, key: Key, session: Session) -> Result:
     """Scores over the val list, and the distance from float."""
-    dataset = datasets.build(cfg, "val", InferenceTransform())
+    dataset = build_dataset(cfg, "val", InferenceTransform())
     names = dataset.names[: cfg.TEST.NUM_IMAGES or None]
-    batches = datasets.loader(dataset, 1, cfg.WORKERS, indices=range(len(names)))
+    batches = data_loader(dataset, 1, cfg.WORKERS, indices=range(len(names)))
     network = stages.load_stage(cfg, "float")
 
     def run(x: Tensor) -> Tensor:

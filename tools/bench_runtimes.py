@@ -9,10 +9,10 @@ import _cli
 from _progress import progress_bar
 from rich.console import Console
 
-from qat import stages
 from qat.compile.perf import Settings, artefacts_of, bench, perf_table, reasons, write_report
 from qat.errors import UserError
 from qat.files import read_json
+from qat.workflow import stages
 
 
 def main() -> None:

@@ -11,14 +11,15 @@ from _progress import progress_bar
 from _tune import Tuner, check_plugin
 from yacs.config import CfgNode
 
-from qat import calibration, stages
-from qat.backends.choose import choose_backend
+from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend
 from qat.backends.protocol import Prepared
-from qat.calibration_pictures import CalibrationPictures
+from qat.backends.select import choose_backend
 from qat.errors import UserError
 from qat.files import sha256_text, write_json, write_text
 from qat.graph import Rewritten
+from qat.workflow import stages
+from qat.workflow.calibration_pictures import CalibrationPictures
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from yacs.config import CfgNode
 
-from qat import stages
-from qat.backends.choose import choose_backend
 from qat.backends.horizon import HorizonBackend
+from qat.backends.select import choose_backend
 from qat.backends.spec import QuantSpec
 from qat.files import write_json
 from qat.graph import Proof, RewriteLog, Violation, check, rewrite
 from qat.graph.rules import RULES
 from qat.models import build_model
+from qat.workflow import stages
 
 PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at a smaller size
 PIPE_WIDTH = 160

@@ -10,20 +10,20 @@ from _announce import announce
 from rich.console import Console
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform, normalise
-from datasets.transforms.artefact import artefact_input, resized
-from qat import stages
-from qat.backends.choose import choose_backend
 from qat.backends.horizon import HorizonBackend
+from qat.backends.select import choose_backend
 from qat.compile import horizon_perf
-from qat.compile.build import compile_into
-from qat.compile.folder import replaced_folder
 from qat.compile.horizon import horizon_compile
 from qat.compile.network import size_of
 from qat.compile.perf import perf_table
-from qat.compile.pictures import Picture
+from qat.compile.pipeline import compile_into
 from qat.compile.table import faults, parity_table
+from qat.compile.verify.samples import Picture
+from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
+from qat.data.transforms import InferenceTransform, normalise
+from qat.data.transforms.artefact import artefact_input, resized
+from qat.folders import replaced_folder
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unless the config says how many
@@ -43,9 +43,9 @@ def main() -> None:
 def compile_here(cfg: CfgNode, folder: Path) -> None:
     """The artefacts for this machine's runtimes."""
     size_of(cfg)  # before anything is read
-    dataset = datasets.build(cfg, "val", InferenceTransform())
+    dataset = build_dataset(cfg, "val", InferenceTransform())
     with replaced_folder(folder) as aside:
-        done = compile_into(aside, cfg, pictures(cfg, dataset), datasets.class_set(cfg), log.info)
+        done = compile_into(aside, cfg, pictures(cfg, dataset), class_set(cfg), log.info)
     console = Console()
     console.print(parity_table(done.parity))
     for line in faults(done.parity):
@@ -54,14 +54,14 @@ def compile_here(cfg: CfgNode, folder: Path) -> None:
         console.print(perf_table(done.perf))
 
 
-def pictures(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[Picture]:
+def pictures(cfg: CfgNode, dataset: SegmentationDataset) -> list[Picture]:
     """COMPILE.PARITY_IMAGES of the val list, spread evenly."""
     size = size_of(cfg)
     mean, std = cfg.DATASET.MEAN, cfg.DATASET.STD
     to_artefact = artefact_input({"width": size[0], "height": size[1], "type": cfg.COMPILE.INPUT}, mean, std)
     found = []
     count = cfg.COMPILE.PARITY_IMAGES or max(PIXELS // (size[0] * size[1]), 4)
-    for index in datasets.spread(len(dataset), min(count, len(dataset))):
+    for index in evenly_spaced(len(dataset), min(count, len(dataset))):
         sample = dataset[index]
         images, label = sample["image"][None], sample.get("label")
         normalised = normalise(resized(images, size), mean, std).contiguous()

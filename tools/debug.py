@@ -14,23 +14,23 @@ from _samples import check_budgets, samples
 from rich.console import Console
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform
-from qat import stages
-from qat.analyse import tables
-from qat.analyse.advice import Findings, Settings, advise
-from qat.analyse.layer_error import LayerErrors, measure
-from qat.analyse.qconfig import check_qconfig
-from qat.analyse.qconfig_text import qconfig
-from qat.analyse.ranges import ranges
-from qat.analyse.report import write_findings
-from qat.analyse.sensitivity import ALONE, Sensitivity
-from qat.analyse.subject import Subject
-from qat.backends.choose import choose_backend
+from qat.analysis import tables
+from qat.analysis.advice import Findings, Settings, advise
+from qat.analysis.layer_error import LayerErrors, measure
+from qat.analysis.networks import Subject
+from qat.analysis.qconfig import check_qconfig
+from qat.analysis.qconfig_text import qconfig
+from qat.analysis.ranges import ranges
+from qat.analysis.report import write_findings
+from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.backends.horizon import HorizonBackend
-from qat.compile.folder import replaced_folder
+from qat.backends.select import choose_backend
+from qat.data import SegmentationDataset, build_dataset
+from qat.data.transforms import InferenceTransform
 from qat.environment import environment
 from qat.files import write_json, write_text
+from qat.folders import replaced_folder
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 PIPE_WIDTH = 120
@@ -45,7 +45,7 @@ def main() -> None:
         ask_plugin(cfg, choice.backend)
         cfg = stages.twin(cfg)
     folder = stages.stage_folder(cfg, "debug")
-    dataset = datasets.build(cfg, "val", InferenceTransform())
+    dataset = build_dataset(cfg, "val", InferenceTransform())
     check_budgets(cfg, dataset)
     subject = load_subject(cfg)
     sensitivity = Sensitivity(subject, cfg.DATASET.NUM_CLASSES, cfg.MODEL.ALIGN_CORNERS, cfg.DEBUG.LAYERS)
@@ -73,9 +73,7 @@ def load_subject(cfg: CfgNode) -> Subject:
     return Subject(stages.load_calibration(cfg), stages.load_plain(cfg, stage), stages.example_input(cfg))
 
 
-def examine(
-    cfg: CfgNode, subject: Subject, sensitivity: Sensitivity, dataset: datasets.SegmentationDataset
-) -> Findings:
+def examine(cfg: CfgNode, subject: Subject, sensitivity: Sensitivity, dataset: SegmentationDataset) -> Findings:
     """Run everything, with a progress bar for each part."""
     errors = layer_errors(cfg, subject, dataset)
     items = check_qconfig(subject, stages.load_float(cfg))
@@ -83,13 +81,13 @@ def examine(
     return Findings(errors.rows(), ranges(errors), measured, qconfig(subject, items))
 
 
-def layer_errors(cfg: CfgNode, subject: Subject, dataset: datasets.SegmentationDataset) -> LayerErrors:
+def layer_errors(cfg: CfgNode, subject: Subject, dataset: SegmentationDataset) -> LayerErrors:
     """On DEBUG.IMAGES pictures."""
     with progress_bar("layer errors", cfg.DEBUG.IMAGES) as advance:
         return measure(subject, samples(cfg, dataset, cfg.DEBUG.IMAGES), advance)
 
 
-def sensitivities(cfg: CfgNode, sensitivity: Sensitivity, dataset: datasets.SegmentationDataset) -> dict[str, Any]:
+def sensitivities(cfg: CfgNode, sensitivity: Sensitivity, dataset: SegmentationDataset) -> dict[str, Any]:
     """On DEBUG.SENSITIVITY_IMAGES pictures."""
     start, images = time.perf_counter(), cfg.DEBUG.SENSITIVITY_IMAGES
     with progress_bar("sensitivity", images * len(sensitivity.names) * len(ALONE)) as advance:

@@ -14,16 +14,16 @@ from rich.console import Console
 from torch import Tensor
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform
-from qat import stages
 from qat.compile.stage import find_artefact, in_its_form
+from qat.data import SegmentationDataset, build_dataset, data_loader
+from qat.data.transforms import InferenceTransform
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result, evaluate
 from qat.evaluation.metrics import metrics, passes
 from qat.evaluation.table import stage_table, verdict
 from qat.files import write_json
 from qat.runtimes import get_runtime
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--gate", type=float, help="exit 1 if the stage keeps less of float's mIoU, such as 0.99")
     args = parser.parse_intermixed_args()
     cfg = _cli.config(args)
-    dataset = datasets.build(cfg, "val", InferenceTransform())
+    dataset = build_dataset(cfg, "val", InferenceTransform())
     if args.stage != "float" and not _float_is_recorded(cfg, dataset):
         log.info("float isn't evaluated on these images yet: doing that first")
         measure(cfg, "float", dataset)
@@ -45,13 +45,13 @@ def main() -> int:
     return int(args.gate is not None and not passes(finished[title], finished["float"], args.gate))
 
 
-def measure(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset) -> None:
+def measure(cfg: CfgNode, stage: str, dataset: SegmentationDataset) -> None:
     """Evaluate `stage` and write its folder."""
     announce(cfg, stage)
     model = stages.load_stage(cfg, stage)
     store = float_logits(cfg)
     names = _names(cfg, dataset)
-    batches = datasets.loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
+    batches = data_loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
     device = stages.stage_device(cfg, stage)
     with progress_bar(f"eval {stages.title(cfg, stage)}", len(names)) as advance:
 
@@ -86,7 +86,7 @@ def _reference(cfg: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequenc
     return read
 
 
-def _write(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset, result: Result) -> None:
+def _write(cfg: CfgNode, stage: str, dataset: SegmentationDataset, result: Result) -> None:
     folder = stages.stage_folder(cfg, stage)
     manifest = stages.previous_manifest(cfg, stage) | {"evaluated": list(result.names)}
     if stage == "compiled":
@@ -98,11 +98,11 @@ def _write(cfg: CfgNode, stage: str, dataset: datasets.SegmentationDataset, resu
     log.info("%s: %s", stage, folder / "metrics.json")
 
 
-def _names(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> list[str]:
+def _names(cfg: CfgNode, dataset: SegmentationDataset) -> list[str]:
     return dataset.names[: cfg.TEST.NUM_IMAGES or None]
 
 
-def _float_is_recorded(cfg: CfgNode, dataset: datasets.SegmentationDataset) -> bool:
+def _float_is_recorded(cfg: CfgNode, dataset: SegmentationDataset) -> bool:
     return "float" in stages.finished_stages(cfg) and float_logits(cfg).holds(_names(cfg, dataset))
 
 

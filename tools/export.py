@@ -8,9 +8,9 @@ import _cli
 import torch
 from safetensors.torch import save_file
 
-from qat import stages
 from qat.files import atomic_path, sha256
 from qat.models import build_model, load_checkpoint
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from _training import train
 from calib import hand_over
 from yacs.config import CfgNode
 
-from qat.backends.choose import choose_backend
+from qat.backends.select import choose_backend
 from qat.training import make_fine_tuner
 
 

@@ -14,15 +14,15 @@ from _input import input_size, to_input
 from _progress import progress_bar
 from yacs.config import CfgNode
 
-import datasets
-from datasets.files import read_image
-from datasets.folder import find_images
-from datasets.transforms.artefact import resized
-from qat import stages
+from qat.data import class_set
+from qat.data.folder import find_images
+from qat.data.image_io import read_image
+from qat.data.transforms.artefact import resized
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay
 from qat.report.overlay import Picture
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 Classify = Callable[[Picture], Picture]
@@ -58,7 +58,7 @@ def draw_all(cfg: CfgNode, stage: str, paths: list[Path], output: Path) -> None:
 
 def draw(cfg: CfgNode, image: Picture, networks: dict[str, Classify]) -> Picture:
     """The picture (H, W, 3) under each network's colours, side by side, the legend below; changed pixels in white."""
-    classes = datasets.class_set(cfg)
+    classes = class_set(cfg)
     predicted = {name: classify(image) for name, classify in networks.items()}
     panels = [(name, overlay.overlay(image, found, classes.palette)) for name, found in predicted.items()]
     if len(predicted) == 2:

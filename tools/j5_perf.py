@@ -7,11 +7,11 @@ from pathlib import Path
 import _cli
 from rich.console import Console
 
-from qat import stages
 from qat.compile.horizon import HBM
 from qat.compile.horizon_perf import merged, read_board, read_perf, table
 from qat.errors import UserError
 from qat.files import read_json, write_json
+from qat.workflow import stages
 
 
 def main() -> None:

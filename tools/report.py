@@ -13,15 +13,15 @@ from _logits import float_logits
 from _progress import progress_bar
 from yacs.config import CfgNode
 
-import datasets
-from datasets.transforms import InferenceTransform
-from qat import stages
+from qat.data import build_dataset, class_set, data_loader
+from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.files import write_text
 from qat.report.page import Pictures, page
 from qat.report.pictures import seen
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
+from qat.workflow import stages
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def main() -> None:
     pictures = find_pictures(cfg, sources, args.stage, args.images)
     made_by = shlex.join(["python", "tools/report.py", *sys.argv[1:]])
     target = stages.stage_folder(cfg, "report") / "report.html"
-    write_text(target, page(sources, pictures, datasets.class_set(cfg), args.cfg, made_by))
+    write_text(target, page(sources, pictures, class_set(cfg), args.cfg, made_by))
     log.info("%s (%.1f MB)", target, target.stat().st_size / 1e6)
 
 
@@ -49,13 +49,13 @@ def find_pictures(cfg: CfgNode, sources: Sources, stage: str, count: int) -> Pic
         return Pictures(why="Left out by --images 0.", target="report")
     if title not in sources.metrics:
         return Pictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
-    dataset = datasets.build(cfg, "val", InferenceTransform())
+    dataset = build_dataset(cfg, "val", InferenceTransform())
     names = dataset.names[: cfg.TEST.NUM_IMAGES or None]
     store = float_logits(cfg)
     if not store.holds(names):
         return Pictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
     announce(cfg, stage)
-    batches = datasets.loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
+    batches = data_loader(dataset, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(len(names)))
     with progress_bar(f"pictures of {title}", len(names)) as advance:
         worst, shares = worst_images(
             stages.load_stage(cfg, stage),
@@ -66,7 +66,7 @@ def find_pictures(cfg: CfgNode, sources: Sources, stage: str, count: int) -> Pic
             align_corners=cfg.MODEL.ALIGN_CORNERS,
             progress=advance,
         )
-    palette = datasets.class_set(cfg).palette
+    palette = class_set(cfg).palette
     return Pictures(title, tuple(seen(shown, palette, title) for shown in worst), tuple(shares))
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
-from qat.backends.engine import activate
+from qat.backends.float_outputs import float_output_modules
 from qat.backends.fx_config import BOUNDED, SIGMOIDS, backend_config, qconfig_mapping
-from qat.backends.levels import resample_integers
+from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     WEIGHTED,
@@ -27,11 +27,11 @@ from qat.backends.scales import (
     weighted,
 )
 from qat.backends.spec import QuantSpec
-from qat.backends.tail import float_output_modules
+from qat.engine import activate
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import op_name
-from qat.ptq.candidates import OBSERVERS
+from qat.observers.candidates import OBSERVERS
 
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 

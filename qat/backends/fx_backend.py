@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat import calibration
+from qat.backends import calibration
 from qat.backends import fx as functions
 from qat.backends.spec import QuantSpec
 from qat.graph import Rewritten
@@ -39,9 +39,9 @@ class FxBackend:
         return functions.to_torchscript(model, example)
 
     def dead_observers(self, prepared: fx.GraphModule) -> list[tuple[str, str]]:
-        """`qat.calibration.dead_observers`."""
+        """`qat.backends.calibration.dead_observers`."""
         return calibration.dead_observers(prepared)
 
     def qparams(self, prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
-        """`qat.calibration.qparams`."""
+        """`qat.backends.calibration.qparams`."""
         return calibration.qparams(prepared)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from qat.ao import FakeQuantizeBase
 from qat.backends.spec import QuantSpec
-from qat.ptq.observer import ActivationObserver
+from qat.observers.observer import ActivationObserver
 
 WIDE = 256  # levels of int16 for each of int8's
 

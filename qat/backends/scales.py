@@ -13,7 +13,7 @@ from qat.backends.fx_config import StoredScales
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError, nearest
-from qat.ptq.weights import fake_quantise, weight_scales
+from qat.observers.weights import fake_quantise, weight_scales
 
 WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 _FLOAT = -1.0  # instead of a weight's scales

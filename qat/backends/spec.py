@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from yacs.config import CfgNode
 
-from qat.backends.engine import choose_engine
-from qat.ptq.ranges import Grid
+from qat.engine import choose_engine
+from qat.observers.ranges import Grid
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from qat.backends.fx import frozen
-from qat.backends.levels import resample_integers
+from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import in_float, quantisers, weighted
-from qat.ptq.weights import HIGH, LOW
+from qat.observers.weights import HIGH, LOW
 
 
 class TrainableQuantiser(nn.Module):

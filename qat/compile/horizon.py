@@ -8,18 +8,18 @@ from typing import Any
 from torch import Tensor
 from yacs.config import CfgNode
 
-from qat import stages
-from qat.backends.choose import choose_backend
 from qat.backends.horizon import HorizonBackend
 from qat.backends.horizon.build import Settings, build
-from qat.compile.folder import replaced_folder
+from qat.backends.select import choose_backend
 from qat.compile.horizon_perf import PerfRow, merged, perf_row
 from qat.compile.network import size_of
-from qat.compile.yuv import rgb_to_centred_yuv
+from qat.data.yuv import rgb_to_centred_yuv
 from qat.environment import environment
 from qat.errors import UserError
 from qat.files import sha256, write_json, write_text
+from qat.folders import replaced_folder
 from qat.models import build_model
+from qat.workflow import stages
 
 HBM = "model.hbm"
 HOW = {

@@ -8,12 +8,12 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from qat import stages
-from qat.compile.made import BEST, Made
+from qat.compile.artefacts import BEST, Made
 from qat.compile.network import size_of
-from qat.compile.parity import Parity
+from qat.compile.verify.runtimes import Parity
 from qat.environment import environment
 from qat.runtimes import NAMES, installed
+from qat.workflow import stages
 
 
 def manifest_of(

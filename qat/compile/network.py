@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, fx, nn
 from yacs.config import CfgNode
 
-from qat import stages
 from qat.backends import fx as fx_backend
-from qat.compile.from_graph import program_of
-from qat.compile.onnx_ends import Ends
-from qat.compile.program import Program
+from qat.compile.io_spec import Ends
 from qat.errors import UserError
 from qat.files import sha256
+from qat.program.lower import program_of
+from qat.program.steps import Program
 from qat.version import __version__
+from qat.workflow import stages
 
 STRIDE = 8  # the logits are 1/8 of the picture, and the branches meet there
 

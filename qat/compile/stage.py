@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
-from qat import stages
-from qat.backends.choose import choose_backend
 from qat.backends.horizon import HorizonBackend
-from qat.compile.ended import as_logits, head
-from qat.compile.made import BEST
+from qat.backends.select import choose_backend
+from qat.compile.artefacts import BEST
+from qat.compile.io_spec import Ends
+from qat.compile.io_wrapper import as_logits, head
 from qat.compile.network import STRIDE
-from qat.compile.onnx_ends import Ends
 from qat.errors import UserError, nearest
 from qat.files import read_json, sha256
 from qat.runtimes import get_runtime
-from qat.runtimes.isolate import Isolated
+from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
+from qat.workflow import stages
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets.labels import ClassSet
 from qat.compile.templates import templates
+from qat.data.labels import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
 from qat.report.parts import artefact_table, rewrite_list

@@ -9,11 +9,11 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from qat import stages
 from qat.compile.perf.report import INT8_KINDS
 from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
+from qat.workflow import stages
 
 Json = Mapping[str, Any]
 DEBUG = ("layers", "ranges", "sensitivity", "advice")

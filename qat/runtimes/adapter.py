@@ -12,7 +12,7 @@ import numpy as np
 from qat.errors import UserError
 from qat.runtimes.artefact import Artefact, read_artefact
 from qat.runtimes.blame import blamed
-from qat.runtimes.packages import need, version_of
+from qat.runtimes.optional import need, version_of
 from qat.runtimes.protocol import LayerTime
 
 

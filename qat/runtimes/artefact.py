@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qat.errors import UserError
-from qat.runtimes.packages import need
+from qat.runtimes.optional import need
 
 ONNX, QDQ_S8, QDQ_U8 = "float ONNX", "int8 QDQ ONNX (s8)", "int8 QDQ ONNX (u8)"
 TORCHSCRIPT, MNN, NCNN, IR = "TorchScript", "MNN", "ncnn", "OpenVINO IR"

@@ -9,10 +9,10 @@ from pathlib import Path
 from qat.errors import UserError, nearest
 from qat.files import atomic_path
 from qat.runtimes.artefact import ONNX, Artefact, read_artefact
-from qat.runtimes.isolate import in_child
-from qat.runtimes.judge import judge
+from qat.runtimes.child_process import in_child
+from qat.runtimes.conversion_check import judge
 from qat.runtimes.mnn import QDQ_REFUSED, Mnn, label
-from qat.runtimes.packages import need
+from qat.runtimes.optional import need
 
 # how the weights are stored -> what the converter is told
 FORMS = {"fp32": (), "fp16": ("--fp16",), "w8": ("--weightQuantBits", "8"), "static": ("--saveStaticModel",)}

@@ -13,10 +13,10 @@ import numpy as np
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.runtimes.artefact import ONNX, Artefact, read_artefact
-from qat.runtimes.isolate import TIMEOUT, in_child
-from qat.runtimes.judge import judge
+from qat.runtimes.child_process import TIMEOUT, in_child
+from qat.runtimes.conversion_check import judge
 from qat.runtimes.ncnn import QDQ_REFUSED, Ncnn, weights_of
-from qat.runtimes.packages import need
+from qat.runtimes.optional import need
 
 
 def to_ncnn(source: str | Path, destination: str | Path) -> None:

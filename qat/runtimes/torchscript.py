@@ -21,7 +21,7 @@ class _Session(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         import torch  # here: a child process for another runtime needn't wait for it
 
-        from qat.backends.engine import activate
+        from qat.engine import activate
 
         super().__init__(who, artefact, "its number of threads is the whole process's")
         self._torch, self._threads = torch, threads

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 from yacs.config import CfgNode
 
-import datasets
-from datasets.labels import IGNORE
-from datasets.segmentation import Image
-from datasets.transforms import InferenceTransform, TrainingTransform
+from qat.data import Loader, SegmentationDataset, build_dataset, data_loader
+from qat.data.labels import IGNORE
+from qat.data.segmentation import Image
+from qat.data.transforms import InferenceTransform, TrainingTransform
 from qat.errors import UserError
 from qat.training.distributed import Place
 
@@ -24,14 +24,14 @@ from qat.training.distributed import Place
 class Data:
     """Batches of this process's share of the training list, and all of the evaluation's."""
 
-    train: datasets.Loader
-    val: datasets.Loader
+    train: Loader
+    val: Loader
 
 
-def build_data(cfg: CfgNode) -> tuple[datasets.SegmentationDataset, datasets.SegmentationDataset]:
+def build_data(cfg: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
     """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
-    train = datasets.build(cfg, "train", TrainingTransform.from_cfg(cfg))
-    return train, datasets.build(cfg, "val", InferenceTransform())
+    train = build_dataset(cfg, "train", TrainingTransform.from_cfg(cfg))
+    return train, build_dataset(cfg, "val", InferenceTransform())
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class WithoutLabels:
         return self.transform(image, np.full(image.shape[:2], IGNORE, np.uint8), rng)
 
 
-def has_labels(dataset: datasets.SegmentationDataset) -> bool:
+def has_labels(dataset: SegmentationDataset) -> bool:
     """Whether its split has labels: all of them or none."""
     return all(entry.label is not None for entry in dataset.entries)
 
@@ -66,8 +66,8 @@ def make_loaders(cfg: CfgNode, train: Any, val: Any, place: Place) -> Data:
     )
     count = min(len(val), cfg.TEST.NUM_IMAGES or len(val))
     return Data(
-        datasets.loader(train, batch, cfg.WORKERS, sampler=order, drop_last=True),
-        datasets.loader(val, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(count)),
+        data_loader(train, batch, cfg.WORKERS, sampler=order, drop_last=True),
+        data_loader(val, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(count)),
     )
 
 

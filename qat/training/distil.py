@@ -6,11 +6,11 @@ Hinton et al. 2015, "Distilling the knowledge in a neural network", arXiv:1503.0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, fx
 
+from qat.evaluation.divergence import divergence
 from qat.graph.nodes import op_name
 from qat.models.branches import BRANCHES, Branch, branches_of
 
@@ -61,10 +61,3 @@ def distillation(outputs: Outputs, expected: Outputs) -> dict[str, Tensor]:
     if len(outputs) > 1:
         parts["boundary"] = F.mse_loss(outputs[1].float(), expected[1].float())
     return parts
-
-
-def divergence(logits: Tensor, expected: Tensor) -> Tensor:
-    """Mean over pixels of KL(softmax(expected) || softmax(logits)); both (N, C, h, w)."""
-    ours, theirs = (value.float().log_softmax(1) for value in (logits, expected))
-    pixels = ours.numel() // ours.shape[1]
-    return cast(Tensor, F.kl_div(ours, theirs, reduction="sum", log_target=True) / pixels)

@@ -14,7 +14,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from yacs.config import CfgNode
 
-from qat.stages import device
+from qat.workflow.stages import device
 
 _TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one evaluates
 

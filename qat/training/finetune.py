@@ -18,25 +18,26 @@ import torch
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
-from configs import changed
-from qat import calibration, stages
-from qat.backends.choose import choose_backend
+from qat.backends import calibration
 from qat.backends.fx import fake_quantised
+from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.scales import WEIGHTED
+from qat.backends.select import choose_backend
 from qat.backends.trainable import trainable_quantisers, write_back
-from qat.backends.units import learn_in_units
+from qat.config import with_values
 from qat.evaluation import Result
 from qat.files import write_json
 from qat.training.data import WithoutLabels, build_data, has_labels, to_device
 from qat.training.distil import distillation
 from qat.training.distributed import Place, choose_kernels
+from qat.training.initial_graph import Start
 from qat.training.loop import Loop
 from qat.training.losses import LossConfig, label_loss
-from qat.training.pair import Pair, load_pair
-from qat.training.plan import Plan
 from qat.training.reporting import Reporter
-from qat.training.start import Start
+from qat.training.schedule import Plan
 from qat.training.state import CHECKPOINT, changes
+from qat.training.teacher_student import Pair, load_pair
+from qat.workflow import stages
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
         cfg = stages.twin(cfg)
     _log.info("%s", start)
     pair, plan = load_pair(cfg, start, write=place.main), Plan.of_fine_tuning(cfg)
-    train, val = build_data(changed(cfg, {"TRAIN.MULTI_SCALE": cfg.QAT.MULTI_SCALE}))
+    train, val = build_data(with_values(cfg, {"TRAIN.MULTI_SCALE": cfg.QAT.MULTI_SCALE}))
     if not has_labels(train):
         _log.warning("%s has no labels: learning from the float network alone", cfg.DATASET.TRAIN_SET)
         train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]

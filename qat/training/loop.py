@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
-from datasets.transforms import normalise
+from qat.data.transforms import normalise
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
-from qat.stages import stage_folder
-from qat.training.checks import check_gradients, check_loss, check_weights, culprit
+from qat.finite import check_gradients, check_loss, check_weights, culprit
 from qat.training.data import make_loaders, seed_epoch
 from qat.training.distributed import Place
 from qat.training.ema import WeightAverage
 from qat.training.optim import set_lr
-from qat.training.plan import Plan
 from qat.training.reporting import Advance, Reporter
+from qat.training.schedule import Plan
 from qat.training.state import CHECKPOINT, Progress, State
+from qat.workflow.stages import stage_folder
 
 _log = logging.getLogger(__name__)
 

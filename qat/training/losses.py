@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from yacs.config import CfgNode
 
-from datasets.labels import IGNORE
+from qat.data.labels import IGNORE
 from qat.errors import UserError
-from qat.training.upsampled import upsampled_nll
+from qat.training.fused_nll import upsampled_nll
 
 BOUNDARY_WEIGHT = 20.0
 BOUNDARY_CONFIDENCE = 0.8  # sigmoid of the boundary logit above which a pixel counts for the boundary-aware loss

@@ -14,10 +14,10 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.evaluation import Result, upsample_argmax
-from qat.stages import stage_folder
-from qat.training.board import Board
-from qat.training.plan import Plan
+from qat.training.schedule import Plan
 from qat.training.state import Progress
+from qat.training.tensorboard import Board
+from qat.workflow.stages import stage_folder
 
 Advance = Callable[[int, str], None]  # steps done, text beside the bar
 PICTURES = 4

@@ -18,9 +18,9 @@ from qat.training.distributed import Place, choose_kernels
 from qat.training.loop import Loop
 from qat.training.losses import LossConfig, pidnet_loss
 from qat.training.optim import make_optimizer
-from qat.training.plan import Plan
 from qat.training.pretrained import load_pretrained
 from qat.training.reporting import Reporter
+from qat.training.schedule import Plan
 from qat.training.state import export
 
 _log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-import configs
-from qat import calibration
-from qat.compile.made import ARTEFACTS, BEST
+from qat.backends import calibration
+from qat.compile.artefacts import ARTEFACTS, BEST
+from qat.config import load_config
 from qat.files import sha256
 from qat.runtimes import executed_convolutions, get_runtime, installed
-from qat.stages import finished_stages
+from qat.workflow.stages import finished_stages
 from tests.accuracy.runs import ROOT, in_process
 
 MISSING = [name for name, version in installed().items() if "not installed" in version]
@@ -116,7 +116,7 @@ def test_each_runtime_has_the_stages_accuracy(
     wanted = evaluated["int_infer" if runtime in INT8 else "float"]["mean_iou"]
     assert evaluated[runtime]["mean_iou"] == pytest.approx(wanted, abs=0.002 if runtime in INT8 else 1e-4)
     assert evaluated[runtime]["images"] == 3
-    assert f"compiled {runtime}" in finished_stages(configs.load(STREETS, calibrated))
+    assert f"compiled {runtime}" in finished_stages(load_config(STREETS, calibrated))
 
 
 def test_the_run_records_what_it_evaluated(folder: Path, evaluated: dict[str, dict[str, Any]]) -> None:

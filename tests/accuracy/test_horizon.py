@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import configs
-from qat.backends.folded import layers
+from qat.backends.bn_folding import layers
 from qat.compile.horizon import horizon_compile
+from qat.config import load_config
 from qat.errors import UserError
-from qat.stages import load_calibration, load_float, source, twin
+from qat.workflow.stages import load_calibration, load_float, source, twin
 from tests.accuracy.runs import tool
 from tests.contracts.fixture import PLUGIN, stand_in
 from tests.ptq.rescaling import rescale
@@ -82,7 +82,7 @@ def test_the_manifest_records_the_backend(horizon: Path, fx: Path) -> None:
 
 def test_the_boards_files(stand_in: ModuleType, horizon: Path, data: Path, tmp_path: Path) -> None:
     given, compiled = options(data, horizon.parents[1]), horizon / "compile"
-    row = horizon_compile(configs.load(STREETS, given), compiled)[0]
+    row = horizon_compile(load_config(STREETS, given), compiled)[0]
     assert (row.source, row.fps) == ("perf_model", 250.0)
     made = {str(path.relative_to(compiled)) for path in compiled.rglob("*") if path.is_file()}
     expected = {"int_model.pt", "model.hbir", "model.hbm", "pidnet-s.svg"}
@@ -108,7 +108,7 @@ POOR = ("QUANT.OBSERVER", "min_max", "QUANT.WEIGHT_OBSERVER", "min_max")
 def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The street network with the same function and channels of very different sizes."""
     path = tmp_path_factory.mktemp("spoilt") / "spoilt.safetensors"
-    save_file(rescale(load_float(configs.load(STREETS)), seed=0, power=5).state_dict(), path)
+    save_file(rescale(load_float(load_config(STREETS)), seed=0, power=5).state_dict(), path)
     return path
 
 
@@ -145,7 +145,7 @@ def test_what_backend_fx_tuned_reaches_the_plugin(tuned: tuple[Path, list[str]],
 def test_weights_are_the_twins_on_the_same_levels(
     stand_in: ModuleType, tuned: tuple[Path, list[str]], stage: str
 ) -> None:
-    cfg = configs.load(STREETS, tuned[1])
+    cfg = load_config(STREETS, tuned[1])
     ours, theirs = load_calibration(twin(cfg), stage=stage), load_calibration(cfg, stage=stage)
     compared = 0
     for name, core in layers(ours):
@@ -187,7 +187,7 @@ def test_another_calibration_is_refused(
     stand_in: ModuleType, horizon: Path, data: Path, changed: tuple[str, str], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        load_calibration(configs.load(STREETS, options(data, horizon.parents[1], *changed)))
+        load_calibration(load_config(STREETS, options(data, horizon.parents[1], *changed)))
 
 
 def test_check_asks_the_plugins_profiler(data: Path, tmp_path: Path) -> None:

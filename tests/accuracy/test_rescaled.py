@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, fx, nn
 from yacs.config import CfgNode
 
-import configs
-import datasets
 import qat
-from datasets.transforms import InferenceTransform, Normaliser
-from qat import stages
+from qat.config import load_config
+from qat.data import build_dataset, data_loader, evenly_spaced
+from qat.data.transforms import InferenceTransform, Normaliser
 from qat.evaluation.score import Score, Scorer
 from qat.ptq.equalise.equalise import equalise
 from qat.ptq.equalise.ranges import channel_ranges
+from qat.workflow import stages
 from tests.accuracy.runs import ROOT
 from tests.ptq.rescaling import RESIDUAL, Stream, rescale
 
@@ -32,7 +32,7 @@ def cfg(camvid_root: Path) -> CfgNode:
     if not CHECKPOINT.is_file():
         pytest.skip(f"no CamVid checkpoint at {CHECKPOINT}")
     options = ["DATASET.ROOT", str(camvid_root), "TEST.MODEL_FILE", str(CHECKPOINT)]
-    return configs.load(ROOT / "configs" / "camvid" / "pidnet_s.yaml", options)
+    return load_config(ROOT / "configs" / "camvid" / "pidnet_s.yaml", options)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def floating(cfg: CfgNode) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def scorer(cfg: CfgNode, floating: nn.Module) -> Scorer:
-    val = datasets.build(cfg, "val", InferenceTransform())
-    batches = datasets.loader(val, 1, 0, indices=range(0, len(val), EVERY))
+    val = build_dataset(cfg, "val", InferenceTransform())
+    batches = data_loader(val, 1, 0, indices=range(0, len(val), EVERY))
     return Scorer(
         floating, batches, cfg.DATASET.NUM_CLASSES, to_input=normaliser(cfg), align_corners=cfg.MODEL.ALIGN_CORNERS
     )
@@ -54,9 +54,9 @@ def normaliser(cfg: CfgNode) -> Normaliser:
 
 
 def pictures(cfg: CfgNode, count: int) -> Iterator[Tensor]:
-    train = datasets.build(cfg, "train", InferenceTransform())
+    train = build_dataset(cfg, "train", InferenceTransform())
     to_input = normaliser(cfg)
-    for batch in datasets.loader(train, 1, 0, indices=datasets.spread(len(train), count)):
+    for batch in data_loader(train, 1, 0, indices=evenly_spaced(len(train), count)):
         yield to_input(batch["image"])
 
 

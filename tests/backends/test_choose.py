@@ -8,17 +8,17 @@ from types import ModuleType
 
 import pytest
 
-import configs
 import qat
-from qat import stages
-from qat.backends.choose import Choice, choose_backend
+from qat.backends.select import Choice, choose_backend
+from qat.config import load_config
 from qat.files import sha256
+from qat.workflow import stages
 
 STREETS = "configs/streets/pidnet_s.yaml"
 
 
 def choose(target: str, wanted: str) -> Choice:
-    return choose_backend(configs.load(None, ["QUANT.TARGET", target, "QUANT.BACKEND", wanted]))
+    return choose_backend(load_config(None, ["QUANT.TARGET", target, "QUANT.BACKEND", wanted]))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_stage_knows_its_backend_and_whose_weights_it_has(
     stand_in: ModuleType, tmp_path: Path, stage: str, twin: str
 ) -> None:
     given = ["QUANT.TARGET", "j5", "OUTPUT_DIR", str(tmp_path)]
-    cfg, key = configs.load(STREETS, given), f"backend fx's {twin} (sha256)"
-    ours = stages.made_from(configs.load(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage)
+    cfg, key = load_config(STREETS, given), f"backend fx's {twin} (sha256)"
+    ours = stages.made_from(load_config(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage)
     expected = ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr", key: "missing"}
     assert stages.made_from(cfg, stage) == expected
     tuned = stages.checkpoint(stages.twin(cfg), twin)

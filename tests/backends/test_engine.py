@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import qat
-from qat.backends import engine
+from qat import engine
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 

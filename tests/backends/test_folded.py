@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 import qat
-from qat.backends.folded import folded
+from qat.backends.bn_folding import folded
 from qat.backends.fx import prepare
 from qat.backends.scales import weighted
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 from tests.compile.small import shuffle_norms
 
 SHAPE = (1, 3, 64, 64)

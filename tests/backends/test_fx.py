@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
+from qat.backends.calibration import qparams
 from qat.backends.fx import quantisers, to_torchscript
 from qat.backends.quantiser import OnGrid
-from qat.calibration import qparams
-from qat.ptq.weights import weight_scales
+from qat.observers.weights import weight_scales
 
 SIZE = (1, 3, 64, 96)
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 import qat
-from qat import calibration
+from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend, Options
 from qat.backends.horizon.states import to_qat
-from qat.compile.yuv import rgb_to_centred_yuv
+from qat.data.yuv import rgb_to_centred_yuv
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = (1, 3, 32, 64)

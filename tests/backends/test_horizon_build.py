@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import qat
-from qat import calibration
+from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend, Options
 from qat.backends.horizon.build import Settings, build
 

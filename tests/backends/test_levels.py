@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import qat
 from qat.backends.fx import fake_quantised, frozen, quantisers
-from qat.backends.levels import LIMIT, resample_integers, rounded
+from qat.backends.integer_resampling import LIMIT, resample_integers, rounded
 from qat.graph.nodes import op_name
 
 

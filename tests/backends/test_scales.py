@@ -9,8 +9,8 @@ from torch import fx, nn
 import qat
 from qat.backends.fx import settle
 from qat.backends.scales import keep, kept, quantisers, unsettle, weighted
-from qat.compile.from_graph import program_of
 from qat.errors import UserError
+from qat.program.lower import program_of
 
 SHAPE = (1, 3, 16, 24)
 
@@ -57,7 +57,7 @@ def test_settled_scales_are_only_read() -> None:
     unsettle(graph)
     settle(graph)
     assert program_of(graph, torch.randn(SHAPE)).steps[0].quant.scale == pytest.approx(float(quantiser.scale))
-    assert qat.calibration.qparams(graph)["x"]["scale"] == pytest.approx(float(quantiser.scale))
+    assert qat.backends.calibration.qparams(graph)["x"]["scale"] == pytest.approx(float(quantiser.scale))
 
 
 def test_everything_in_float_is_float() -> None:

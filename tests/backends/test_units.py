@@ -8,9 +8,9 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.backends.fx import settle
+from qat.backends.scaled_parameters import channel_scales, learn_in_units
 from qat.backends.scales import quantisers
 from qat.backends.trainable import trainable, trainable_quantisers, write_back
-from qat.backends.units import channel_scales, learn_in_units
 
 SHAPE = (2, 3, 16, 24)
 

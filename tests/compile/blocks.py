@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-import configs
 import qat
-from datasets.transforms import normalise
-from datasets.transforms.artefact import artefact_input
 from qat.compile.network import Network
-from qat.compile.pictures import Picture
+from qat.compile.verify.samples import Picture
+from qat.config import load_config
+from qat.data.transforms import normalise
+from qat.data.transforms.artefact import artefact_input
 
 HEIGHT, WIDTH = 32, 48
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
@@ -54,7 +54,7 @@ def options(output: Path, *more: str) -> CfgNode:
         "TEST.MODEL_FILE",
         "assets/pidnet_s_streets.safetensors",
     ]
-    return configs.load(None, [*keys, *quick, "OUTPUT_DIR", str(output), *more])
+    return load_config(None, [*keys, *quick, "OUTPUT_DIR", str(output), *more])
 
 
 def images(count: int = 2) -> tuple[Tensor, Tensor]:

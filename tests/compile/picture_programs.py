@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from qat.compile.program import Program, Quant, Step, Weight
+from qat.program.steps import Program, Quant, Step, Weight
 
 GRID = Quant(0.5, 128)
 SHAPE = (1, 8, 4, 6)

@@ -14,10 +14,10 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.compile.network import Network
-from qat.compile.onnx_values import OPENVINO, ORT, PLAIN
-from qat.compile.onnx_writer import Form, to_onnx
-from qat.compile.program import Program, Step
-from qat.compile.reference import compare_tensors
+from qat.compile.onnx.values import OPENVINO, ORT, PLAIN
+from qat.compile.onnx.writer import Form, to_onnx
+from qat.compile.verify.tensors import compare_tensors
+from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 from qat.targets import X86, Target
 from tests.compile.operations import Operation

@@ -12,18 +12,19 @@ import numpy as np
 import onnx
 import pytest
 
-from qat.compile import build, right, write
-from qat.compile.folder import replaced_folder
+from qat.compile import pipeline, write_artefacts
 from qat.compile.network import Network
+from qat.compile.verify import files
 from qat.errors import UserError
 from qat.files import read_json
+from qat.folders import replaced_folder
 from qat.runtimes import registry
 from qat.runtimes.ort import Ort
 from tests.compile import blocks
 from tests.compile.faulty import Aborts, Explodes, Faulty, Shifts
 
 pytest.importorskip("onnxruntime", reason="compilation needs the extra: runtimes")
-Compile = Callable[..., build.Compiled]
+Compile = Callable[..., pipeline.Compiled]
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +35,14 @@ def network() -> Network:
 @pytest.fixture
 def compile_blocks(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
     """Compile into tmp_path/compile with more options."""
-    monkeypatch.setattr(build, "load_network", lambda cfg: network)
-    monkeypatch.setattr(build, "metadata", lambda cfg, classes: {"classes": str(classes.names)})
+    monkeypatch.setattr(pipeline, "load_network", lambda cfg: network)
+    monkeypatch.setattr(pipeline, "metadata", lambda cfg, classes: {"classes": str(classes.names)})
 
-    def compile_it(*options: str, labelled: bool = True) -> build.Compiled:
+    def compile_it(*options: str, labelled: bool = True) -> pipeline.Compiled:
         cfg = blocks.options(tmp_path, *options)
         with replaced_folder(tmp_path / "compile") as aside:
             given = blocks.pictures(cfg.COMPILE.INPUT, labelled)
-            return build.compile_into(aside, cfg, given, blocks.COLOURS, lambda line: None)
+            return pipeline.compile_into(aside, cfg, given, blocks.COLOURS, lambda line: None)
 
     return compile_it
 
@@ -104,8 +105,8 @@ def _is_untouched(folder: Path) -> bool:
 def test_a_wrong_file_names_the_first_tensor_that_departs(
     compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real = _before(tmp_path / "compile"), write.to_onnx
-    monkeypatch.setattr(write, "to_onnx", lambda *given: _spoilt(real(*given)))
+    folder, real = _before(tmp_path / "compile"), write_artefacts.to_onnx
+    monkeypatch.setattr(write_artefacts, "to_onnx", lambda *given: _spoilt(real(*given)))
     with pytest.raises(UserError, match=r"^model.onnx is wrong: shrink \(conv2d, .*scale steps, .* on blocks; "):
         compile_blocks()
     assert _is_untouched(folder)
@@ -115,22 +116,22 @@ def test_too_few_equal_pixels_fail_where_every_tensor_is_near(
     compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _before(tmp_path / "compile")
-    monkeypatch.setattr(right, "agreement", lambda one, other: 0.9989)
+    monkeypatch.setattr(files, "agreement", lambda one, other: 0.9989)
     with pytest.raises(UserError, match=r"^model.onnx agrees with stage calib on 99.890% of pixels only \(limit 99.9"):
         compile_blocks()
     assert _is_untouched(folder)
 
 
 def test_a_wrong_float_file_fails(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, real = _before(tmp_path / "compile"), write.to_onnx
+    folder, real = _before(tmp_path / "compile"), write_artefacts.to_onnx
 
     def wrong(program: Any, *given: Any) -> onnx.ModelProto:
         model = real(program, *given)
-        if program is build.load_network(None).float_program:
+        if program is pipeline.load_network(None).float_program:
             model.graph.initializer[0].CopyFrom(_turned(model.graph.initializer[0]))
         return model
 
-    monkeypatch.setattr(write, "to_onnx", wrong)
+    monkeypatch.setattr(write_artefacts, "to_onnx", wrong)
     with pytest.raises(UserError, match=r"^model_float.onnx agrees with stage float on .* only \(limit 99.99%\)"):
         compile_blocks()
     assert _is_untouched(folder)
@@ -141,8 +142,8 @@ def _turned(constant: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = write.save_script
-    monkeypatch.setattr(write, "save_script", lambda model, *given: real(blocks.Blocks().eval(), *given))
+    real = write_artefacts.save_script
+    monkeypatch.setattr(write_artefacts, "save_script", lambda model, *given: real(blocks.Blocks().eval(), *given))
     with pytest.raises(UserError, match=r"^int_model.pt doesn't give what int_infer gives on blocks"):
         compile_blocks()
     assert [*tmp_path.iterdir()] == []
@@ -167,7 +168,7 @@ def test_a_bad_runtime_is_a_row_with_the_reason(
     assert read_json(tmp_path / "compile" / "parity.json") == done.parity
 
 
-@pytest.mark.parametrize("where", ["qat.compile.write.onnx.save", "qat.compile.build.write_picture"])
+@pytest.mark.parametrize("where", ["qat.compile.write_artefacts.onnx.save", "qat.compile.pipeline.write_picture"])
 def test_a_full_disk_is_one_line(
     where: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,4 +194,4 @@ def test_a_runtime_that_is_not_installed(compile_blocks: Compile, monkeypatch: p
     monkeypatch.setattr(registry, "_RUNTIMES", (Absent(),))
     with pytest.raises(UserError, match=r"^nowhere_to_be_found is not installed; pip install"):
         compile_blocks()
-    assert build.wanted_runtimes(blocks.options(Path(), "COMPILE.RUNTIMES", "['auto']")) == []
+    assert pipeline.wanted_runtimes(blocks.options(Path(), "COMPILE.RUNTIMES", "['auto']")) == []

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qat.compile.ended import Ended, as_logits, head
-from qat.compile.onnx_ends import Ends
+from qat.compile.io_spec import Ends
+from qat.compile.io_wrapper import Ended, as_logits, head
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from qat.compile import expected
-from qat.compile.expected import expect, jittered
-from qat.compile.onnx_ends import Ends
+from qat.compile.io_spec import Ends
+from qat.compile.verify import stage_outputs
+from qat.compile.verify.stage_outputs import expect, jittered
 from tests.compile import blocks
 
 
@@ -27,4 +27,4 @@ def test_jitter_moves_few_roundings_always_the_same_and_leaves_no_trace() -> Non
         again = network.calib(x)
     assert torch.equal(moved, again)
     assert torch.equal(network.calib(x), before)
-    assert 0 < float((moved != before).float().mean()) < 20 * expected.JITTER
+    assert 0 < float((moved != before).float().mean()) < 20 * stage_outputs.JITTER

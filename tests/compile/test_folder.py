@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qat.compile.folder import replaced_folder
 from qat.errors import UserError
+from qat.folders import replaced_folder
 
 
 @pytest.fixture

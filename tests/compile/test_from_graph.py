@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import qat
-from qat.compile.grids import moved
-from qat.compile.onnx_writer import to_onnx
-from qat.compile.program import Program, Step
+from qat.compile.onnx.writer import to_onnx
+from qat.program.grids import moved
+from qat.program.steps import Program, Step
 from tests.compile.operations import call
 from tests.compile.small import NO_RULES, SHAPE, block, departing, of, shuffle_norms, small
 
@@ -73,7 +73,7 @@ def test_a_tensor_read_twice_comes_twice() -> None:
 
 def test_grids_are_those_of_the_calibration() -> None:
     network = block()
-    rows = qat.calibration.qparams(network.prepared)
+    rows = qat.backends.calibration.qparams(network.prepared)
     found = {step.name: step.quant for step in network.program.steps if step.quant and step.op != "scale_shift"}
     assert len(found) > 10
     for name, quant in found.items():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.spec import QuantSpec
-from qat.compile.grids import grid_of, moved, values_of
-from qat.compile.program import Quant, Step
+from qat.program.grids import grid_of, moved, values_of
+from qat.program.steps import Quant, Step
 
 NUMBERS = st.floats(-8, 8).map(lambda value: round(value, 3))
 GRIDS = st.one_of(

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-import configs
 import qat
-from qat import calibration
-from qat.backends.choose import choose_backend
+from qat.backends import calibration
+from qat.backends.select import choose_backend
 from qat.compile import horizon
 from qat.compile.horizon import horizon_compile
-from qat.compile.yuv import centred_yuv_to_rgb
+from qat.config import load_config
+from qat.data.yuv import centred_yuv_to_rgb
 from qat.files import read_json, sha256
-from qat.stages import example_input
+from qat.workflow.stages import example_input
 
 FILES = ["int_model.pt", "model.hbir", "model.hbm", "perf_out", "pidnet-s.svg"]
 RECORDS = ["config.yaml", "manifest.json", "perf.json"]
@@ -33,7 +33,7 @@ def given(stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Given:
 
     def config(*options: str) -> CfgNode:
         weights = ["TEST.MODEL_FILE", "assets/pidnet_s_streets.safetensors"]
-        cfg = configs.load(None, ["QUANT.TARGET", "j5", "TEST.IMAGE_SIZE", "32,16", *weights, *options])
+        cfg = load_config(None, ["QUANT.TARGET", "j5", "TEST.IMAGE_SIZE", "32,16", *weights, *options])
         monkeypatch.setattr(horizon.stages, "load_calibration", calibrated)
         return cfg
 
@@ -114,7 +114,7 @@ def test_pyramid_takes_the_cameras_colours(given: Given, tmp_path: Path) -> None
 
 def test_without_the_plugin_there_are_no_files(tmp_path: Path) -> None:
     with pytest.raises(qat.UserError, match=r"the board's files need QUANT.TARGET j5 and the plugin; see docs/j5\.md"):
-        horizon_compile(configs.load(None, ["QUANT.TARGET", "j5"]), tmp_path / "compile")
+        horizon_compile(load_config(None, ["QUANT.TARGET", "j5"]), tmp_path / "compile")
     assert names(tmp_path) == []
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qat.backends.fx import quantisers
-from qat.compile.onnx_writer import to_onnx
-from qat.compile.reference import tensors_of
+from qat.compile.onnx.writer import to_onnx
+from qat.compile.verify.tensors import tensors_of
 from tests.compile.operations import ELEMENTWISE, Operation, title
 from tests.compile.small import SPELLINGS, check, departing, kinds, pictures, small
 

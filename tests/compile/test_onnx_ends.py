@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from onnx import ModelProto, TensorProto
 from torch import Tensor
 
-from qat.compile.ended import Ended
+from qat.compile.io_spec import Ends
+from qat.compile.io_wrapper import Ended
 from qat.compile.network import Network
-from qat.compile.onnx_ends import Ends
-from qat.compile.onnx_writer import Form, to_onnx
+from qat.compile.onnx.writer import Form, to_onnx
 from tests.compile.small import BLOCK, SPELLINGS, block, run
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

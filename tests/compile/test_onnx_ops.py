@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import qat
-from qat.compile.onnx_ops import OPS
-from qat.compile.onnx_writer import Form, to_onnx
+from qat.compile.onnx.ops import OPS
+from qat.compile.onnx.writer import Form, to_onnx
 from qat.errors import UserError
 from qat.targets.j5 import J5
 from tests.compile.operations import OPERATIONS

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from qat.compile.onnx_values import OPENVINO, PLAIN
-from qat.compile.onnx_writer import Form, to_onnx
-from qat.compile.program import Program, Step
+from qat.compile.onnx.values import OPENVINO, PLAIN
+from qat.compile.onnx.writer import Form, to_onnx
 from qat.errors import UserError
+from qat.program.steps import Program, Step
 from tests.compile.small import file_of, kinds, pictures, run
 
 AVERAGE = {"divisor_override": None, "count_include_pad": True, "ceil_mode": False, "padding": 0, "stride": None}

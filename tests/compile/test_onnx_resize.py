@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qat.compile.onnx_resize import RESIZE, factor
-from qat.compile.onnx_writer import Form
+from qat.compile.onnx.resize import RESIZE, factor
+from qat.compile.onnx.writer import Form
 from qat.errors import UserError
 from tests.compile.small import file_of, kinds, pictures, run
 

@@ -13,11 +13,11 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from torch import nn
 
 import qat
-from qat.backends import engine
+from qat import engine
 from qat.compile.network import Network
-from qat.compile.onnx_values import PLAIN, Values
-from qat.compile.onnx_writer import to_onnx
-from qat.compile.program import Program, Quant, Weight
+from qat.compile.onnx.values import PLAIN, Values
+from qat.compile.onnx.writer import to_onnx
+from qat.program.steps import Program, Quant, Weight
 from tests.compile.small import BLOCK, SPELLINGS, block, departing, kinds, pictures, run, shuffle_norms, small
 
 

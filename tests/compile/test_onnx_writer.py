@@ -14,9 +14,9 @@ from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
 import qat
+from qat.compile.io_spec import Ends
 from qat.compile.network import Network
-from qat.compile.onnx_ends import Ends
-from qat.compile.onnx_writer import OPSETS, Form, read_metadata, to_onnx
+from qat.compile.onnx.writer import OPSETS, Form, read_metadata, to_onnx
 from qat.errors import UserError
 from tests.compile.small import (
     BLOCK,

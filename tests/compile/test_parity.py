@@ -9,11 +9,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from qat.compile.expected import Expected
-from qat.compile.made import ARTEFACTS, Made
-from qat.compile.parity import Parity, judged
-from qat.compile.pictures import Picture
+from qat.compile.artefacts import ARTEFACTS, Made
 from qat.compile.table import faults, parity_table
+from qat.compile.verify.runtimes import Parity, judged
+from qat.compile.verify.samples import Picture
+from qat.compile.verify.stage_outputs import Expected
 
 BY_NAME = {made.name: made for made in ARTEFACTS}
 INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]

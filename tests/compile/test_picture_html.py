@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from qat.compile.picture import html_of, write_picture
-from qat.compile.program import Program
 from qat.errors import UserError
+from qat.program.steps import Program
 from tests.compile.picture_programs import pidnet, step
 
 ODD = "odd </script><&\"'> name"

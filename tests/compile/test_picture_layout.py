@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from qat.compile.picture.layout import Layout, layout
 from qat.compile.picture.sketch import Box, Point
-from qat.compile.program import Program
+from qat.program.steps import Program
 from tests.compile.picture_programs import pidnet, programs, step
 
 Line = tuple[Point, Point]

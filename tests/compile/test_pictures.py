@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qat.compile.pictures import Picture, agreement, classes, mean_iou
+from qat.compile.verify.samples import Picture, agreement, classes, mean_iou
 from qat.evaluation.upsample import upsample_argmax
 
 

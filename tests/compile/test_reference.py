@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
 
+from qat.compile.io_spec import Ends
 from qat.compile.network import Network
-from qat.compile.onnx_ends import Ends
-from qat.compile.onnx_writer import Form, to_onnx
-from qat.compile.program import Step
-from qat.compile.reference import Tensors, compare_tensors
+from qat.compile.onnx.writer import Form, to_onnx
+from qat.compile.verify.tensors import Tensors, compare_tensors
+from qat.program.steps import Step
 from tests.compile.small import BLOCK, SPELLINGS, block, departing, pictures
 
 SEED = 2

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from qat import stages
 from qat.compile.network import size_of
 from qat.compile.stage import Artefact, find_artefact, in_its_form
 from qat.errors import UserError
 from qat.files import sha256
+from qat.workflow import stages
 from tests.compile import blocks
 
 

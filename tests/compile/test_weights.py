@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from qat.compile.weights import weight_of
-from qat.ptq.weights import fake_quantise, weight_scales
+from qat.observers.weights import fake_quantise, weight_scales
+from qat.program.weights import weight_of
 from tests.compile.small import shuffle_norms
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {

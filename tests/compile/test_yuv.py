@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qat
-from qat.compile.yuv import centred_yuv_to_rgb, rgb_to_centred_yuv
+from qat.data.yuv import centred_yuv_to_rgb, rgb_to_centred_yuv
 
 COLOURS = {  # RGB -> centred YUV of full swing, by BT.601
     (0, 0, 0): (-128, 0, 0),

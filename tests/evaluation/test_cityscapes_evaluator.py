@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.labels import CITYSCAPES_CLASSES, LABELID_TO_TRAINID
+from qat.data.labels import CITYSCAPES_CLASSES, LABELID_TO_TRAINID
 from qat.evaluation import ConfusionMatrix
 
 official = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")

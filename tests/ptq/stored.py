@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.ptq.grid import Grid
+from qat.observers.grid import Grid
 
 Values = NDArray[np.float64]
 BINS = 8192
@@ -40,7 +40,7 @@ def cut(values: Values, share: float, grid: Grid) -> tuple[float, float]:
 
 
 def divergence(values: Values, low: float, high: float, grid: Grid) -> float:
-    """KL of TensorRT's recipe, bin by bin: see `qat.ptq.kl`."""
+    """KL of TensorRT's recipe, bin by bin: see `qat.observers.kl`."""
     span = 2.0 ** math.frexp(np.abs(values).max())[1]
     width = 2 * span / BINS
     count: dict[int, float] = defaultdict(float)

@@ -17,12 +17,12 @@ import qat
 from qat.backends.fx import settle
 from qat.backends.scales import weighted
 from qat.errors import UserError
+from qat.observers.weights import fake_quantise
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.adaround.descent import descend, feedback
+from qat.ptq.adaround.layerwise import Walk
 from qat.ptq.adaround.patches import patches, positions
-from qat.ptq.adaround.walk import Walk
-from qat.ptq.unrounded import unrounded
-from qat.ptq.weights import fake_quantise
+from qat.ptq.float_view import unrounded
 
 SHAPE = (1, 3, 24, 32)
 OPTIONS = AdaRoundOptions(samples=4000)

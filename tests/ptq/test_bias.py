@@ -12,9 +12,9 @@ from torch import Tensor, fx, nn
 import qat
 from qat.backends.fx import fake_quantised
 from qat.backends.scales import settle
-from qat.compile.from_graph import program_of
+from qat.program.lower import program_of
 from qat.ptq.bias import Report, correct_biases
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 from tests.compile.small import Block, pictures, shuffle_norms
 
 SHAPE = (2, 3, 16, 24)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from qat.ptq.candidates import AUTO, OBSERVERS, Candidate, candidates
-from qat.ptq.ranges import RANGES
+from qat.observers.candidates import AUTO, OBSERVERS, Candidate, candidates
+from qat.observers.ranges import RANGES
 
 
 def test_a_named_observer_is_its_own_only_candidate() -> None:

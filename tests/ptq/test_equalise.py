@@ -11,7 +11,7 @@ from qat.ptq.equalise import scale
 from qat.ptq.equalise.equalise import equalise
 from qat.ptq.equalise.ranges import channel_ranges
 from qat.ptq.equalise.report import Report
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 from tests.compile.small import Block, pictures, shuffle_norms
 from tests.ptq.equalising import CASES, Case, prepared
 from tests.ptq.rescaling import rescale
@@ -113,7 +113,7 @@ def test_the_report_says_which_tensors_share_factors_and_which_have_none() -> No
 def test_only_finished_calibrations_have_statistics(rows: nn.Module) -> None:
     graph = prepare(rows)
     equalised(graph)
-    assert {why for _, why in qat.calibration.dead_observers(graph)} == {"never seen"}
+    assert {why for _, why in qat.backends.calibration.dead_observers(graph)} == {"never seen"}
 
 
 def test_no_pictures_are_refused(rows: nn.Module) -> None:

@@ -12,7 +12,7 @@ from qat.graph.shapes import propagate
 from qat.ptq.equalise.channels import Channels
 from qat.ptq.equalise.groups import Groups, find_groups
 from qat.ptq.equalise.scale import scale_layers
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 from tests.compile.small import pictures
 from tests.ptq.equalising import CASES, Case, prepared
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qat.ptq import histogram
-from qat.ptq.histogram import BINS, centres, count, exponent_of, grow
+from qat.observers import histogram
+from qat.observers.histogram import BINS, centres, count, exponent_of, grow
 
 EDGES = [sign * 2.0**k * part for sign in (1, -1) for k in (-13, -12, -1, 0, 1, 5) for part in (1, 1 - 2**-24, 0.99985)]
 VALUES = st.lists(st.sampled_from([0.0, *EDGES]) | st.floats(-1000, 1000, width=32), min_size=1, max_size=40)

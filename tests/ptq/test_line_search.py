@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from qat.ptq.grid import Grid, Statistics
-from qat.ptq.histogram import BINS
-from qat.ptq.line_search import STEPS, Range, least
+from qat.observers.grid import Grid, Statistics
+from qat.observers.histogram import BINS
+from qat.observers.line_search import STEPS, Range, least
 
 
 def seen(low: float, high: float) -> Statistics:

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from qat.errors import UserError
-from qat.ptq.histogram import BINS
-from qat.ptq.observer import ActivationObserver
-from qat.ptq.ranges import RANGES, Grid
+from qat.observers.histogram import BINS
+from qat.observers.observer import ActivationObserver
+from qat.observers.ranges import RANGES, Grid
 
 GRIDS = [Grid(0, 255, True), Grid(0, 255, False)]
 AVERAGING = [None, 0.1]

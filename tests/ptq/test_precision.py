@@ -15,7 +15,7 @@ from qat.backends.fx import fake_quantised, settle
 from qat.backends.scales import kept, quantisers
 from qat.errors import UserError
 from qat.graph.shapes import propagate
-from qat.ptq.precision import fewest, hold_drop, share_of_macs
+from qat.ptq.mixed_precision import fewest, hold_drop, share_of_macs
 
 SHAPE = (1, 3, 8, 8)
 

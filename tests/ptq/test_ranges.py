@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from qat.ptq.histogram import BINS, count, exponent_of
-from qat.ptq.ranges import Grid, Statistics, min_max, mse, percentile
+from qat.observers.histogram import BINS, count, exponent_of
+from qat.observers.ranges import Grid, Statistics, min_max, mse, percentile
 
 SYMMETRIC, AFFINE = Grid(0, 255, True), Grid(0, 255, False)
 GRIDS = [SYMMETRIC, AFFINE, Grid(0, 127, True), Grid(0, 127, False)]

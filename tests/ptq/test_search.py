@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat import calibration
+from qat.backends import calibration
 from qat.backends.scales import quantisers, settle
 from qat.backends.spec import QuantSpec
 from qat.evaluation.score import Score
-from qat.ptq.candidates import Candidate
-from qat.ptq.search import Scored, best, choose, observer_candidates, search, search_observers
+from qat.observers.candidates import Candidate
+from qat.ptq.observer_search import Scored, best, choose, observer_candidates, search, search_observers
 
 MADE_FROM = {"weights": "abc"}
 

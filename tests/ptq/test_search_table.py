@@ -5,9 +5,9 @@ import io
 from rich.console import Console
 
 from qat.evaluation.score import Score
-from qat.ptq.candidates import Candidate
-from qat.ptq.search import Scored
-from qat.ptq.search_table import search_table
+from qat.observers.candidates import Candidate
+from qat.ptq.observer_search import Scored
+from qat.ptq.observer_table import search_table
 
 SCORED = [
     Scored(Candidate("min_max"), Score(20.126, 0.0075, 0.65)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from qat.ptq.weights import SHRINK, fake_quantise, weight_scales
+from qat.observers.weights import SHRINK, fake_quantise, weight_scales
 
 METHODS = ["min_max", "mse"]
 GENERATOR = torch.Generator().manual_seed(0)
@@ -115,5 +115,5 @@ def test_mse_is_the_best_of_its_scales_by_brute_force(name: str) -> None:
 @pytest.mark.parametrize("values", [1, 1000, 1 << 15])
 def test_the_search_in_blocks_changes_nothing(values: int, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = weight_scales(WEIGHTS["normal"], "mse")
-    monkeypatch.setattr("qat.ptq.weights._CACHED", values)
+    monkeypatch.setattr("qat.observers.weights._CACHED", values)
     assert torch.equal(weight_scales(WEIGHTS["normal"], "mse"), expected)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from yacs.config import CfgNode
 
-import configs
-from qat import stages
+from qat.config import load_config
 from qat.errors import UserError
 from qat.files import write_json
 from qat.report.sources import read_sources
+from qat.workflow import stages
 from tests.report.fakes import metrics, sources
 
 CONFIG = str(Path(__file__).resolve().parents[2] / "configs/streets/pidnet_s.yaml")
@@ -18,7 +18,7 @@ CONFIG = str(Path(__file__).resolve().parents[2] / "configs/streets/pidnet_s.yam
 
 @pytest.fixture
 def cfg(tmp_path: Path) -> CfgNode:
-    return configs.load(CONFIG, ["OUTPUT_DIR", str(tmp_path)])
+    return load_config(CONFIG, ["OUTPUT_DIR", str(tmp_path)])
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_what_another_config_made_is_named_and_not_shown(cfg: CfgNode, base: Pat
         write_json(base / folder / "layers.json", {"images": 2})
     for stage in ("float", "calib"):
         write_json(base / stage / "metrics.json", metrics())
-    found = read_sources(configs.load(CONFIG, ["OUTPUT_DIR", cfg.OUTPUT_DIR, "QUANT.SCHEME", "affine"]))
+    found = read_sources(load_config(CONFIG, ["OUTPUT_DIR", cfg.OUTPUT_DIR, "QUANT.SCHEME", "affine"]))
     assert list(found.metrics) == ["float"]
     assert found.stale == ("calib", "debug")
     assert found.debug["layers"] == found.made == {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qat.errors import UserError
-from qat.runtimes import executed_convolutions, get_runtime, installed, packages
+from qat.runtimes import executed_convolutions, get_runtime, installed, optional
 from qat.runtimes.mnn_convert import to_mnn
 from qat.runtimes.ncnn_convert import to_ncnn
 from qat.runtimes.ort import Ort
@@ -159,7 +159,7 @@ def test_an_artefact_of_another_kind_is_refused_with_the_reason(
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_missing_package_names_the_extra(name: str, artefacts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "find_spec", lambda module: None)
+    monkeypatch.setattr(optional, "find_spec", lambda module: None)
     line = f'{MODULES[name]} is not installed; pip install "rtseg-qat[runtimes]"'
     with pytest.raises(UserError) as seen:
         get_runtime(name).load(artefacts / "float.onnx", 1)

@@ -9,7 +9,7 @@ import pytest
 
 from qat.errors import UserError
 from qat.runtimes import Isolated
-from qat.runtimes.isolate import Child, in_child
+from qat.runtimes.child_process import Child, in_child
 from qat.runtimes.ort import Ort
 from tests.runtimes.crashing import Subject, add
 from tests.runtimes.tiny import picture

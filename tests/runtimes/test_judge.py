@@ -12,7 +12,7 @@ from onnx import numpy_helper
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 
 from qat.errors import UserError
-from qat.runtimes.judge import error, judge
+from qat.runtimes.conversion_check import error, judge
 from qat.runtimes.ort import Ort
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qat import calibration
+from qat.backends import calibration
 from tests.accuracy.runs import ROOT, in_process, tool
 
 CONFIG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
     some = ["QUANT.EQUALISE", "True", "QUANT.BIAS_CORRECTION", "True"]
     folder = root / "killed" / "streets" / "pidnet_s" / "calib"
     with monkeypatch.context() as patch:
-        patch.setattr("qat.stages.write_provenance", _interrupt)
+        patch.setattr("qat.workflow.stages.write_provenance", _interrupt)
         in_process("calib", *options(root, "killed", *some), code=130)
     assert not (folder / calibration.LAST).exists()
     record = (folder / "methods.json").read_text()

@@ -15,9 +15,10 @@ import pytest
 import torch
 from torch import fx
 
-import configs
-from qat import calibration, stages
+from qat.backends import calibration
+from qat.config import load_config
 from qat.files import sha256
+from qat.workflow import stages
 
 ROOT = Path(__file__).resolve().parents[2]
 CFG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -51,7 +52,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def plain(options: list[str]) -> fx.GraphModule:
     """The prepared graph, made once; a calibration of it lies where the tool looks."""
-    cfg = configs.load(CFG, options)
+    cfg = load_config(CFG, options)
     prepared, _ = stages.load_prepared(cfg, prove=False)
     observed = copy.deepcopy(prepared)
     calibration.calibrate(observed, [torch.randn(1, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(0))])
@@ -73,7 +74,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
 
 
 def read(options: list[str], name: str) -> Any:
-    return json.loads((stages.stage_folder(configs.load(CFG, options), "debug") / name).read_text())
+    return json.loads((stages.stage_folder(load_config(CFG, options), "debug") / name).read_text())
 
 
 def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +92,7 @@ def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys:
     assert [row["name"] for row in sensitivity["layers"]] == ["conv1_0", "relu_2"]
     assert sensitivity["groups"]["all"]["mean_iou"] is not None
     assert {item["check"] for item in read(options, "qconfig.json")["items"]} == {"unfused BN"}
-    cfg = configs.load(CFG, options)
+    cfg = load_config(CFG, options)
     made_from = read(options, "manifest.json")["made_from"]
     assert sha256(stages.stage_folder(cfg, "calib") / calibration.LAST) in made_from.values()
     folder = stages.stage_folder(cfg, "debug")
@@ -129,7 +130,7 @@ def test_mistakes_are_one_line_and_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = stages.stage_folder(configs.load(CFG, options), "debug")
+    folder = stages.stage_folder(load_config(CFG, options), "debug")
     before = sorted(folder.glob("*")) if folder.is_dir() else None
     assert run(monkeypatch, *options, *wrong) == 2
     lines = capsys.readouterr().err.splitlines(keepends=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import configs
-from qat import stages
+from qat.config import load_config
+from qat.workflow import stages
 from tests.accuracy.runs import ROOT, tool
 
 CONFIG = ROOT / "configs" / "streets" / "pidnet_s.yaml"
@@ -67,7 +67,7 @@ def test_it_says_what_it_does(said: str, folder: Path) -> None:
 
 
 def test_later_stages_start_from_it(said: str, options: list[str], folder: Path) -> None:
-    cfg = configs.load(CONFIG, options)
+    cfg = load_config(CONFIG, options)
     assert stages.source(cfg) == "qat"
     image = stages.example_input(cfg)
     with torch.no_grad():

@@ -12,7 +12,7 @@ import pytest
 import torch
 from yacs.config import CfgNode
 
-import configs
+from qat.config import load_config, with_values
 from qat.errors import UserError
 from qat.training import Place, finetune, make_fine_tuner
 from qat.training.data import WithoutLabels, build_data, has_labels
@@ -40,7 +40,7 @@ def unlabelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CfgNode:
         "LOG_DIR": tmp_path / "log",
         "QAT.END_EPOCH": 1,
     }
-    return configs.load(None, [str(part) for pair in values.items() for part in pair])
+    return load_config(None, [str(part) for pair in values.items() for part in pair])
 
 
 def test_training_refuses_them_and_fine_tuning_ignores_every_pixel(unlabelled: CfgNode) -> None:
@@ -86,6 +86,6 @@ def test_fine_tuning_has_random_scales_of_its_own_choice(
     monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
     monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
     monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
-    cfg = configs.changed(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
+    cfg = with_values(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
     make_fine_tuner(cfg, Place(torch.device("cpu")))
     assert seen == [wanted]

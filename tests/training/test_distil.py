@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 import qat
+from qat.evaluation.divergence import divergence
 from qat.graph.nodes import op_name
 from qat.graph.trace import trace
-from qat.training.distil import boundary_attention, distillation, divergence, give_boundary
+from qat.training.distil import boundary_attention, distillation, give_boundary
 
 SHAPE = (1, 3, 64, 128)
 

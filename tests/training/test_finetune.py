@@ -9,9 +9,9 @@ from torch import Tensor, fx
 
 import qat
 from qat.errors import UserError
+from qat.evaluation.divergence import divergence
 from qat.training import FineTuner, Place
-from qat.training.distil import divergence
-from qat.training.plan import Plan
+from qat.training.schedule import Plan
 from tests.training.events import read_events
 from tests.training.tiny import Pictures, tiny_config, tiny_pair
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-import configs
+from qat.config import load_config
 from qat.errors import UserError
 from qat.training.losses import LossConfig, boundary_loss, cross_entropy, hard_limit, label_loss, ohem, pidnet_loss
 
@@ -172,8 +172,8 @@ def test_half_precision_outputs_are_summed_in_float32() -> None:
 
 
 def test_class_weights_count_only_with_class_balance() -> None:
-    assert LossConfig.from_cfg(configs.load(None), WEIGHTS).class_weights is None
-    assert LossConfig.from_cfg(configs.load(None, ["LOSS.CLASS_BALANCE", "True"]), WEIGHTS).class_weights == WEIGHTS
+    assert LossConfig.from_cfg(load_config(None), WEIGHTS).class_weights is None
+    assert LossConfig.from_cfg(load_config(None, ["LOSS.CLASS_BALANCE", "True"]), WEIGHTS).class_weights == WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_class_weights_count_only_with_class_balance() -> None:
 )
 def test_a_key_that_makes_no_loss_is_named(opts: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=opts[0]):
-        LossConfig.from_cfg(configs.load(None, opts))
+        LossConfig.from_cfg(load_config(None, opts))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "balanced"])

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from qat.graph.trace import trace
-from qat.training.pair import Pair
+from qat.training.teacher_student import Pair
 from tests.training.tiny import SIDE, calibrated, tiny_pair
 
 

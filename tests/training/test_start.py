@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from yacs.config import CfgNode
 
-import configs
 import qat
-from qat import stages
-from qat.ptq.unrounded import unrounded
-from qat.training.start import Start, equalises, scales_learn, starting_graph
+from qat.config import load_config
+from qat.ptq.float_view import unrounded
+from qat.training.initial_graph import Start, equalises, scales_learn, starting_graph
+from qat.workflow import stages
 from tests.accuracy.runs import ROOT, in_process
 from tests.ptq.rescaling import rescale
 
@@ -37,7 +37,7 @@ STREETS = ROOT / "configs" / "streets" / "pidnet_s.yaml"
     ids=["good", "poor", "unknown", "frozen", "learnt"],
 )
 def test_scales_learn_after_a_poor_calibration(key: str, finished: dict[str, Any], learn: bool, why: str) -> None:
-    assert scales_learn(configs.load(None, ["QAT.SCALES", key]), finished) == (learn, why)
+    assert scales_learn(load_config(None, ["QAT.SCALES", key]), finished) == (learn, why)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_scales_learn_after_a_poor_calibration(key: str, finished: dict[str, Any
 def test_channels_are_equalised_after_a_poor_calibration_that_nothing_tuned(
     options: str, finished: dict[str, Any], equalised: bool, why: str
 ) -> None:
-    assert equalises(configs.load(None, options.split()), finished) == (equalised, why)
+    assert equalises(load_config(None, options.split()), finished) == (equalised, why)
 
 
 @pytest.fixture(scope="module")
 def cfg(tmp_path_factory: pytest.TempPathFactory) -> CfgNode:
     """The street network, its channels spoilt, calibrated with min_max."""
     folder = tmp_path_factory.mktemp("start")
-    spoilt = rescale(stages.load_float(configs.load(STREETS)), seed=0, power=4)
+    spoilt = rescale(stages.load_float(load_config(STREETS)), seed=0, power=4)
     save_file(spoilt.state_dict(), folder / "spoilt.safetensors")
     values = {
         "OUTPUT_DIR": folder / "output",
@@ -76,7 +76,7 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> CfgNode:
     }
     options = [str(part) for pair in values.items() for part in pair]
     in_process("calib", "-c", str(STREETS), *options)
-    return configs.load(STREETS, options)
+    return load_config(STREETS, options)
 
 
 @torch.no_grad()
@@ -86,7 +86,7 @@ def sqnr(network: Any, reference: Any, x: Tensor) -> float:
 
 
 def picture() -> Tensor:
-    return stages.example_input(configs.load(STREETS))
+    return stages.example_input(load_config(STREETS))
 
 
 def test_equalising_starts_nearer_to_float(cfg: CfgNode) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from qat.training import upsampled
-from qat.training.upsampled import bands, upsampled_nll
+from qat.training import fused_nll
+from qat.training.fused_nll import bands, upsampled_nll
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
@@ -19,7 +19,7 @@ def test_values_and_gradients_equal_torchs(
     size: tuple[int, int],
     memory_format: torch.memory_format,
 ) -> None:
-    monkeypatch.setattr(upsampled, "BAND", band)
+    monkeypatch.setattr(fused_nll, "BAND", band)
     rng = torch.Generator().manual_seed(0)
     logits = (torch.randn(2, 7, 4, 5, generator=rng) * 20).to(memory_format=memory_format).requires_grad_()
     label = torch.randint(0, 7, (2, *size), generator=rng)
@@ -45,7 +45,7 @@ def test_huge_logits_stay_finite() -> None:
 
 
 def test_bands_cover_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upsampled, "BAND", 64)
+    monkeypatch.setattr(fused_nll, "BAND", 64)
     seen = torch.zeros(2, 13, 20)
     for image, rows in bands(seen):
         seen[image, rows] += 1

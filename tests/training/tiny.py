@@ -11,13 +11,13 @@ from torch import Tensor, fx, nn
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
-import configs
 import qat
-from datasets.labels import IGNORE
 from qat.backends.scales import quantisers, settle, weighted
+from qat.config import load_config
+from qat.data.labels import IGNORE
 from qat.errors import UserError
 from qat.graph.trace import trace
-from qat.training.pair import Pair
+from qat.training.teacher_student import Pair
 
 CLASSES, SIDE = 3, 16
 
@@ -105,7 +105,7 @@ def tiny_config(folder: Path, *opts: str) -> CfgNode:
         "TRAIN.LR": "0.05",
         "TRAIN.EMA": "0.9",
     }
-    return configs.load(None, [part for pair in values.items() for part in pair] + list(opts))
+    return load_config(None, [part for pair in values.items() for part in pair] + list(opts))
 
 
 class Deployed(nn.Module):

@@ -9,7 +9,7 @@ import torch
 
 from qat.training import FineTuner, Place, Trainer, placed
 from qat.training.loop import Loop
-from qat.training.plan import Plan
+from qat.training.schedule import Plan
 from tests.training.tiny import Pictures, tiny_config, tiny_net, tiny_pair
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from qat.backends.engine import activate
 from qat.compile.perf.probes import COPIED, LAYERS, Probe, copy_probe, fp32_probe, int8_probe, macs_of
+from qat.engine import activate
 
 RUNS = 3  # of each probe in a turn
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from qat.compile.picture.html import html_of
 from qat.compile.picture.layout import Layout, layout
 from qat.compile.picture.svg import Errors, svg_of
-from qat.compile.program import Program
 from qat.files import write_text
+from qat.program.steps import Program
 
 __all__ = ["Errors", "Layout", "html_of", "layout", "svg_of", "write_picture"]
 

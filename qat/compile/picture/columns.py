@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, count
 
 from qat.compile.picture.links import readers_of
-from qat.compile.program import Program
 from qat.models.branches import Branch
+from qat.program.steps import Program
 
 Chain = list[str]
 JOINED = -1  # the group of all the joining branches, which stand below the others

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qat.compile.picture.labels import DTYPES, dtype_of, label_of, short, times
-from qat.compile.program import Program, Step
+from qat.program.steps import Program, Step
 
 
 def facts_of(step: Step, program: Program, error: Mapping[str, float] | None = None) -> dict[str, str]:

@@ -7,8 +7,8 @@ from markupsafe import Markup
 from qat.compile.picture.facts import facts_of
 from qat.compile.picture.links import readers_of
 from qat.compile.picture.svg import Errors, svg_of
-from qat.compile.program import Program
 from qat.compile.templates import templates
+from qat.program.steps import Program
 
 
 def html_of(program: Program, title: str, errors: Errors | None = None) -> str:

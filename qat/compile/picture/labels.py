@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qat.compile.program import Program, Step
+from qat.program.steps import Program, Step
 
 SHORT = {
     "conv2d": "conv",

@@ -10,8 +10,8 @@ from qat.compile.picture.lanes import lanes_of
 from qat.compile.picture.ranks import ranks_of
 from qat.compile.picture.sketch import Box, Point, Sketch
 from qat.compile.picture.tracks import Link
-from qat.compile.program import Program
 from qat.models.branches import Branch
+from qat.program.steps import Program
 
 
 @dataclass(frozen=True)

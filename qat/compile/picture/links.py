@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qat.compile.program import Program
+from qat.program.steps import Program
 
 
 def readers_of(program: Program) -> dict[str, list[str]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from qat.compile.picture.links import readers_of
-from qat.compile.program import Program
 from qat.models.branches import Branch
+from qat.program.steps import Program
 
 
 def ranks_of(program: Program, branches: Sequence[Branch], lanes: Mapping[str, int]) -> dict[str, int]:

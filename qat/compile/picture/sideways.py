@@ -10,8 +10,8 @@ from qat.compile.picture.across import Across, across, ports_of
 from qat.compile.picture.down import Span
 from qat.compile.picture.links import links_of
 from qat.compile.picture.tracks import Cell, Link, Track, tracks_of
-from qat.compile.program import Program
 from qat.models.branches import Branch
+from qat.program.steps import Program
 
 
 @dataclass(frozen=True)

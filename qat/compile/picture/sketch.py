@@ -9,7 +9,7 @@ from qat.compile.picture.across import WIDTH
 from qat.compile.picture.down import HEADING, Down, Span, down, levels_of
 from qat.compile.picture.sideways import Sideways
 from qat.compile.picture.tracks import Link
-from qat.compile.program import Step
+from qat.program.steps import Step
 
 Point = tuple[float, float]
 

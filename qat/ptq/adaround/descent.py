@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qat.ptq.weights import HIGH, LOW
+from qat.observers.weights import HIGH, LOW
 
 BLOCK = 64  # inputs whose effect on the others is added up before it is applied
 

@@ -8,10 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from qat.observers.weights import HIGH, LOW
 from qat.ptq.adaround.descent import descend, feedback
 from qat.ptq.adaround.moments import Moments, grouped
 from qat.ptq.adaround.options import AdaRoundOptions, LayerReport
-from qat.ptq.weights import HIGH, LOW
 
 
 @torch.no_grad()

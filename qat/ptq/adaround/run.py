@@ -17,12 +17,12 @@ from qat.backends.fx import fake_quantised
 from qat.backends.scales import in_float
 from qat.errors import UserError
 from qat.graph.nodes import module_of
-from qat.ptq import kept_state
+from qat.ptq import resume
 from qat.ptq.adaround.layer import round_layer
+from qat.ptq.adaround.layerwise import Walk, most_bytes
 from qat.ptq.adaround.moments import Moments, measure
 from qat.ptq.adaround.options import AdaRoundOptions, LayerReport
-from qat.ptq.adaround.walk import Walk, most_bytes
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 
 
 @torch.no_grad()
@@ -40,8 +40,8 @@ def adaround(
     where a run that was killed goes on; it then ends exactly as one that wasn't. UserError for no pictures.
     """
     floating, quantised = unrounded(prepared), fake_quantised(prepared)
-    key, pictures = kept_state.fingerprint(prepared, options), _pictures(batches, (floating, quantised), options.memory)
-    done: list[dict[str, Any]] = kept_state.load(state, key) or []
+    key, pictures = resume.fingerprint(prepared, options), _pictures(batches, (floating, quantised), options.memory)
+    done: list[dict[str, Any]] = resume.load(state, key) or []
     walks = Walk(quantised, pictures), Walk(floating, pictures)
     layers, twins = layers_of(prepared), layers_of(quantised)
     for index, (name, layer) in enumerate(layers.items()):
@@ -50,7 +50,7 @@ def adaround(
             moments = _measured(layer, inputs, options.samples, (options.seed << 32) + index)
             report = round_layer(layer, name, moments, options)
             done.append({"report": asdict(report), "state": layer.state_dict()})
-            kept_state.save(state, key, done)
+            resume.save(state, key, done)
         for each in (layer, twins[name]):
             each.load_state_dict(done[index]["state"])
         progress(index + 1, len(layers), str(LayerReport(**done[index]["report"])))

@@ -14,7 +14,7 @@ from qat.ptq.equalise.groups import find_groups
 from qat.ptq.equalise.ranges import Ranges
 from qat.ptq.equalise.report import Report, describe
 from qat.ptq.equalise.scale import scale_layers
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 
 
 def equalise(prepared: fx.GraphModule, example: Tensor, ranges: Ranges) -> Report:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from qat.compile.node_facts import is_idle, is_quantiser, is_scalar, reads
+from qat.backends.node_facts import is_idle, is_quantiser, is_scalar, reads
 from qat.graph.nodes import arguments, module_of, op_name, shape_of
 from qat.graph.source import source_of
 from qat.ptq.equalise.channels import Channels

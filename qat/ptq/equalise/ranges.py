@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from qat.backends.node_facts import ends_in_relu
 from qat.backends.scales import quantisers
-from qat.compile.node_facts import ends_in_relu
 from qat.errors import UserError
 from qat.graph.nodes import module_of
-from qat.ptq.unrounded import unrounded
+from qat.ptq.float_view import unrounded
 
 QUIET = 8.0
 Ranges = dict[str, Tensor]  # node name -> (channels,) float64

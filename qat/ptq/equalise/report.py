@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx
 
-from qat.compile.node_facts import is_quantiser
+from qat.backends.node_facts import is_quantiser
 from qat.ptq.equalise.groups import Groups
 
 

@@ -9,21 +9,21 @@ from torch import Tensor, fx
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
+from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.scales import round_weight, weighted
 from qat.backends.trainable import trainable, write_back
-from qat.backends.units import learn_in_units
 from qat.errors import UserError
-from qat.ptq import kept_state
+from qat.evaluation.divergence import divergence
+from qat.finite import culprit
+from qat.ptq import resume
 from qat.ptq.reconstruct.options import ReconstructOptions
-from qat.ptq.reconstruct.wrong import first_wrong
-from qat.training.distil import divergence
 
 
 class Learner:
     """`losses`: of every step so far."""
 
     def __init__(self, prepared: fx.GraphModule, options: ReconstructOptions) -> None:
-        self.options, self.key = options, kept_state.fingerprint(prepared, options)
+        self.options, self.key = options, resume.fingerprint(prepared, options)
         self.model = trainable(prepared, learn_scales=True)
         self.optimizer = Adam(learn_in_units(self.model, options.pace), options.lr)
         self.schedule = LambdaLR(self.optimizer, self._share)
@@ -38,8 +38,8 @@ class Learner:
         loss = divergence(self.model(x), expected)
         if not loss.isfinite():
             raise UserError(
-                f"reconstruction stopped in step {len(self.losses) + 1}: {first_wrong(self.model, x)} holds NaN or "
-                f"infinity; the state before it is in {state}; check the float checkpoint, or set QUANT.RECONSTRUCT "
+                f"reconstruction stopped in step {len(self.losses) + 1}: NaN or infinity {culprit(self.model, x)}; "
+                f"the state before it is in {state}; check the float checkpoint, or set QUANT.RECONSTRUCT "
                 "False"
             )
         self.optimizer.zero_grad()
@@ -51,11 +51,11 @@ class Learner:
     def save(self, state: Path) -> None:
         """Write everything that the next steps depend on."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
-        kept_state.save(state, self.key, parts | {"losses": self.losses})
+        resume.save(state, self.key, parts | {"losses": self.losses})
 
     def resume(self, state: Path) -> None:
         """Go on where `save` left the same run; start anew where there is nothing to go on from."""
-        saved = kept_state.load(state, self.key)
+        saved = resume.load(state, self.key)
         if saved:
             for name in _PARTS:
                 getattr(self, name).load_state_dict(saved[name])

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class ReconstructOptions:
     """How the network learns.
 
-    `lr`: the share of its usual size that a step moves a parameter by (`qat.backends.units`); it falls as a cosine.
-    `pace`: how many times as far it moves an activation's scale. `warm_up`: steps. `save_every`: steps between saved
-    states. `size`: height and width of the part of a picture that a step sees, which the graph is built for.
+    `lr`: the share of its usual size that a step moves a parameter by (`qat.backends.scaled_parameters`); it falls as a
+    cosine. `pace`: how many times as far it moves an activation's scale. `warm_up`: steps. `save_every`: steps between
+    saved states. `size`: height and width of the part of a picture that a step sees, which the graph is built for.
     """
 
     size: tuple[int, int]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qat.analyse.layer_error import above, worst_first
+from qat.analysis.layer_error import above, worst_first
 from qat.report.parts.links import address
 from qat.report.text import NOTHING, decibels, number
 

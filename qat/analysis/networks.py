@@ -1,0 +1,85 @@
+"""What is looked at: one calibrated network in its three forms, and what is known of its layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from qat.analysis.match_layers import twins
+from qat.analysis.toggle import Switches
+from qat.backends.fx import convert
+from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import quantisers, settle
+from qat.program.lower import program_of
+from qat.program.steps import Program
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture: `image` (1, 3, H, W) normalised; `label` (1, h, w) or None; `size`: height, width of its classes."""
+
+    name: str
+    image: Tensor
+    label: Tensor | None
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`prepared`: the calibrated graph; `plain`: the same with float's own weights (equalised, where that is)."""
+
+    prepared: fx.GraphModule
+    plain: fx.GraphModule
+    example: Tensor
+
+    def __post_init__(self) -> None:
+        """Settle what is still open, so that every form has the same scales."""
+        settle(self.prepared)
+
+    @cached_property
+    def on(self) -> Switches:
+        """Stage calib."""
+        return Switches(self.prepared, self.plain)
+
+    @cached_property
+    def off(self) -> Switches:
+        """Float."""
+        switches = Switches(self.prepared, self.plain)
+        switches.set(False)
+        return switches
+
+    @cached_property
+    def converted(self) -> fx.GraphModule:
+        """Stage int_infer's kernels."""
+        return convert(self.prepared)
+
+    @cached_property
+    def twins(self) -> dict[fx.Node, str]:
+        """Node of `converted` -> layer."""
+        return twins(self.prepared, self.converted, self.on.layers)
+
+    @cached_property
+    def program(self) -> Program:
+        """The int8 network as steps; layers have their steps' names."""
+        return program_of(self.prepared, self.example)
+
+    @cached_property
+    def quantisers(self) -> dict[str, ActivationQuantiser]:
+        """Layer -> what rounds its output; layers that share a scale share it. The tail has none."""
+        found = {node.all_input_nodes[0].name: quantiser for node, quantiser in quantisers(self.prepared)}
+        return {name: found[name] for name in self.on.layers if name in found}
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """A layer's name, operation, module path, source line and multiply-accumulates."""
+        step = self.program[name]
+        return {"name": name, "op": step.op, "module": step.module, "source": step.source, "macs": step.macs}
+
+
+def channels(tensor: Tensor) -> Tensor:
+    """The largest absolute value of each channel (C,) of a tensor (N, C, ...)."""
+    others = [axis for axis in range(tensor.dim()) if axis != 1]
+    return torch.maximum(tensor.amax(others), -tensor.amin(others))

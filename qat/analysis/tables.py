@@ -1,0 +1,127 @@
+"""What was found, as short tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from qat.analysis.layer_error import above, worst_first
+
+SHOWN = 10  # rows of a table
+Row = Mapping[str, Any]
+
+
+def _table(title: str, *columns: str, caption: str = "") -> Table:
+    """Names to the left, numbers to the right."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
+    table.caption, table.caption_justify = caption or None, "left"
+    for column in columns:
+        words = column in ("layer", "module", "source", "check", "what", "why", "try", "command")
+        table.add_column(column, justify="left" if words else "right", overflow="fold")
+    return table
+
+
+def _number(value: float | None, digits: int = 1, factor: float = 1.0) -> str:
+    return "" if value is None else f"{factor * value:.{digits}f}"
+
+
+def isolated_table(layers: Row) -> Table:
+    """The layers whose own rounding is furthest from the best possible."""
+    caption = (
+        "dB; above best: the layer's squared error beside that of the best int8 grid for it, 12 dB = scale off by 4x"
+    )
+    title = f"Isolated error, calib against float, {layers['images']} pictures: worst first"
+    table = _table(title, "layer", "above\nbest", "SQNR", "cosine", "max\nsteps", "source", caption=caption)
+    for row in worst_first(layers["pairs"]["calib"]["layers"])[:SHOWN]:
+        alone = row["isolated"]
+        table.add_row(row["name"], _number(above(row)), *_errors(alone), row["source"])
+    return table
+
+
+def accumulated_table(layers: Row, pair: str) -> Table:
+    """The layers that are furthest from `pair`'s reference as the network runs."""
+    content = layers["pairs"][pair]
+    measured = [row for row in content["layers"] if row["accumulated"]["sqnr_db"] is not None]
+    table = _table(
+        f"Accumulated error, {pair} against {content['against']}: worst first",
+        *("layer", "SQNR", "cosine", "max\nsteps", "isolated\nSQNR", "source"),
+    )
+    for row in sorted(measured, key=lambda row: row["accumulated"]["sqnr_db"])[:SHOWN]:
+        alone = row["isolated"]
+        shown = "equal" if alone["relative_l2"] == 0 else _number(alone["sqnr_db"])
+        table.add_row(row["name"], *_errors(row["accumulated"]), shown, row["source"])
+    return table
+
+
+def _errors(error: Row) -> list[str]:
+    return [_number(error["sqnr_db"]), _number(error["cosine"], 5), _number(error["max_steps"])]
+
+
+def groups_table(sensitivity: Row) -> Table:
+    """What weights cost, what activations cost."""
+    table = _table(f"Rounded alone, {sensitivity['images']} pictures", "what", "mIoU", "SQNR", "pixels\nchanged %")
+    for name, one in {"float": sensitivity["float"], **sensitivity["groups"]}.items():
+        table.add_row(name, *_scores(one))
+    return table
+
+
+def sensitivity_table(sensitivity: Row) -> Table:
+    """The layers that give most back in float, by SQNR, with their rank by mIoU."""
+    ranks, by_name = sensitivity["ranks"]["alone_float"], {row["name"]: row for row in sensitivity["layers"]}
+    by_miou = {name: index + 1 for index, name in enumerate(ranks["mean_iou"] or ())}
+    table = _table(
+        "Sensitivity: what the network gains with the layer in float, and loses to it alone",
+        *("layer", "float:\nSQNR", "mIoU", "rank by\nmIoU", "int8:\nSQNR", "mIoU", "MMACs"),
+    )
+    for name in ranks["sqnr_db"][:SHOWN]:
+        gain, cost = by_name[name]["alone_float"], by_name[name]["alone_quantised"]
+        rank = str(by_miou.get(name, ""))
+        macs = _number(by_name[name]["macs"], 1, 1e-6)
+        table.add_row(name, *_scores(gain)[1::-1], rank, *_scores(cost)[1::-1], macs)
+    return table
+
+
+def _scores(one: Row) -> list[str]:
+    return [_number(one["mean_iou"], 2, 100), _number(one["sqnr_db"], 2), _number(one["pixels_changed"], 3, 100)]
+
+
+def ranges_table(ranges: Row) -> Table:
+    """The layers that clip most, with their outlier channels."""
+    table = _table(
+        "Ranges: what is clipped most",
+        "layer",
+        "float\nmin",
+        "float\nmax",
+        "grid\nlow",
+        "grid\nhigh",
+        "clipped\n%",
+        "outlier\nchannels",
+    )
+    rounded = [row for row in ranges["layers"] if row["activation"]]
+    for row in sorted(rounded, key=lambda row: -row["activation"]["saturated"])[:SHOWN]:
+        one = row["activation"]
+        spans = [_number(one[key], 3) for key in ("min", "max", "low", "high")]
+        table.add_row(row["name"], *spans, _number(one["saturated"], 4, 100), str(len(row["outlier_channels"])))
+    return table
+
+
+def items_table(items: Sequence[Row]) -> Table:
+    """The qconfig check's items, those that say the same together."""
+    table = _table(f"qconfig check: {len(items)} items to look at", "check", "count", "layer", "source", "what")
+    same: dict[tuple[str, str], list[Row]] = {}
+    for one in items:
+        same.setdefault((one["check"], one["text"]), []).append(one)
+    for (check, text), found in same.items():
+        first = found[0]
+        table.add_row(check, str(len(found)), first["layer"] or first["module"], first["source"], text)
+    return table
+
+
+def all_tables(layers: Row, ranges: Row, sensitivity: Row | None, qconfig: Row) -> list[Table]:
+    """The tables of everything that was measured, in the order to read them."""
+    of_cost = [groups_table(sensitivity), sensitivity_table(sensitivity)] if sensitivity else []
+    errors = [accumulated_table(layers, pair) for pair in layers["pairs"]]
+    return [isolated_table(layers), *errors, ranges_table(ranges), *of_cost, items_table(qconfig["items"])]

@@ -1,0 +1,122 @@
+"""A calibrated graph whose rounding can be switched on and off, layer by layer, weights and activations apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from torch import fx, nn
+
+from qat.analysis.toggle_modules import FromIntegers, Layer, Rounding, Switch, ToIntegers, WeightSwitch, constants
+from qat.backends.fx import fake_quantised, frozen
+from qat.backends.integer_resampling import RESAMPLING
+from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import WEIGHTED, quantisers
+from qat.errors import UserError, nearest
+from qat.graph.nodes import module_of, op_name
+
+
+class Switches:
+    """`graph` computes what stage calib does while everything is on, and what `plain` does in float while all is off.
+
+    `prepared`: the calibrated graph. `plain`: the same graph with float's own weights (equalised, where `prepared` is).
+    `layers`: name -> layer, in graph order: every rounded activation, and what has weights but float output (the tail).
+    `finals`: the graph's node at which a layer's output is final -> the layer's name.
+    """
+
+    def __init__(self, prepared: fx.GraphModule, plain: fx.GraphModule) -> None:
+        self.graph = frozen(prepared).eval()
+        self.layers: dict[str, Layer] = {}
+        self.finals: dict[fx.Node, str] = {}
+        calls = dict(quantisers(self.graph))
+        for node, quantiser in calls.items():
+            if type(quantiser) is ActivationQuantiser:  # nothing is rounded after a constant was added or multiplied
+                self._add_rounding(node, quantiser, calls)
+        self._add_weights(plain, fake_quantised(prepared))
+        self.graph.recompile()
+        order = {node: index for index, node in enumerate(self.graph.graph.nodes)}
+        self.layers = {layer.name: layer for layer in sorted(self.layers.values(), key=lambda one: order[one.start])}
+
+    def _add_rounding(
+        self, node: fx.Node, quantiser: ActivationQuantiser, calls: dict[fx.Node, ActivationQuantiser]
+    ) -> None:
+        source, switch, start = node.all_input_nodes[0], Switch(), node
+        if _resamples(source, quantiser, calls):
+            start = self._on_integers(source, quantiser, switch)
+        node.target = self._named(f"{source.name}_rounding", Rounding(quantiser, switch))
+        self.layers[source.name] = Layer(source.name, start, switch)
+        self.finals[node] = source.name
+
+    def _on_integers(self, node: fx.Node, quantiser: ActivationQuantiser, switch: Switch) -> fx.Node:
+        """Resample whole numbers, as stage calib does; returns the node that makes them."""
+        before, readers = node.all_input_nodes[0], list(node.users)
+        with self.graph.graph.inserting_before(node):
+            into = self._named(f"{node.name}_to_integers", ToIntegers(quantiser, switch))
+            start = self.graph.graph.call_module(into, (before,))
+        node.replace_input_with(before, start)
+        with self.graph.graph.inserting_after(node):
+            back = self._named(f"{node.name}_from_integers", FromIntegers(quantiser, switch))
+            result = self.graph.graph.call_module(back, (node,))
+        for reader in readers:
+            reader.replace_input_with(node, result)
+        return start
+
+    def _named(self, name: str, module: nn.Module) -> str:
+        self.graph.add_submodule(name, module)
+        return name
+
+    def _add_weights(self, plain: fx.GraphModule, calibrated: fx.GraphModule) -> None:
+        names = {id(module): name for name, module in self.graph.named_modules()}
+        for node in self.graph.graph.nodes:
+            module = module_of(node)
+            if not isinstance(module, WEIGHTED):
+                continue
+            floating, rounded_ = (constants(graph, names[id(module)]) for graph in (plain, calibrated))
+            name = self._layer_of(node)
+            if name not in self.layers:  # its output isn't rounded
+                self.layers[name], self.finals[node] = Layer(name, node), name
+            layer = self.layers[name]
+            layer.start, layer.weight = node, WeightSwitch(module, floating, rounded_)
+            layer.weight.set(True)
+
+    def _layer_of(self, node: fx.Node) -> str:
+        """The layer that a weighted node is part of: what rounds its output, behind a ReLU perhaps, else its own."""
+        last = node
+        while len(last.users) == 1:
+            (user,) = last.users
+            if user in self.finals:
+                return self.finals[user]
+            last = user
+        return node.name
+
+    def set(self, on: bool, names: Iterable[str] | None = None, weights: bool = True, activations: bool = True) -> None:
+        """Switch the layers called `names` (None: all). UserError for a name that isn't a layer."""
+        for layer in self.layers.values() if names is None else map(self.__getitem__, names):
+            layer.set(on, weights, activations)
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer called `name`; UserError with the nearest name where there is none."""
+        if name not in self.layers:
+            raise UserError(f"no layer is called {name}; {nearest(name, self.layers)}")
+        return self.layers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The layers' names in graph order."""
+        return iter(self.layers)
+
+
+def _resamples(node: fx.Node, quantiser: ActivationQuantiser, calls: dict[fx.Node, ActivationQuantiser]) -> bool:
+    """Whether `node` resamples between two int8 tensors of one grid."""
+    before = node.all_input_nodes[0] if len(node.all_input_nodes) == 1 else None
+    return op_name(node) in RESAMPLING and bool(quantiser.bits == 8) and before in calls and calls[before] is quantiser
+
+
+@contextmanager
+def switched(switches: Switches, weights: bool, activations: bool) -> Iterator[None]:
+    """For the block, round weights or activations everywhere as told; everything is on before and after."""
+    switches.set(weights, activations=False)
+    switches.set(activations, weights=False)
+    try:
+        yield
+    finally:
+        switches.set(True)

@@ -1,0 +1,72 @@
+"""What goes in and what comes out of a file: normalised float or raw uint8 RGB; logits, full-size logits or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto, ValueInfoProto, helper
+
+from qat.compile.onnx.resize import resize
+from qat.compile.onnx.values import Values
+from qat.program.steps import Step
+
+ELEMENT = {"float": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """`source`: float, normalised; or uint8, RGB of 0 .. 255. `result`: logits (N, classes, h, w) as the network gives;
+    upsampled, to the input's size; or argmax, the class of each pixel, `classes` (N, H, W) int64.
+
+    `mean` and `std`: of RGB / 255, used for uint8.
+    """
+
+    source: str = "float"
+    result: str = "logits"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    align_corners: bool = True
+
+    @property
+    def gain(self) -> np.ndarray:
+        """What raw pixels are multiplied by, (1, 3, 1, 1) float32."""
+        return (1 / (255 * np.array(self.std, np.float64))).astype(np.float32).reshape(1, 3, 1, 1)
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is added then, (1, 3, 1, 1) float32."""
+        return (-np.array(self.mean, np.float64) / np.array(self.std)).astype(np.float32).reshape(1, 3, 1, 1)
+
+
+def start(values: Values, ends: Ends) -> str:
+    """The name of the normalised picture.
+
+    Raw pixels are normalised before the first convolution, whose zero padding then stands for the mean colour, as in
+    training; folding mean and std into its weights would pad with black.
+    """
+    if ends.source == "float":
+        return "image"
+    real = values.node("Cast", ["image"], "image_real", to=TensorProto.FLOAT)
+    scaled = values.node("Mul", [real, values.constant("image_gain", ends.gain)], "image_scaled")
+    return values.node("Add", [scaled, values.constant("image_shift", ends.shift)], "image_normalised")
+
+
+def finish(values: Values, last: Step, ends: Ends) -> ValueInfoProto:
+    """Write the head; returns the file's output, whose name is `logits` or `classes`."""
+    image, batch = values.program.steps[0].shape, None
+    name, shape = values.real[last.name], list(last.shape)
+    if ends.result != "logits":
+        shape = [*last.shape[:2], *image[2:]]
+        name = resize(values, [name], "upsampled", last.shape, tuple(shape), align_corners=ends.align_corners)
+    if ends.result == "argmax":
+        values.node("ArgMax", [name], "classes", axis=1, keepdims=0)
+        return helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, *shape[2:]])
+    _rename(values, name, "logits")
+    return helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, *shape[1:]])
+
+
+def _rename(values: Values, old: str, new: str) -> None:
+    for node in values.nodes:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]

@@ -1,0 +1,43 @@
+"""The ends of the TorchScript files, and pictures as the artefacts take them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, one_hot
+
+from qat.compile.io_spec import Ends
+
+
+class Ended(nn.Module):
+    """`network` between the ends: raw uint8 or normalised pictures (N, 3, H, W) in; logits or classes out."""
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, ends: Ends) -> None:
+        super().__init__()
+        self.network, self.ends = network, ends
+        self.register_buffer("gain", torch.from_numpy(ends.gain))
+        self.register_buffer("shift", torch.from_numpy(ends.shift))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """What the artefact gives for `image`."""
+        if self.ends.source == "uint8":
+            image = image.float() * self.gain + self.shift
+        return head(self.network(image), (image.shape[-2], image.shape[-1]), self.ends)
+
+
+def head(logits: Tensor, size: tuple[int, int], ends: Ends) -> Tensor:
+    """The output that `ends` names, of logits (N, C, h, w) and the picture's height and width."""
+    if ends.result == "logits":
+        return logits
+    full = interpolate(logits, size, mode="bilinear", align_corners=ends.align_corners)
+    return full if ends.result == "upsampled" else full.argmax(1)
+
+
+def as_logits(output: Tensor, classes: int) -> Tensor:
+    """An artefact's output as logits (N, classes, h, w): of classes (N, H, W), 1 for the chosen one and 0 elsewhere."""
+    if output.ndim == 4:
+        return output
+    return one_hot(output.long(), classes).movedim(-1, 1).float()

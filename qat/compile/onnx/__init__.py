@@ -1,0 +1,1 @@
+"""ONNX files of a program: one spelling for each runtime."""

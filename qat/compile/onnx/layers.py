@@ -1,0 +1,131 @@
+"""Layers with weights as ONNX nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qat.compile.onnx.values import Values
+from qat.program.steps import Step, Weight
+
+
+def pair(value: Any) -> list[int]:
+    """Two numbers, of one or two.
+
+    >>> pair(3), pair((1, 2))
+    ([3, 3], [1, 2])
+    """
+    return [int(part) for part in value] if isinstance(value, list | tuple) else [int(value)] * 2
+
+
+def pads(step: Step) -> list[int]:
+    """ONNX pads (top, left, bottom, right) of a convolution or pooling."""
+    padding = step.attributes["padding"]
+    if padding == "valid":
+        return [0] * 4
+    if padding != "same":
+        return pair(padding) * 2
+    assert step.weight is not None
+    kernel, dilation = step.weight.values.shape[2:], pair(step.attributes["dilation"])
+    total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return [t // 2 for t in total] + [t - t // 2 for t in total]
+
+
+def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """Convolution with int8 weights behind DequantizeLinear, or float ones."""
+    assert step.weight is not None
+    if values.spelling.ort and _is_product(step, values.before(step)):
+        return matrix_product(values, step, values.before(step), output)
+    constants = values.weight(step.name, step.weight, _products(step, values.before(step)))
+    return values.node(
+        "Conv",
+        [*inputs, *constants],
+        output,
+        kernel_shape=list(step.weight.values.shape[2:]),
+        strides=pair(step.attributes["stride"]),
+        pads=pads(step),
+        dilations=pair(step.attributes["dilation"]),
+        group=step.attributes["groups"],
+    )
+
+
+def _products(step: Step, before: Step) -> Any:
+    """The grid that makes the bias int32: not at a tail with float output, whose bias stays float."""
+    return before.quant if step.quant else None
+
+
+def _is_product(step: Step, before: Step) -> bool:
+    """A 1x1 convolution of integers with float output, such as the tail."""
+    assert step.weight is not None
+    plain = step.weight.values.shape[2:] == (1, 1) and pair(step.attributes["stride"]) == [1, 1] and not any(pads(step))
+    return plain and step.attributes["groups"] == 1 and before.quant is not None and step.quant is None
+
+
+def matrix_product(values: Values, step: Step, before: Step, output: str) -> str:
+    """A 1x1 convolution as a product of integer matrices over the channels, pixels as rows.
+
+    ONNX Runtime has an int8 kernel with float output for this, and none for a convolution.
+    """
+    weight = step.weight
+    assert weight is not None
+    assert weight.scales is not None
+    rows = values.node("Transpose", [values.integers[before.name]], f"{step.name}_rows", perm=[0, 2, 3, 1])
+    real = values.node("DequantizeLinear", [rows, *values.grid(*values.grids[before.name])], f"{step.name}_input")
+    matrix = values.scaled(f"{step.name}.weight", weight.values[:, :, 0, 0].T, weight.scales, axis=1)
+    product = values.node("MatMul", [real, matrix], f"{step.name}_product")
+    if weight.bias is not None:
+        bias = values.constant(f"{step.name}.bias", weight.bias)
+        product = values.node("Add", [product, bias], f"{step.name}_biased")
+    return values.node("Transpose", [product], output, perm=[0, 3, 1, 2])
+
+
+def conv_transpose2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """Transposed convolution; its int8 weights have one scale."""
+    assert step.weight is not None
+    return values.node(
+        "ConvTranspose",
+        [*inputs, *values.weight(step.name, step.weight, _products(step, values.before(step)))],
+        output,
+        kernel_shape=list(step.weight.values.shape[2:]),
+        strides=pair(step.attributes["stride"]),
+        pads=pads(step),
+        dilations=pair(step.attributes["dilation"]),
+        output_padding=pair(step.attributes["output_padding"]),
+        group=step.attributes["groups"],
+    )
+
+
+def batch_norm(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """A gain and a shift per channel as a depthwise 1x1 convolution: it runs in int8, where 127 is a gain exactly."""
+    assert step.weight is not None
+    gain, grid = step.weight.values, values.before(step).quant
+    levels, scales = np.where(gain < 0, -127, 127).astype(np.int8), (np.abs(gain) / 127).astype(np.float32)
+    kernel = Weight(gain, None, step.weight.bias)
+    if grid is not None:
+        kernel = Weight(levels, np.maximum(scales, np.finfo(np.float32).tiny), step.weight.bias)
+    shaped = Weight(kernel.values.reshape(-1, 1, 1, 1), kernel.scales, kernel.bias)
+    constants = values.weight(step.name, shaped, grid)
+    return values.node("Conv", [*inputs, *constants], output, kernel_shape=[1, 1], group=len(gain))
+
+
+def linear(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """x @ weight.T + bias over the last axis."""
+    weight = step.weight
+    assert weight is not None
+    if weight.scales is None:
+        matrix = values.constant(f"{step.name}.weight", weight.values.T)
+    else:
+        matrix = values.scaled(f"{step.name}.weight", weight.values.T, weight.scales, axis=1)
+    if weight.bias is None:
+        return values.node("MatMul", [*inputs, matrix], output)
+    product = values.node("MatMul", [*inputs, matrix], f"{step.name}_product")
+    return values.node("Add", [product, values.constant(f"{step.name}.bias", weight.bias)], output)
+
+
+def prelu(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """Slopes per channel, or one."""
+    assert step.weight is not None
+    behind = [1] * (len(step.shape) - 2)
+    slope = values.constant(f"{step.name}.slope", step.weight.values.reshape(-1, *behind))
+    return values.node("PRelu", [*inputs, slope], output)

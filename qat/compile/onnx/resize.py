@@ -1,0 +1,88 @@
+"""Interpolation as ONNX's Resize: constant sizes, or constant factors where an open batch needs them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from qat.compile.onnx.values import Values
+from qat.errors import UserError
+from qat.program.steps import Step
+
+RESIZE = {
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "nearest-exact": {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "half_pixel",
+        "nearest_mode": "round_prefer_ceil",
+    },
+}
+
+
+def interpolate(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """Resize; UserError for what Resize does otherwise than torch."""
+    given, old = step.attributes, values.before(step).shape
+    if given["mode"] not in RESIZE or given["antialias"]:
+        raise UserError(f"{step.source}: interpolate's mode {given['mode']} has no ONNX form; use nearest or bilinear")
+    if given["scale_factor"] is not None:  # rule interpolate_size makes it a size where that is the same
+        raise UserError(
+            f"{step.source}: interpolate by {given['scale_factor']} of {old[2:]} samples between the sizes; give size="
+        )
+    if given["mode"] != "bilinear" and any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
+        return _pick(values, step, inputs, output)
+    return resize(values, inputs, output, old, step.shape, given["mode"], bool(given["align_corners"]))
+
+
+def _pick(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """The nearest pixels by index: at broken factors Resize's coordinates, in float32, miss some by one."""
+    mode, (height, width) = step.attributes["mode"], values.before(step).shape[2:]
+    rows = _indices(values, mode, height, step.shape[2])
+    columns = _indices(values, mode, width, step.shape[3])
+    picked = values.node("Gather", [*inputs, rows], f"{step.name}_rows", axis=2)
+    return values.node("Gather", [picked, columns], output, axis=3)
+
+
+def _indices(values: Values, mode: str, old: int, new: int) -> str:
+    line = torch.arange(old, dtype=torch.float32).view(1, 1, old)
+    picked = torch.nn.functional.interpolate(line, new, mode=mode)
+    return values.constant(f"{mode}_{old}_to_{new}", picked.flatten().numpy().astype(np.int64))
+
+
+def resize(
+    values: Values,
+    inputs: list[str],
+    output: str,
+    old: tuple[int, ...],
+    new: tuple[int, ...],
+    mode: str = "bilinear",
+    align_corners: bool = False,
+) -> str:
+    """Resize from `old` to `new` (N, C, H, W), as torch's interpolate does."""
+    how = dict(RESIZE[mode])
+    if align_corners:
+        how["coordinate_transformation_mode"] = "align_corners"
+    label = f"{'x'.join(map(str, old[2:]))}_to_{'x'.join(map(str, new[1:]))}"
+    if _by_factor(values):
+        factors = np.array([1, 1, *map(factor, old[2:], new[2:])], np.float32)
+        return values.node("Resize", [*inputs, "", values.constant(f"factors_{label}", factors)], output, **how)
+    axes = [2, 3] if values.dynamic_batch else None
+    sizes = values.constant(f"sizes_{label}", np.array(new[2:] if axes else new, np.int64))
+    return values.node("Resize", [*inputs, "", "", sizes], output, axes=axes, **how)
+
+
+def _by_factor(values: Values) -> bool:
+    """Before operator set 18 sizes are those of all axes, the batch too."""
+    return values.dynamic_batch and values.opset < 18
+
+
+def factor(old: int, new: int) -> np.float32:
+    """The least float32 factor with floor(old * factor) == new, which is how ONNX finds the size.
+
+    >>> int(23 * float(factor(23, 45)))
+    45
+    """
+    value = np.float32(new / old)
+    while old * float(value) < new:
+        value = np.nextafter(value, np.float32(np.inf))
+    return value

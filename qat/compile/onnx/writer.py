@@ -1,0 +1,146 @@
+"""A program becomes an ONNX model: QDQ with int8 weights, or float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
+
+from qat.backends.integer_resampling import RESAMPLING
+from qat.compile.io_spec import ELEMENT, Ends, finish, start
+from qat.compile.onnx.ops import emit
+from qat.compile.onnx.values import PLAIN, Spelling, Values
+from qat.errors import UserError
+from qat.program.steps import Program, Step
+
+OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
+NAMES = {  # that a file has for its own ends, by Ends.result
+    "logits": ("image", "logits"),
+    "upsampled": ("image", "upsampled", "logits"),
+    "argmax": ("image", "upsampled", "classes"),
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file looks like from outside: operator set, open batch, ends, and the texts stored in it."""
+
+    opset: int = 17
+    dynamic_batch: bool = False
+    ends: Ends = field(default_factory=Ends)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = None) -> ModelProto:
+    """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `Ends`), checked and with all shapes.
+
+    Quantised tensors keep the steps' names, as floats behind their DequantizeLinear. Raises UserError for an operation
+    without an ONNX form, an operator set outside 13 .. 21, several outputs, or a layer with a name of the file's ends.
+    """
+    form = form or Form()
+    _check(program, form)
+    values = Values(program, spelling, form.opset, form.dynamic_batch)
+    for step in program.steps:
+        _write(values, step, form.ends)
+    output = finish(values, program[program.outputs[0]], form.ends)
+    nodes, constants = live(values, output.name)
+    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], [output], constants), form)
+
+
+def read_metadata(model: ModelProto) -> dict[str, str]:
+    """The texts stored in a model (`Form.metadata`)."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _check(program: Program, form: Form) -> None:
+    if form.opset not in OPSETS:
+        raise UserError(f"COMPILE.OPSET is {form.opset}; expected {OPSETS[0]} to {OPSETS[-1]}, such as 17")
+    if len(program.outputs) != 1:
+        raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
+    for step in program.steps:
+        is_end = step.op == "input" or (step.name in program.outputs and form.ends.result == "logits")
+        if step.name in NAMES[form.ends.result] and not is_end:
+            raise UserError(f"{step.source}: the file's own ends are called {step.name}; rename the layer {step.name}")
+
+
+def live(values: Values, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The nodes, in order, and the constants that the tensor `output` is made of."""
+    read: set[str] = {output}
+    nodes: list[NodeProto] = []
+    for node in reversed(values.nodes):
+        if read & set(node.output):
+            read |= set(node.input)
+            nodes.insert(0, node)
+    return nodes, [constant for name, constant in values.initialisers.items() if name in read]
+
+
+def _write(values: Values, step: Step, ends: Ends) -> None:
+    if _joins(values, step):
+        _join_integers(values, step)
+    elif _resamples(values, step):
+        _on_integers(values, step)
+    elif step.op == "input":
+        _finish(values, step, start(values, ends))
+    else:
+        inputs = [values.real[source] for source in step.inputs]
+        bare = step.quant is None and not step.relu
+        _finish(values, step, emit(values, step, inputs, step.name if bare else f"{step.name}_real"))
+
+
+def _finish(values: Values, step: Step, result: str) -> None:
+    """The step's ReLU and rounding, of the float tensor `result`."""
+    if step.quant is None:
+        values.real[step.name] = values.node("Relu", [result], step.name) if step.relu else result
+    elif step.relu:
+        values.rectified(step.name, result, step.quant)
+    else:
+        values.quantised(step.name, result, step.quant, values.spelling.signed)
+
+
+def _joins(values: Values, step: Step) -> bool:
+    """Whether `step` is a concatenation within one grid, and one spelling of it."""
+    grids = [values.grids.get(source) for source in step.inputs]
+    if step.op != "cat" or step.relu or grids[0] is None:
+        return False
+    return grids[0][0] == step.quant and all(grid == grids[0] for grid in grids)
+
+
+def _join_integers(values: Values, step: Step) -> None:
+    """Of the integers: OpenVINO loses signs when it joins dequantised tensors."""
+    integers = [values.integers[source] for source in step.inputs]
+    joined = values.node("Concat", integers, f"{step.name}_quantized", axis=step.attributes["dim"])
+    values.give(step.name, joined, *values.grids[step.inputs[0]])
+
+
+def _resamples(values: Values, step: Step) -> bool:
+    """Whether `step` resamples within one grid."""
+    grid = step.op in RESAMPLING and not step.relu and step.quant
+    return bool(grid) and grid == values.before(step).quant
+
+
+def _on_integers(values: Values, step: Step) -> None:
+    """Scaled by 1, so that ties between two levels stay ties."""
+    source = step.inputs[0]
+    quant, signed = values.grids[source]
+    grid = values.grid(replace(quant, scale=1.0), signed)
+    levels = values.node("DequantizeLinear", [values.integers[source], *grid], f"{step.name}_levels")
+    result = emit(values, step, [levels], f"{step.name}_resampled")
+    integers = values.node("QuantizeLinear", [result, *grid], f"{step.name}_quantized")
+    values.give(step.name, integers, quant, signed)
+
+
+def _image(program: Program, form: Form) -> ValueInfoProto:
+    shape = list(program.steps[0].shape)
+    batch = "N" if form.dynamic_batch else shape[0]
+    return helper.make_tensor_value_info("image", ELEMENT[form.ends.source], [batch, *shape[1:]])
+
+
+def _checked(graph: GraphProto, form: Form) -> ModelProto:
+    opset = [helper.make_opsetid("", form.opset)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=helper.find_min_ir_version_for(opset))
+    model.producer_name = "rtseg-qat"
+    helper.set_model_props(model, dict(form.metadata))
+    model = shape_inference.infer_shapes(model, strict_mode=True)
+    checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,1 @@
+"""Whether what was compiled is right: files, tensors, stage outputs, runtimes."""

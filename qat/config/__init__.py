@@ -1,0 +1,5 @@
+"""What to run: yacs defaults, one YAML file per dataset and model."""
+
+from qat.config.loading import default_config, load_config, with_values
+
+__all__ = ["default_config", "load_config", "with_values"]

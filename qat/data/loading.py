@@ -1,0 +1,118 @@
+"""Batches from a dataset, decoded ahead by workers; a worker's UserError arrives as the same UserError."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from qat.data.sampling import EpochSampler
+from qat.errors import UserError
+
+_KILLED = "mostly for want of memory, or of shared memory in a container"
+
+
+def data_loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    workers: int,
+    shuffle: bool = False,
+    seed: int = 0,
+    sampler: Sampler[int] | None = None,
+    drop_last: bool = False,
+    indices: Sequence[int] | None = None,
+) -> Loader:
+    """Iterable of collated batches: tensors (N, ...) by name, and `name`, a list of N.
+
+    The order: that of `sampler`; else of `indices`, else of the dataset; shuffled by (seed, the dataset's epoch).
+    """
+    if sampler is None:
+        sampler = EpochSampler(dataset, range(len(dataset)) if indices is None else indices, seed, shuffle)  # type: ignore[arg-type]
+    batches: DataLoader[Any] = DataLoader(
+        _Guarded(dataset),
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        drop_last=drop_last,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+    )
+    return Loader(dataset, sampler, batches)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """A DataLoader that knows epochs. Its workers live for one pass, so that they see the epoch."""
+
+    dataset: Dataset[Any]
+    sampler: Sampler[int]
+    batches: DataLoader[Any]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the dataset's random pictures and of the order; call it before a pass."""
+        for part in (self.dataset, self.sampler):
+            if hasattr(part, "set_epoch"):
+                part.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One pass; UserError as the dataset raised it, or for a worker that was killed."""
+        try:
+            for batch in self.batches:
+                if isinstance(batch, _Failure):
+                    raise UserError(batch.message)
+                yield batch
+        except RuntimeError as error:
+            if "exited unexpectedly" in str(error) or "killed by signal" in str(error):
+                raise UserError(f"a data worker died ({_KILLED}); lower WORKERS, or set WORKERS 0") from error
+            raise
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A UserError on its way out of a worker, where torch would wrap an exception in its traceback's text."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class _Guarded(Dataset[Any]):
+    dataset: Dataset[Any]
+
+    def __len__(self) -> int:
+        return len(self.dataset) if isinstance(self.dataset, Sized) else 0
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except UserError as error:
+            return _Failure(str(error))
+
+
+def _collate(samples: list[Any]) -> Any:
+    failure = next((sample for sample in samples if isinstance(sample, _Failure)), None)
+    return failure or _size_mismatch(samples) or default_collate(samples)
+
+
+def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:
+    first = samples[0]
+    for other in samples[1:]:
+        a, b = tuple(first["image"].shape), tuple(other["image"].shape)
+        if a != b:
+            detail = f"{first['name']} {a} and {other['name']} {b}"
+            return _Failure(
+                f"images of one batch differ in size: {detail}; set the batch size (BATCH_SIZE_PER_GPU) to 1"
+            )
+    return None
+
+
+def _start_worker(worker: int) -> None:
+    cv2.setNumThreads(0)  # the workers are the threads; torch itself runs one thread in each
+    os.nice(10)  # decoding ahead waits for cores that the network leaves idle

@@ -1,0 +1,96 @@
+"""What stands at the kerb: lamp posts, traffic lights, signs, bins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qat.data.streets import ids
+from qat.data.streets.canvas import Canvas, rectangle, upright
+from qat.data.streets.colours import BLACK, WHITE, Colour, Palette, pick, shade
+
+_POSTS: Palette = ((112, 116, 120), (140, 142, 142), (78, 84, 88), (92, 104, 98))
+_RED: Colour = (204, 34, 36)
+_BLUE: Colour = (28, 78, 178)
+_YELLOW: Colour = (244, 196, 30)
+_LAMPS: tuple[Colour, Colour, Colour] = ((255, 58, 40), (255, 190, 40), (60, 240, 130))
+
+
+def _post(canvas: Canvas, rng: np.random.Generator, x: float, z: float, top: float, radius: float) -> Colour:
+    colour = pick(rng, _POSTS, 8)
+    canvas.shape(upright(x, z, rectangle(-radius, 0, radius, top)), colour, ids.POLE)
+    canvas.shape(upright(x, z, rectangle(radius * 0.2, 0, radius, top)), shade(colour, 0.72))
+    canvas.shape(upright(x, z, rectangle(-radius * 1.6, 0, radius * 1.6, 0.5)), shade(colour, 0.85), ids.POLE)
+    return colour
+
+
+def paint_lamp_post(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a thick lamp post whose arm reaches over the road."""
+    top, towards = rng.uniform(4.5, 7.0), -1.0 if x > 0 else 1.0
+    colour = _post(canvas, rng, x, z, top, rng.uniform(0.13, 0.2))
+    reach = rng.uniform(0.9, 1.8) * towards
+    arm = upright(x, z, [(0, top - 0.35), (0, top), (reach, top + 0.35), (reach, top + 0.1)])
+    canvas.shape(arm, colour, ids.POLE)
+    lamp = upright(x + reach, z, [(-0.45, top + 0.05), (0.45, top + 0.05), (0.3, top + 0.4), (-0.3, top + 0.4)])
+    canvas.shape(lamp, shade(colour, 0.7), ids.POLE)
+    canvas.shape(upright(x + reach, z, rectangle(-0.35, top - 0.03, 0.35, top + 0.1)), (252, 244, 206), ids.POLE)
+
+
+def paint_traffic_light(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a traffic light on its post: a dark box with a pale rim, one of three lamps on."""
+    top = rng.uniform(2.8, 3.6)
+    _post(canvas, rng, x, z, top, rng.uniform(0.11, 0.16))
+    half, high = 0.36, 1.5
+    canvas.shape(upright(x, z, rectangle(-half, top - 0.5, half, top - 0.5 + high)), (216, 210, 150), ids.LIGHT)
+    canvas.shape(upright(x, z, rectangle(-half + 0.06, top - 0.44, half - 0.06, top - 0.56 + high)), BLACK)
+    lit = int(rng.integers(3))
+    for index, colour in enumerate(_LAMPS):
+        centre = (x, top + high - 0.8 - 0.46 * index, z)
+        canvas.disc(centre, 0.21, colour if index == lit else shade(colour, 0.28))
+
+
+def paint_sign(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a sign on its post: round, triangular, square or a diamond, sometimes two."""
+    top = rng.uniform(2.2, 3.0)
+    _post(canvas, rng, x, z, top, rng.uniform(0.09, 0.14))
+    size = rng.uniform(0.48, 0.62)
+    _plate(canvas, rng, x, top, z, size)
+    if rng.random() < 0.3:
+        _plate(canvas, rng, x, top - 1.9 * size, z, size * 0.8)
+
+
+def _plate(canvas: Canvas, rng: np.random.Generator, x: float, y: float, z: float, size: float) -> None:
+    kind = int(rng.integers(5))
+    if kind == 0:
+        _layers(canvas, x, y, z, _ring_points(16), size, _RED, WHITE, 0.7)
+        canvas.shape(upright(x, z, rectangle(-0.3 * size, y - 0.25 * size, 0.3 * size, y + 0.25 * size)), BLACK)
+    elif kind == 1:
+        _layers(canvas, x, y, z, [(-1.1, -0.8), (1.1, -0.8), (0, 1.1)], size, _RED, WHITE, 0.62)
+    elif kind == 2:
+        _layers(canvas, x, y, z, [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)], size, WHITE, _BLUE, 0.88)
+        canvas.shape(upright(x, z, rectangle(-0.2 * size, y - 0.5 * size, 0.2 * size, y + 0.5 * size)), WHITE)
+    elif kind == 3:
+        _layers(canvas, x, y, z, [(-1.1, 0), (0, -1.1), (1.1, 0), (0, 1.1)], size, WHITE, _YELLOW, 0.78)
+    else:
+        _layers(canvas, x, y, z, _ring_points(16), size, WHITE, _BLUE, 0.9)
+        canvas.shape(upright(x, z, [(-0.5 * size, y), (0, y + 0.6 * size), (0.5 * size, y)]), WHITE)
+
+
+def _ring_points(count: int) -> list[tuple[float, float]]:
+    angles = np.arange(count) * 2 * np.pi / count
+    return [(float(np.cos(angle)), float(np.sin(angle))) for angle in angles]
+
+
+def _layers(
+    canvas: Canvas, x: float, y: float, z: float, outline: list[tuple[float, float]], size: float,
+    rim: Colour, inside: Colour, share: float,
+) -> None:  # fmt: skip
+    points = np.asarray(outline) * size
+    canvas.shape(upright(x, z, np.add(points, (0, y))), rim, ids.SIGN)
+    canvas.shape(upright(x, z, np.add(points * share, (0, y))), inside)
+
+
+def paint_bin(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a litter bin: static, not evaluated."""
+    colour = pick(rng, ((60, 80, 70), (90, 92, 96), (176, 92, 40)))
+    canvas.shape(upright(x, z, [(-0.25, 0), (0.25, 0), (0.3, 0.9), (-0.3, 0.9)]), colour, ids.STATIC)
+    canvas.shape(upright(x, z, rectangle(-0.33, 0.85, 0.33, 1.0)), shade(colour, 0.6), ids.STATIC)

@@ -1,0 +1,102 @@
+"""What stands where: the street's edges, then a place for everything on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from qat.data.streets.colours import pick
+from qat.data.streets.ground import Street
+from qat.data.streets.items import VEHICLES, Item, standing, vehicle
+
+_LANE = 3.3  # metres
+_ROAD_USERS = ("car", "cyclist", "truck", "bus", "train", "cyclist", "biker")
+_KERB = ("lamp", "light", "sign", "lamp", "light", "sign", "tree", "motorcycle")
+_WALK = ("person", "person", "bicycle", "person", "bin", "person", "bicycle", "person", "motorcycle")
+
+
+def plan_street(rng: np.random.Generator) -> Street:
+    """A road of two or three lanes, perhaps with parking, verges, a crosswalk and a junction."""
+    lanes, park = int(rng.integers(1, 3)), (rng.random(2) < 0.5) * 2.2
+    left, right = -_LANE / 2 - _LANE * lanes - park[0], _LANE / 2 + park[1]
+    verge = (rng.random(2) < 0.5) * rng.uniform(1.2, 2.2, 2)
+    walk = rng.uniform(2.6, 4.4, 2)
+    edges = (left - verge[0] - walk[0], left - verge[0], left, right, right + verge[1], right + verge[1] + walk[1])
+    start = rng.uniform(20, 34)
+    grey = rng.uniform(84, 118)
+    return Street(
+        edges=tuple(map(float, edges)),  # type: ignore[arg-type]
+        lane_lines=tuple(-_LANE / 2 - _LANE * lane for lane in range(lanes)) + ((_LANE / 2,) if park[1] else ()),
+        rails=(),
+        crosswalk=rng.uniform(6.5, 11) if rng.random() < 0.45 else None,
+        junction=(start, start + rng.uniform(7, 10)) if rng.random() < 0.5 else None,
+        asphalt=pick(rng, ((grey, grey, grey + 3),), 4),
+        paving=pick(rng, ((176, 164, 154), (188, 174, 168), (164, 156, 150), (182, 160, 146)), 6),
+        grass=pick(rng, ((118, 146, 62), (138, 152, 74), (104, 138, 60)), 8),
+        tile=rng.uniform(0.5, 1.0),
+    )
+
+
+def with_rails(street: Street, rails: tuple[float, ...]) -> Street:
+    """The same street with rails around these x (metres)."""
+    return replace(street, rails=rails)
+
+
+def plan_items(rng: np.random.Generator, street: Street) -> tuple[list[Item], tuple[float, ...]]:
+    """Everything that stands on the street, and where rails lie."""
+    wishes = [_ROAD_USERS[index] for index in rng.permutation(len(_ROAD_USERS))]
+    road = list(_lanes(rng, street, wishes))
+    rails = tuple(
+        item.frame.x for item in road if item.length == VEHICLES["train"][1] and abs(np.sin(item.frame.heading)) < 0.5
+    )
+    return [*road, *_pavement(rng, street, -1), *_pavement(rng, street, 1)], rails
+
+
+def _lanes(rng: np.random.Generator, street: Street, wishes: list[str]) -> Iterator[Item]:
+    """Road users, one wish after another: ahead, oncoming, parked and crossing."""
+    yield from _queue(rng, 0.0, rng.uniform(9, 16), 0.0, wishes[:1])
+    oncoming = -_LANE * (len(street.lane_lines) - (street.lane_lines[-1] > 0))
+    yield from _queue(rng, oncoming, rng.uniform(9, 13), np.pi, wishes[1:4])
+    if street.edges[3] > 2:
+        yield from _queue(
+            rng, street.edges[3] - 1.1, rng.uniform(8, 11), 0.0, [*(w for w in wishes[4:6] if w != "train"), "car"]
+        )
+    if oncoming - street.edges[2] > 2:
+        yield from _queue(rng, street.edges[2] + 1.1, rng.uniform(9, 14), np.pi, ["car", "car"])
+    if street.crosswalk is not None:
+        for x in rng.uniform(street.edges[2], street.edges[3] + 1, int(rng.integers(2, 5))):
+            yield standing("person", float(x), street.crosswalk + rng.uniform(0.4, 2.6))
+    if street.junction is not None:
+        middle, way = (street.junction[0] + street.junction[1]) / 2, rng.choice((-1, 1))
+        yield _user(wishes[6], rng.uniform(-7, 7), middle - 1.2, float(way * np.pi / 2))
+
+
+def _queue(rng: np.random.Generator, x: float, near: float, heading: float, names: Sequence[str]) -> Iterator[Item]:
+    for name in names:
+        yield _user(name, x + (rng.uniform(-0.25, 0.25) if name != "train" else 0.0), near, heading)
+        near += (VEHICLES[name][1] if name in VEHICLES else 2.0) + rng.uniform(2.5, 7)
+
+
+def _user(name: str, x: float, near: float, heading: float) -> Item:
+    return vehicle(name, x, near, heading) if name in VEHICLES else standing(name, x, near)
+
+
+def _pavement(rng: np.random.Generator, street: Street, side: int) -> Iterator[Item]:
+    """Posts, trees and parked two-wheelers at the kerb; people, bicycles and bins behind them."""
+    outer, kerb = (street.edges[5], street.edges[3]) if side > 0 else (street.edges[0], street.edges[2])
+    turn = int(rng.integers(len(_KERB)))
+    for step, near in enumerate(_stations(rng, abs(kerb) * 1.3 + 2.5)):
+        yield standing(_KERB[(turn + step) % len(_KERB)], kerb + side * rng.uniform(0.4, 0.8), near)
+    turn = int(rng.integers(len(_WALK)))
+    for step, near in enumerate(_stations(rng, abs(outer) * 1.25 + 0.5)):
+        across = rng.uniform(0.35, 0.85)
+        yield standing(_WALK[(turn + step) % len(_WALK)], kerb + (outer - kerb) * across, near)
+
+
+def _stations(rng: np.random.Generator, first: float) -> Iterator[float]:
+    near = first + rng.uniform(0, 2)
+    while near < 26:
+        yield near
+        near += rng.uniform(2.5, 5.0) * near / 10

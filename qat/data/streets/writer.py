@@ -1,0 +1,127 @@
+"""Street pictures as a folder in Cityscapes' layout, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from qat.data.streets.canvas import Pixels
+from qat.data.streets.scene import render
+from qat.errors import UserError
+
+VERSION = 1  # of the generator: raise it when a seed gives another picture
+RECORD = "streets.json"
+_CITIES = {"train": "polygonstadt", "val": "kantenheim"}
+
+
+def write(root: str | Path, train: int = 64, val: int = 32, size: tuple[int, int] = (512, 256), seed: int = 0) -> Path:
+    """Write a set under `root` and give its path; nothing happens if the same set is there, whole.
+
+    A set of other parameters or with files missing is replaced. Picture i of a split is
+    `render([seed, 0 for train or 1 for val, i], size)`, so no picture is in both splits, and a longer set starts
+    with the pictures of a shorter one. Safe to call from several processes at once.
+
+    Raises UserError if the numbers make no sense, `root` holds something else, or it can't be written.
+    """
+    root = Path(root)
+    wanted = _parameters(train, val, size, seed)
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(root.parent):
+            if not is_complete(root, wanted):
+                _check_replaceable(root)
+                _replace(root, wanted)
+    except OSError as error:
+        raise UserError(
+            f"can't write street pictures to {root}: {error.strerror or error}; choose another folder"
+        ) from error
+    return root
+
+
+def is_complete(root: Path, wanted: dict[str, Any]) -> bool:
+    """Whether `root` holds every file of a set made with these parameters."""
+    if _read_record(root) != wanted:
+        return False
+    return all(path.is_file() for _, _, paths in _plan(root, wanted) for path in paths)
+
+
+def _parameters(train: int, val: int, size: tuple[int, int], seed: int) -> dict[str, Any]:
+    if min(train, val, seed) < 0 or train + val == 0:
+        raise UserError(
+            f"streets: train={train}, val={val}, seed={seed}: expected numbers from 0 and one picture at least"
+        )
+    if min(size) < 32:
+        raise UserError(f"streets: size={tuple(size)}: expected (width, height) of at least 32 pixels")
+    return {"version": VERSION, "train": train, "val": val, "size": list(size), "seed": seed}
+
+
+def _read_record(root: Path) -> Any:
+    try:
+        return json.loads((root / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _plan(root: Path, wanted: dict[str, Any]) -> Iterator[tuple[str, int, tuple[Path, Path]]]:
+    """(split, index, (image path, label path)) of every picture."""
+    for split, city in _CITIES.items():
+        for index in range(wanted[split]):
+            stem = f"{city}_000000_{index:06d}"
+            image = root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png"
+            yield split, index, (image, root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: one writer at a time; the lock goes with the process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _check_replaceable(root: Path) -> None:
+    if root.exists() and not (root / RECORD).is_file() and any(root.iterdir()):
+        raise UserError(
+            f"{root} is not empty and has no {RECORD}: expected a folder of street pictures; choose another"
+        )
+
+
+def _replace(root: Path, wanted: dict[str, Any]) -> None:
+    token = secrets.token_hex(4)
+    aside, old = (root.with_name(f".{root.name}.{token}.{kind}") for kind in ("part", "old"))
+    try:
+        _write_all(aside, wanted)
+        if root.exists():
+            root.rename(old)
+        aside.rename(root)
+    finally:
+        for leftover in (aside, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write_all(root: Path, wanted: dict[str, Any]) -> None:
+    for split, index, (image_path, label_path) in _plan(root, wanted):
+        key = [wanted["seed"], list(_CITIES).index(split), index]
+        image, label = render(key, (wanted["size"][0], wanted["size"][1]))
+        _write_png(image_path, np.ascontiguousarray(image[..., ::-1]))
+        _write_png(label_path, label)
+    (root / RECORD).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+
+
+def _write_png(path: Path, pixels: Pixels) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, data = cv2.imencode(".png", pixels)
+    path.write_bytes(data.tobytes())

@@ -1,0 +1,138 @@
+"""The observer: streams one tensor's statistics during calibration, then gives its scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from qat.errors import UserError
+from qat.observers.candidates import Candidate, candidates
+from qat.observers.grid import Grid, Statistics
+from qat.observers.histogram import BINS, count, exponent_of, grow
+
+_UNSEEN = -1000
+
+
+class ActivationObserver(nn.Module):
+    """Extremes and histogram of everything that passes, in constant memory; state lives in buffers.
+
+    `method`: a name in RANGES; or auto, which keeps one row of statistics for each averaging constant of `candidates`
+    and leaves the choice to `choose`. `averaging`: None gives every batch the same weight; a number c is the vendor's
+    averaging constant, statistics = (1 - c) * statistics + c * batch.
+    """
+
+    histograms: Tensor  # (averaging constants, BINS) float64
+    ends: Tensor  # (averaging constants, 2) float64
+    exponent: Tensor
+    batches: Tensor
+    chosen: Tensor  # index of the candidate, -1: none yet
+
+    def __init__(self, method: str, grid: Grid, percentile: float = 99.99, averaging: float | None = None) -> None:
+        super().__init__()
+        self.method, self.grid = method, grid
+        self.candidates = candidates(method, percentile, averaging)
+        self.averagings = tuple(dict.fromkeys(candidate.averaging for candidate in self.candidates))
+        self.name = ""  # of the node observed, for messages
+        self.register_buffer("histograms", torch.zeros(len(self.averagings), BINS, dtype=torch.float64))
+        self.register_buffer("exponent", torch.tensor(_UNSEEN))
+        self.register_buffer("ends", torch.zeros(len(self.averagings), 2, dtype=torch.float64))
+        self.register_buffer("batches", torch.tensor(0))
+        self.register_buffer("chosen", torch.tensor(0 if len(self.candidates) == 1 else -1))
+
+    def observe(self, x: Tensor) -> None:
+        """Take in one batch (any shape); UserError if it holds NaN or infinity."""
+        low, high = (value.item() for value in torch.aminmax(x.permute(0, 2, 3, 1) if x.dim() == 4 else x))
+        if not (abs(low) < float("inf") and abs(high) < float("inf")):
+            raise UserError(
+                f"activation {self.name} holds NaN or infinity in calibration; check the float checkpoint and images"
+            )
+        self._blend(self.ends, torch.tensor([low, high], dtype=torch.float64, device=self.ends.device), _wider)
+        if self.method != "min_max":
+            span = self._widen(exponent_of(max(-low, high)))
+            self._blend(self.histograms, count(x, span).to(self.histograms.device), torch.add)
+        self.batches += 1
+
+    def _blend(self, states: Tensor, new: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Take `new` into each row of `states` by the row's averaging constant, None by `join`."""
+        for state, averaging in zip(states, self.averagings, strict=True):
+            if self.batches == 0:
+                state.copy_(new)
+            elif averaging is None:
+                state.copy_(join(state, new))
+            else:
+                state.lerp_(new, averaging)
+
+    def _widen(self, exponent: int) -> int:
+        """Let the histograms span at least 2**exponent; the exponent they have now."""
+        span = max(exponent, int(self.exponent))
+        self.histograms.copy_(grow(self.histograms, int(self.exponent), span))
+        self.exponent.fill_(span)
+        return span
+
+    def merge(self, other: ActivationObserver) -> None:
+        """Take in what `other` saw, exactly as if this observer had seen it.
+
+        UserError where the two were set up differently, or with an averaging constant, which depends on the order.
+        """
+        if self.candidates != other.candidates or self.averagings != (None,):
+            raise UserError(
+                f"observers of {self.name} can't be merged: both need one QUANT.OBSERVER other than auto, "
+                "and QUANT.AVERAGING_CONSTANT None"
+            )
+        if other.batches == 0:
+            return
+        span = self._widen(int(other.exponent))
+        self._blend(self.ends, other.ends[0], _wider)
+        self._blend(self.histograms, grow(other.histograms[0], int(other.exponent), span), torch.add)
+        self.batches += other.batches
+
+    @property
+    def counts(self) -> Tensor:
+        """The histogram (BINS,) of the chosen averaging constant."""
+        return self.histograms[self._row()]
+
+    @property
+    def extremes(self) -> Tensor:
+        """Least and greatest value (2,) of the chosen averaging constant."""
+        return self.ends[self._row()]
+
+    def _row(self) -> int:
+        return self.averagings.index(self.choice.averaging) if self.chosen >= 0 else 0
+
+    @property
+    def dead(self) -> str | None:
+        """Why this observer says nothing (never seen, zero range), or None."""
+        if self.batches == 0:
+            return "never seen"
+        return "zero range" if not self.ends.any() else None
+
+    @property
+    def choice(self) -> Candidate:
+        """The candidate in use; UserError where auto has none yet."""
+        if self.chosen < 0:
+            raise UserError(
+                "QUANT.OBSERVER auto has chosen no observer yet; run make calib, or `search_observers` of qat.ptq"
+            )
+        return self.candidates[int(self.chosen)]
+
+    def choose(self, candidate: Candidate) -> None:
+        """From now on use `candidate`, one of `candidates`."""
+        self.chosen.fill_(self.candidates.index(candidate))
+
+    def range(self) -> tuple[float, float]:
+        """The real range [low, high] of the chosen candidate; (0, 0) before anything was seen."""
+        return self.range_of(self.choice)
+
+    def range_of(self, candidate: Candidate) -> tuple[float, float]:
+        """The real range that a candidate would choose."""
+        if self.dead:
+            return 0.0, 0.0
+        row = self.averagings.index(candidate.averaging)
+        low, high = self.ends[row].tolist()
+        return candidate.range(Statistics(low, high, self.histograms[row].cpu(), int(self.exponent)), self.grid)
+
+
+def _wider(old: Tensor, new: Tensor) -> Tensor:
+    return torch.stack([torch.minimum(old[0], new[0]), torch.maximum(old[1], new[1])])

@@ -1,0 +1,57 @@
+"""An activation's grid: read from its quantiser, and where it goes when constants are added or multiplied."""
+
+from __future__ import annotations
+
+from qat.backends.fx_config import BOUNDED
+from qat.backends.quantiser import ActivationQuantiser
+from qat.program.steps import Quant, Step
+
+ROUNDING = 0.501  # of a step
+
+
+def grid_of(quantiser: ActivationQuantiser) -> Quant | None:
+    """The quantiser's grid; None for one that doesn't round to int8."""
+    if type(quantiser) is not ActivationQuantiser or quantiser.bits != 8:
+        return None
+    return Quant(float(quantiser.scale), int(quantiser.zero_point), quantiser.quant_min, quantiser.quant_max)
+
+
+def values_of(step: Step) -> tuple[float, float]:
+    """The lowest and the highest value that a rounded step gives."""
+    assert step.quant is not None
+    low, high = step.quant.range
+    least, most = BOUNDED.get(step.op, (low, high))
+    return max(low, least), min(high, most)
+
+
+def moved(grid: Quant, scale: float, shift: float, values: tuple[float, float]) -> Quant:
+    """A grid for x * scale + shift, of step `grid.scale` * |scale|; `values`: the lowest and highest x that occur.
+
+    The input's zero point is kept where the results fit around it, as `1 - sigmoid(x)` does: they are then on J5's grid
+    too. Otherwise the zero point moves, and where it would leave the integers, the step grows, as in torch's kernels.
+
+    >>> moved(Quant(1 / 127, 128), -1.0, 1.0, (0.0, 1.0)).zero_point
+    128
+    >>> moved(Quant(1.0, 128), 1.0, 100.0, (-128.0, 127.0)).zero_point
+    28
+    >>> moved(Quant(1.0, 128), 1.0, 255.0, (-128.0, 127.0))
+    Quant(scale=1.498..., zero_point=0, low=0, high=255)
+    """
+    step = grid.scale * abs(scale)
+    low, high = sorted(value * scale + shift for value in values)
+    zero = min(max(grid.low - round(low / step), grid.low), grid.high)
+    for candidate in (grid.zero_point, zero):
+        if _holds(result := Quant(step, candidate, grid.low, grid.high), low, high):
+            return result
+    return Quant(max(_reach(high, grid.high - zero), _reach(-low, zero - grid.low)), zero, grid.low, grid.high)
+
+
+def _holds(grid: Quant, low: float, high: float) -> bool:
+    """Whether nothing from `low` to `high` is clipped by more than a rounding."""
+    least, most = grid.range
+    return least - ROUNDING * grid.scale <= low and high <= most + ROUNDING * grid.scale
+
+
+def _reach(value: float, levels: int) -> float:
+    """The step at which `levels` levels reach `value`."""
+    return value / levels if value > 0 else 0.0

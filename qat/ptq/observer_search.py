@@ -1,0 +1,107 @@
+"""QUANT.OBSERVER auto: from one pass of statistics, the observer that keeps the network nearest to float.
+
+Judged by the logits' SQNR on pictures held out from calibration. mIoU and the share of changed pixels are what counts
+in the end, but on few pictures they are luck: rounding one value of the first layer the other way changes the class of
+0.3 % of CamVid's pixels, as much as separates good observers. The SQNR sums over every logit. Of eight pictures drawn
+300 times from 48 of CamVid, its choice changes 0.591 % of the other pictures' pixels, that by pixels changed 0.597 %.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import fx, nn
+
+from qat.backends.fx import fake_quantised
+from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import quantisers, spec_of
+from qat.evaluation.score import Score
+from qat.observers.candidates import AUTO, Candidate, candidates
+from qat.observers.observer import ActivationObserver
+
+Judge = Callable[[nn.Module], Score]
+_Grids = tuple[tuple[float, int], ...]  # scale and zero point of each activation
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a candidate reached on the held-out pictures."""
+
+    candidate: Candidate
+    score: Score
+
+
+def search_observers(
+    prepared: fx.GraphModule, judge: Judge, after_candidate: Callable[[], None] | None = None
+) -> list[Scored]:
+    """Score all candidates of a graph calibrated with observer auto, and choose the best one in place.
+
+    `judge`: such as a `qat.evaluation.score.Scorer` of held-out pictures. The choice lies in the graph's state dict;
+    `settle` then takes its grids. Deterministic: the same statistics and pictures give the same choice.
+    """
+    scored = search(prepared, observer_candidates(prepared), judge, after_candidate)
+    choose(prepared, best(scored).candidate)
+    return scored
+
+
+def observer_candidates(prepared: fx.GraphModule) -> tuple[Candidate, ...]:
+    """What `search_observers` tries on this graph."""
+    spec = spec_of(prepared)
+    return candidates(AUTO, spec.percentile, spec.averaging_constant)
+
+
+def search(
+    prepared: fx.GraphModule,
+    tried: Iterable[Candidate],
+    judge: Judge,
+    after_candidate: Callable[[], None] | None = None,
+) -> list[Scored]:
+    """Each candidate's score; `prepared` stays as it is. Candidates of identical grids are judged once."""
+    tried, known, scored = tuple(tried), dict[_Grids, Score](), []
+    model = _rounded(prepared, tried[0])
+    for candidate in tried:
+        grids = _grids(model, candidate)
+        if grids not in known:
+            _set_grids(model, grids)
+            known[grids] = judge(model)
+        scored.append(Scored(candidate, known[grids]))
+        if after_candidate:
+            after_candidate()
+    return scored
+
+
+def best(scored: Sequence[Scored]) -> Scored:
+    """The one of highest logit SQNR; the first among equals."""
+    return max(scored, key=lambda one: one.score.logit_sqnr)
+
+
+def choose(prepared: fx.GraphModule, candidate: Candidate) -> None:
+    """Let every observer choose its range by `candidate` when its grid is settled."""
+    for module in prepared.modules():
+        if isinstance(module, ActivationObserver):
+            module.choose(candidate)
+
+
+def _rounded(prepared: fx.GraphModule, candidate: Candidate) -> fx.GraphModule:
+    """A copy that rounds weights and activations: the weights' search runs once for all candidates."""
+    model = copy.deepcopy(prepared)
+    choose(model, candidate)
+    return fake_quantised(model)
+
+
+def _observing(model: fx.GraphModule) -> list[ActivationQuantiser]:
+    """The quantisers whose grid is observed, each once."""
+    return list({q: None for _, q in quantisers(model) if q.fixed is None and q.observer.name})
+
+
+def _grids(model: fx.GraphModule, candidate: Candidate) -> _Grids:
+    observers = [quantiser.observer for quantiser in _observing(model)]
+    return tuple(observer.grid.qparams(*observer.range_of(candidate)) for observer in observers)
+
+
+def _set_grids(model: fx.GraphModule, grids: _Grids) -> None:
+    for quantiser, (scale, zero_point) in zip(_observing(model), grids, strict=True):
+        quantiser.scale.fill_(scale)
+        quantiser.zero_point.fill_(zero_point)

@@ -1,0 +1,134 @@
+"""A runtime in a process of its own: its crash is one line here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qat.errors import UserError
+from qat.runtimes.protocol import LayerTime, Runtime
+from qat.runtimes.worker import Host
+
+TIMEOUT = 300.0  # seconds for one answer
+_HINT = "try another version of it, or leave this runtime out"
+
+
+class Child:
+    """A Python process that holds `subject` (anything that can be pickled) and calls its methods."""
+
+    def __init__(self, who: str, subject: Any, timeout: float = TIMEOUT) -> None:
+        self.who, self.timeout = who, timeout
+        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the child
+        self._pipe, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from qat.runtimes.worker import serve; serve({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+            )
+        with suppress(OSError):  # a child that died at once is reported by the first call
+            self._pipe.send(subject)
+
+    def call(self, method: str, *arguments: Any, doing: str) -> Any:
+        """Call a method there. `doing` ends the sentence "`who` crashed (SIGSEGV) while ...".
+
+        Raises UserError for the child's own UserError, for its death and for no answer in time; RuntimeError, with the
+        child's traceback, for any other error.
+        """
+        try:
+            self._pipe.send((method, arguments))
+            if not self._pipe.poll(self.timeout):
+                self._process.kill()
+                raise UserError(f"{self.who} gave no answer in {self.timeout:g} s while {doing}; {_HINT}")
+            value, mistake, fault = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise UserError(f"{self.who} crashed ({self._death()}) while {doing}; {_HINT}") from error
+        if mistake is not None:
+            raise UserError(mistake)
+        if fault is not None:
+            raise RuntimeError(fault)
+        return value
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._pipe.close()
+        self._log.close()
+
+    def _death(self) -> str:
+        code = self._process.wait()
+        self._log.seek(0)
+        said = [line.strip() for line in self._log if line.strip()]
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{cause}: {said[-1]}" if said else cause
+
+
+class Isolated:
+    """A `Runtime`: another one, in a child process for each session."""
+
+    def __init__(self, runtime: Runtime, timeout: float = TIMEOUT) -> None:
+        self.runtime, self.timeout = runtime, timeout
+        self.name, self.kinds = runtime.name, runtime.kinds
+
+    @property
+    def version(self) -> str:
+        """As the runtime's."""
+        return self.runtime.version
+
+    def load(self, path: str | Path, threads: int) -> IsolatedSession:
+        """As the runtime's; a crash and no answer for `timeout` seconds are a UserError too."""
+        return IsolatedSession(Child(f"{self.name} {self.version}", Host(self.runtime), self.timeout), path, threads)
+
+
+class IsolatedSession:
+    """A `Session` whose work happens in a child process, until it is closed."""
+
+    def __init__(self, child: Child, path: str | Path, threads: int) -> None:
+        self._child, self._path = child, path
+        try:
+            self.artefact, self.note = self._call("load", path, threads, doing="loading")
+        except UserError:
+            child.close()
+            raise
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """See `Session.run`."""
+        return self._call("run", x, doing="running")
+
+    def time(self, x: np.ndarray, rounds: int) -> list[float]:
+        """See `Session.time`; measured in the child, without the way there and back."""
+        return self._call("time", x, rounds, doing="timing")
+
+    def layers(self) -> list[LayerTime]:
+        """See `Session.layers`."""
+        return self._call("layers", doing="profiling")
+
+    def close(self) -> None:
+        """End the child process."""
+        self._child.close()
+
+    def _call(self, method: str, *arguments: Any, doing: str) -> Any:
+        return self._child.call(method, *arguments, doing=f"{doing} {self._path}")
+
+
+def in_child(who: str, doing: str, function: Callable[..., Any], *arguments: Any, timeout: float = TIMEOUT) -> Any:
+    """The value of a function of a module, called in a child process; raises as `Child.call` does."""
+    child = Child(who, function, timeout)
+    try:
+        return child.call("__call__", *arguments, doing=doing)
+    finally:
+        child.close()

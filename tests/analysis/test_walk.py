@@ -1,0 +1,112 @@
+"""Isolated errors are one layer's own; the int8 kernels are calib's twins; tensors are freed."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+import torch
+
+from qat.analysis.compare_layers import Seen, calib_beside_float, int8_beside_calib
+from qat.analysis.layer_error import measure
+from qat.analysis.networks import Subject
+from qat.analysis.node_runner import Run
+from tests.analysis.networks import block, samples
+
+IMAGE = samples()[0].image
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return block()
+
+
+@torch.no_grad()
+def seen(subject: Subject) -> dict[str, Seen]:
+    return {one.name: one for one in calib_beside_float(subject.on, subject.off, IMAGE)}
+
+
+@torch.no_grad()
+def test_every_layer_is_seen_once_in_order(subject: Subject) -> None:
+    names = [one.name for one in calib_beside_float(subject.on, subject.off, IMAGE)]
+    assert sorted(names) == sorted(subject.on)
+    assert len(names) == len(set(names))
+
+
+@torch.no_grad()
+def test_accumulated_is_the_run_and_isolated_the_layer_alone(subject: Subject) -> None:
+    found = seen(subject)
+    assert torch.equal(found["tail"].accumulated, subject.on.graph(IMAGE))
+    assert torch.equal(found["tail"].reference, subject.off.graph(IMAGE))
+    deep = subject.on.layers["deep"]
+    assert deep.weight is not None
+    assert deep.activation is not None
+    before = found["norm"].reference
+    weight, bias = deep.weight.calibrated
+    alone = torch.nn.functional.conv2d(before, weight, bias, padding=1).relu()
+    torch.testing.assert_close(found["deep"].unrounded, alone)
+    quantiser = subject.quantisers["deep"]
+    low, high, zero = quantiser.quant_min, quantiser.quant_max, int(quantiser.zero_point)
+    rounded = torch.fake_quantize_per_tensor_affine(alone, float(quantiser.scale), zero, low, high)
+    torch.testing.assert_close(found["deep"].isolated, rounded)
+
+
+@torch.no_grad()
+def test_one_layer_off_has_no_isolated_error(subject: Subject) -> None:
+    subject.on.set(False, ["conv"])
+    try:
+        found = seen(subject)
+    finally:
+        subject.on.set(True)
+    assert torch.equal(found["conv"].isolated, found["conv"].reference)
+    assert not torch.equal(found["conv"].accumulated, found["conv"].reference)
+    assert not torch.equal(found["deep"].isolated, found["deep"].reference)
+
+
+def test_int8_kernels_are_calibs_twins_up_to_a_rounding(subject: Subject) -> None:
+    assert set(subject.twins.values()) == set(subject.on)
+    rows = measure(subject, samples(), lambda done: None).rows()["pairs"]["int_infer"]["layers"]
+    found = {row["name"]: row["isolated"]["relative_l2"] for row in rows}
+    shared = {name: found.pop(name) for name in ("conv", "relu")}
+    assert max(found.values()) < 1e-6
+    assert min(shared.values()) > 1e-3  # torch's kernel of a module that is called twice has one output scale
+
+
+@torch.no_grad()
+def test_a_wrong_kernel_is_found_where_it_is(subject: Subject) -> None:
+    broken = Subject(subject.prepared, subject.plain, subject.example)
+    kernel = cast(Any, broken.converted.get_submodule("deep"))
+    weight, _ = kernel._weight_bias()
+    kernel.set_weight_bias(weight, torch.full((len(weight),), 5 * float(broken.quantisers["deep"].scale)))
+    rows = measure(broken, samples(count=1), lambda done: None).rows()["pairs"]["int_infer"]["layers"]
+    assert [row["name"] for row in rows if (row["isolated"]["max_steps"] or 0) > 1.5] == ["deep"]
+
+
+@torch.no_grad()
+def test_tensors_are_freed_after_their_last_reader(subject: Subject) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def alive() -> int:
+        return sum(one() is not None for one in held)
+
+    def watched() -> Iterator[Seen]:
+        for one in calib_beside_float(subject.on, subject.off, IMAGE):
+            held.append(weakref.ref(one.isolated))
+            most.append(alive())
+            yield one
+
+    most: list[int] = []
+    for _ in int8_beside_calib(subject.converted, subject.twins, watched(), IMAGE):
+        pass
+    assert max(most) <= 3 < len(held)
+
+
+@torch.no_grad()
+def test_a_run_ends_with_nothing_but_its_result(subject: Subject) -> None:
+    run = Run(subject.off.graph, IMAGE)
+    nodes = list(subject.off.graph.graph.nodes)
+    result = run.finish(nodes, {})
+    assert torch.equal(result, subject.off.graph(IMAGE))
+    assert [node.op for node in run.env] == ["output"]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qat.data.image_io import read_image, read_label
+from qat.errors import UserError
+
+Save = Callable[[Path, np.ndarray], Path]
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (8, 12, 3), np.uint8)
+GREY = COLOUR[:, :, 0]
+
+
+def test_an_image_is_rgb(tmp_path: Path, save: Save) -> None:
+    read = read_image(save(tmp_path / "a.png", COLOUR))
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, COLOUR[:, :, ::-1])
+
+
+def test_grey_and_alpha_images_become_rgb(tmp_path: Path, save: Save) -> None:
+    np.testing.assert_array_equal(read_image(save(tmp_path / "grey.png", GREY)), GREY[:, :, None].repeat(3, 2))
+    with_alpha = np.dstack([COLOUR, GREY])
+    np.testing.assert_array_equal(read_image(save(tmp_path / "alpha.png", with_alpha)), COLOUR[:, :, ::-1])
+
+
+def test_a_label_keeps_its_values(tmp_path: Path, save: Save) -> None:
+    np.testing.assert_array_equal(read_label(save(tmp_path / "a.png", GREY)), GREY)
+
+
+def test_a_path_may_hold_any_letters(tmp_path: Path, save: Save) -> None:
+    folder = tmp_path / "Köln Süd, 1"
+    assert read_image(save(folder / "bild 1.png", COLOUR)).shape == COLOUR.shape
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+@pytest.mark.parametrize("content", [None, b"", b"not a picture", "cut"], ids=["missing", "empty", "text", "cut"])
+def test_an_unreadable_file_is_named(
+    tmp_path: Path, save: Save, read: Callable[[Path], np.ndarray], content: bytes | str | None
+) -> None:
+    path = tmp_path / "bad.png"
+    if content == "cut":
+        whole = save(path, COLOUR).read_bytes()
+        path.write_bytes(whole[: len(whole) * 2 // 3])
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"bad\.png") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path, read: Callable[[Path], np.ndarray]) -> None:
+    with pytest.raises(UserError, match=tmp_path.name):
+        read(tmp_path)
+
+
+def test_sixteen_bits_are_refused(tmp_path: Path, save: Save) -> None:
+    wide = save(tmp_path / "wide.png", GREY.astype(np.uint16) * 256)
+    with pytest.raises(UserError, match=r"wide\.png has 16 bits"):
+        read_label(wide)
+    with pytest.raises(UserError, match=r"wide\.png has 16 bits"):
+        read_image(wide)
+
+
+def test_a_coloured_label_is_refused(tmp_path: Path, save: Save) -> None:
+    with pytest.raises(UserError, match=r"colour\.png has 3 channels"):
+        read_label(save(tmp_path / "colour.png", COLOUR))

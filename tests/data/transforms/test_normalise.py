@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from qat.data.transforms import Normaliser, normalise
+from qat.data.transforms.normalise import by_arithmetic
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+EVERY_VALUE = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(2, 1, 1, 3)
+
+
+def reference(images: torch.Tensor) -> np.ndarray:
+    return ((images.numpy().astype(np.float64) / 255 - MEAN) / STD).astype(np.float32).transpose(0, 3, 1, 2)
+
+
+def test_every_value_of_every_channel_is_exact() -> None:
+    result = normalise(EVERY_VALUE, MEAN, STD)
+    assert result.dtype == torch.float32
+    np.testing.assert_array_equal(result.numpy(), reference(EVERY_VALUE))
+
+
+def test_the_device_path_agrees_to_1e_6() -> None:
+    np.testing.assert_allclose(by_arithmetic(EVERY_VALUE, MEAN, STD).numpy(), reference(EVERY_VALUE), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", [normalise, by_arithmetic])
+def test_strides_are_channels_last(way: object) -> None:
+    result = way(EVERY_VALUE, MEAN, STD)  # type: ignore[operator]
+    assert result.shape == (2, 3, 16, 16)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_view_is_normalised_as_its_copy() -> None:
+    images = torch.randint(0, 256, (3, 9, 20, 3), dtype=torch.uint8)
+    view = images[1:, ::2, 3:17]
+    np.testing.assert_array_equal(normalise(view, MEAN, STD).numpy(), reference(view))
+
+
+def test_an_earlier_result_is_used_again_where_it_fits() -> None:
+    first = normalise(EVERY_VALUE, MEAN, STD)
+    memory = first.data_ptr()
+    second = normalise(255 - EVERY_VALUE, MEAN, STD, out=first)
+    assert second.data_ptr() == memory
+    np.testing.assert_array_equal(second.numpy(), reference(255 - EVERY_VALUE))
+    smaller = normalise(EVERY_VALUE[:1], MEAN, STD, out=second)
+    np.testing.assert_array_equal(smaller.numpy(), reference(EVERY_VALUE[:1]))
+    np.testing.assert_array_equal(second.numpy(), reference(255 - EVERY_VALUE))
+    planar = normalise(EVERY_VALUE, MEAN, STD, out=torch.empty(2, 3, 16, 16))
+    np.testing.assert_array_equal(planar.numpy(), reference(EVERY_VALUE))
+
+
+def test_the_normaliser_keeps_one_buffer() -> None:
+    to_input = Normaliser(MEAN, STD)
+    memory = to_input(EVERY_VALUE).data_ptr()
+    again = to_input(255 - EVERY_VALUE)
+    assert again.data_ptr() == memory
+    np.testing.assert_array_equal(again.numpy(), reference(255 - EVERY_VALUE))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_the_cpu() -> None:
+    result = normalise(EVERY_VALUE, MEAN, STD, "cuda")
+    assert result.is_cuda
+    np.testing.assert_allclose(result.cpu().numpy(), reference(EVERY_VALUE), rtol=0, atol=1e-6)
