@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.errors import UserError
+from qat.torch_private import norms
 
 _PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.original")  # torch's name of what lies behind a rounding
 
@@ -31,7 +32,7 @@ def check_weights(model: nn.Module, rest: str) -> None:
 def check_gradients(model: nn.Module, rest: str) -> None:
     """UserError that names the first weight whose gradient has NaN or infinity; before the step, so no weight has."""
     gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
-    if torch.stack(torch._foreach_norm(list(gradients.values()))).isfinite().all():  # one wait for the device
+    if norms(list(gradients.values())).isfinite().all():  # one wait for the device
         return
     if name := _first_wrong(gradients.items()):
         raise UserError(f"NaN or infinity in the gradient of {name} {rest}")

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from qat.ao import FusedModule
 from qat.backends.scales import WEIGHTED
 from qat.graph import Rewritten
 from qat.graph.edit import replace
+from qat.torch_private import AnyBatchNorm
 
 
 def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
@@ -25,7 +25,7 @@ def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
     module, theirs = copy.deepcopy(rewritten.module), dict(prepared.named_modules())
     for node in list(module.graph.nodes):
         own = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(own, (_BatchNorm, *WEIGHTED)):
+        if isinstance(own, (AnyBatchNorm, *WEIGHTED)):
             _take_over(node, own, core_of(theirs.get(str(node.target))))
     module.graph.lint()
     module.recompile()
@@ -33,9 +33,9 @@ def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
 
 
 def _take_over(node: fx.Node, own: Any, core: Any) -> None:
-    if not isinstance(own, _BatchNorm):
+    if not isinstance(own, AnyBatchNorm):
         own.weight, own.bias = _copied(core.weight), _copied(core.bias)
-    elif isinstance(core, _BatchNorm):
+    elif isinstance(core, AnyBatchNorm):
         own.load_state_dict(core.state_dict())
     else:
         replace(node, node.all_input_nodes[0])
@@ -54,7 +54,7 @@ def layers(prepared: fx.GraphModule) -> Iterator[tuple[str, nn.Module]]:
     """Each layer with weights, free-standing normalisation too, of backend fx's graph by its name in the rewritten."""
     for name, module in prepared.named_modules():
         core = core_of(module)
-        if isinstance(core, (_BatchNorm, *WEIGHTED)) and not isinstance(_parent(prepared, name), FusedModule):
+        if isinstance(core, (AnyBatchNorm, *WEIGHTED)) and not isinstance(_parent(prepared, name), FusedModule):
             yield name, core
 
 

@@ -65,8 +65,8 @@ def backend_config() -> BackendConfig:
     those grids (`KERNEL_GRIDS`), and sigmoid's gives way to the scheme's (`lower_sigmoids`).
     """
     config = get_x86_backend_config()
-    for pattern, entry in config._pattern_complex_format_to_config.items():
-        if pattern in SIGMOIDS or pattern in KERNEL_GRIDS:
+    for entry in config.configs:
+        if entry.pattern in SIGMOIDS or entry.pattern in KERNEL_GRIDS:
             entry.dtype_configs = [_unconstrained(dtype) for dtype in entry.dtype_configs]
     return config
 

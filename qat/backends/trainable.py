@@ -14,6 +14,7 @@ from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import in_float, quantisers, weighted
 from qat.observers.weights import HIGH, LOW
+from qat.torch_private import fake_quantise_learnable
 
 
 class TrainableQuantiser(nn.Module):
@@ -37,9 +38,7 @@ class TrainableQuantiser(nn.Module):
         if not self.learns:
             return torch.fake_quantize_per_tensor_affine(x, self.scale[0], self.zero_point[0], self.low, self.high)
         positive = self.scale.clamp_min(torch.finfo(torch.float32).eps)
-        return torch._fake_quantize_learnable_per_tensor_affine(
-            x, positive, self.zero_point.float(), self.low, self.high, 1.0
-        )
+        return fake_quantise_learnable(x, positive, self.zero_point.float(), self.low, self.high)
 
 
 class RoundedWeight(nn.Module):

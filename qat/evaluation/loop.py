@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from qat.errors import UserError
 from qat.evaluation.confusion import ConfusionMatrix, Scores
 from qat.evaluation.distance import Distance
 from qat.evaluation.upsample import upsample_argmax
+from qat.torch_private import AnyBatchNorm, AnyDropout
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def _check_mode(model: Callable[[Tensor], Tensor]) -> None:
     """Refuse layers that would learn from the images or drop values; a wrapper's own flag means nothing."""
     layers = model.named_modules() if isinstance(model, nn.Module) else ()
     for name, layer in layers:
-        if isinstance(layer, (_BatchNorm, _DropoutNd)) and layer.training:
+        if isinstance(layer, (AnyBatchNorm, AnyDropout)) and layer.training:
             raise UserError(f"layer {name} of the model is in training mode; call model.eval() before evaluating")
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
-from torch.utils._pytree import tree_leaves
 
 from qat.graph.nodes import arguments, op_name, spelling, value_of
 from qat.graph.shapes import is_number, is_size
 from qat.graph.source import source_of
 from qat.graph.trace import Example, trace
 from qat.targets import COMPUTED, Call, Target, get_target
+from qat.torch_private import tree_leaves
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
+
+from qat.torch_private import tree_flatten
 
 TOLERANCE = 1e-5  # of the largest output value; float32 sums in another order usually stay below a tenth of it
 SEED = 0

@@ -114,14 +114,17 @@ class _Session:
         return bool(fired)
 
     def _fire(self, rule: Rule) -> Iterator[Fired]:
-        for node in list(self.module.graph.nodes):
-            if node._erased or not rule.match(node):
+        nodes = self.module.graph.nodes
+        standing = set(nodes)  # an application may take further nodes away
+        for node in list(nodes):
+            if node not in standing or not rule.match(node):
                 continue
             name, source = node.name, source_of(node)
             try:
                 yield Fired(rule.name, name, source, rule.apply(node))
             except Refuse as refusal:
                 self.refused.append(Refused(rule.name, name, source, str(refusal)))
+            standing = set(nodes)
 
     def _settle(self) -> None:
         self.module.graph.eliminate_dead_code(is_impure_node=_must_stay)

@@ -8,12 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.fx import GraphModule, Interpreter, Node
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from qat.errors import UserError
 from qat.graph.source import first_line, source_of
+from qat.torch_private import (
+    FakeTensor,
+    FakeTensorMode,
+    at_node,
+    tree_leaves,
+    tree_map_only,
+    unset_fake_temporarily,
+)
 
 NUMBERS = (int, float, bool)
 
@@ -96,7 +102,7 @@ class _Recorder(Interpreter):
 
     def _run_on_zeros(self, node: Node, error: Exception) -> Any:
         """A function that looks at values (torch.fx.wrap) can't take fake tensors: run it on zeros."""
-        with self._set_current_node(node):
+        with at_node(self, node):
             args, kwargs = self.fetch_args_kwargs_from_env(node)
         try:
             with unset_fake_temporarily():

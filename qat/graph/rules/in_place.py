@@ -21,6 +21,7 @@ from torch.fx import Node
 from qat.graph.edit import readers_after
 from qat.graph.nodes import is_tensor, module_of, spelling, value_of
 from qat.graph.rules.rule import Refuse, Rule
+from qat.torch_private import storage_id
 
 OPERATORS = {
     operator.iadd: operator.add,
@@ -89,7 +90,7 @@ def _before(node: Node) -> list[Node]:
 
 def _overlaps(node: Node, target: Node) -> bool:
     values = value_of(node) if isinstance(value_of(node), tuple | list) else (value_of(node),)
-    return any(isinstance(value, Tensor) and _storage(value) == _storage(value_of(target)) for value in values)
+    return any(isinstance(value, Tensor) and storage_id(value) == storage_id(value_of(target)) for value in values)
 
 
 def _same_view(node: Node, target: Node) -> bool:
@@ -99,10 +100,6 @@ def _same_view(node: Node, target: Node) -> bool:
         and (a.shape, a.stride(), a.dtype) == (b.shape, b.stride(), b.dtype)
         and a.storage_offset() == b.storage_offset()
     )
-
-
-def _storage(tensor: Tensor) -> Any:
-    return tensor.untyped_storage()._cdata
 
 
 def _make_plain(node: Node) -> None:

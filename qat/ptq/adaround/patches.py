@@ -37,4 +37,15 @@ def patches(layer: nn.Module, x: Tensor, where: Tensor) -> Tensor:
 
 def _padded(layer: nn.Conv2d, x: Tensor) -> Tensor:
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    return functional.pad(x, layer._reversed_padding_repeated_twice, mode)
+    return functional.pad(x, _sides(layer), mode)
+
+
+def _sides(layer: nn.Conv2d) -> list[int]:
+    """Padding left, right, above and below; `same` puts the odd one behind."""
+    padding = layer.padding
+    if not isinstance(padding, str):
+        return [side for side in reversed(padding) for _ in range(2)]
+    if padding == "valid":
+        return [0] * 4
+    totals = [step * (size - 1) for step, size in zip(layer.dilation, layer.kernel_size, strict=True)]
+    return [side for total in reversed(totals) for side in (total // 2, total - total // 2)]

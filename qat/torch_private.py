@@ -1,0 +1,53 @@
+"""The only file, beside `ao`, that uses names which torch keeps private: one place to change when they move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch.fx import Interpreter, Node
+from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
+from torch.nn.modules.dropout import _DropoutNd as AnyDropout
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only
+
+__all__ = [
+    "AnyBatchNorm",
+    "AnyDropout",
+    "FakeTensor",
+    "FakeTensorMode",
+    "at_node",
+    "fake_quantise_learnable",
+    "norms",
+    "storage_id",
+    "tree_flatten",
+    "tree_leaves",
+    "tree_map_only",
+    "unset_fake_temporarily",
+]
+
+
+def fake_quantise_learnable(x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
+    """`x` on the grid, with gradients for `scale` and `zero_point` (both (1,)); torch's public form has none."""
+    return cast(Tensor, torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero_point, low, high, 1.0))
+
+
+def norms(tensors: Sequence[Tensor]) -> Tensor:
+    """The Euclidean norm of each tensor (len(tensors),), in one call of the device."""
+    return torch.stack(torch._foreach_norm(list(tensors)))
+
+
+def storage_id(tensor: Tensor) -> int:
+    """A number that two tensors share if they share memory.
+
+    Not `data_ptr()`: that of a fake tensor, which has no memory, is an error, and that of a slice differs.
+    """
+    return tensor.untyped_storage()._cdata
+
+
+def at_node(interpreter: Interpreter, node: Node) -> AbstractContextManager[Any]:
+    """While `interpreter` fetches the arguments of `node` outside of its own run."""
+    return interpreter._set_current_node(node)
