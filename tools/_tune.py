@@ -24,6 +24,7 @@ from qat.errors import UserError
 from qat.evaluation.score import Score, Scorer
 from qat.files import read_json, write_json
 from qat.graph.shapes import propagate
+from qat.origin import Origin
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.bias import correct_biases
 from qat.ptq.equalise import channel_ranges, equalise
@@ -32,6 +33,7 @@ from qat.ptq.mixed_precision import hold_drop
 from qat.ptq.observer_search import observer_candidates, search_observers
 from qat.ptq.observer_table import search_table
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
+from qat.stages import EQUALISED, PARTIAL
 from qat.workflow import stages
 from qat.workflow.calibration_pictures import CalibrationPictures
 
@@ -52,7 +54,7 @@ class Tuner:
         self,
         cfg: CfgNode,
         pictures: CalibrationPictures,
-        made_from: dict[str, Any],
+        made_from: Origin,
         resumed: bool,
     ) -> None:
         self.cfg, self.pictures, self.made_from = cfg, pictures, made_from
@@ -65,7 +67,7 @@ class Tuner:
         prepared.to(stages.device(self.cfg))
         if self.cfg.QUANT.EQUALISE:
             self._equalise(prepared)
-            calibration.save(prepared, self.folder / calibration.EQUALISED, 0, self.made_from)
+            calibration.save(prepared, self.folder / EQUALISED, 0, self.made_from)
 
     def after(self, prepared: fx.GraphModule) -> None:
         """What starts from the statistics; the graph is on the CPU then, and settled."""
@@ -80,7 +82,7 @@ class Tuner:
         prepared.cpu()
 
     def _save(self, prepared: fx.GraphModule) -> None:
-        path = self.folder / calibration.PARTIAL
+        path = self.folder / PARTIAL
         calibration.save(prepared, path, len(self.pictures.indices), self.made_from)
 
     def _wanted(self, key: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from typing import Any
 
 import _cli
 from _progress import progress_bar
@@ -14,12 +13,16 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend
 from qat.backends.protocol import Prepared
-from qat.backends.select import choose_backend
 from qat.errors import UserError
 from qat.files import sha256_text, write_json, write_text
 from qat.graph import Rewritten
+from qat.origin import Origin
+from qat.ptq.methods import METHODS
+from qat.stages import PARTIAL
+from qat.stages.folders import METRICS
 from qat.workflow import stages
 from qat.workflow.calibration_pictures import CalibrationPictures
+from qat.workflow.settings import backend_choice
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ def calibrate(cfg: CfgNode) -> None:
 
     The methods are backend fx's: for the plugin they run there, on the same grid, and it takes over what they made.
     """
-    choice = choose_backend(cfg)
+    choice = backend_choice(cfg)
     log.info("%s", choice)
     if choice.backend.name != "fx":
         check_plugin(cfg)
@@ -44,7 +47,7 @@ def calibrate(cfg: CfgNode) -> None:
     pictures, folder = CalibrationPictures.of(cfg), stages.stage_folder(cfg, "calib")
     made_from = _made_from(cfg, "calib", pictures)
     prepared, rewritten = stages.load_prepared(cfg)
-    done = calibration.resume(prepared, folder, made_from)
+    done = calibration.resume(prepared, folder / PARTIAL, made_from)
     tuner = Tuner(cfg, pictures, made_from, resumed=done > 0)
     if not done:
         tuner.before(prepared)
@@ -67,27 +70,27 @@ def hand_over(cfg: CfgNode, stage: str) -> None:
 
     Weights keep the scales that a method or a training has rounded them by.
     """
-    backend, pictures = choose_backend(cfg).backend, CalibrationPictures.of(cfg)
+    backend, pictures = backend_choice(cfg).backend, CalibrationPictures.of(cfg)
     made_from, tuned = _made_from(cfg, stage, pictures), stages.load_calibration(stages.twin(cfg), stage=stage)
     prepared, rewritten = stages.load_prepared(cfg)
     assert isinstance(backend, HorizonBackend)
     backend.take_weights(prepared, tuned)
-    done = calibration.resume(prepared, stages.stage_folder(cfg, stage), made_from)
+    done = calibration.resume(prepared, stages.stage_folder(cfg, stage) / PARTIAL, made_from)
     _observe(cfg, stage, prepared, pictures, made_from, done)
-    if stage == "qat" or any(cfg.QUANT[key] for key in calibration.METHODS):
+    if stage == "qat" or any(cfg.QUANT[key] for key in METHODS):
         backend.take_weight_scales(prepared, tuned)
     _keep(cfg, stage, prepared, pictures, made_from, rewritten)
 
 
-def _made_from(cfg: CfgNode, stage: str, pictures: CalibrationPictures) -> dict[str, Any]:
-    return stages.made_from(cfg, stage) | {"the image list (sha256)": sha256_text(pictures.names)}
+def _made_from(cfg: CfgNode, stage: str, pictures: CalibrationPictures) -> Origin:
+    return stages.made_from(cfg, stage).with_values({"the image list (sha256)": sha256_text(pictures.names)})
 
 
 def _observe(
-    cfg: CfgNode, stage: str, prepared: Prepared, pictures: CalibrationPictures, made_from: dict[str, Any], done: int
+    cfg: CfgNode, stage: str, prepared: Prepared, pictures: CalibrationPictures, made_from: Origin, done: int
 ) -> None:
     """Run the pictures after the first `done` batches, and say what saw nothing."""
-    path, backend = stages.stage_folder(cfg, stage) / calibration.PARTIAL, choose_backend(cfg).backend
+    path, backend = stages.stage_folder(cfg, stage) / PARTIAL, backend_choice(cfg).backend
     left = -(-len(pictures.indices) // cfg.QUANT.CALIB_BATCH_SIZE) - done
     if done:
         log.info("going on after %d batches of a run that was stopped", done)
@@ -112,15 +115,17 @@ def _keep(
     stage: str,
     prepared: Prepared,
     pictures: CalibrationPictures,
-    made_from: dict[str, Any],
+    made_from: Origin,
     rewritten: Rewritten,
 ) -> None:
     """Write the stage's folder."""
     folder, count = stages.stage_folder(cfg, stage), len(pictures.indices)
     write_text(folder / "images.txt", pictures.names)
-    write_json(folder / "qparams.json", choose_backend(cfg).backend.qparams(prepared))
+    write_json(folder / "qparams.json", backend_choice(cfg).backend.qparams(prepared))
     stages.write_provenance(cfg, stage, {"images": sha256_text(pictures.names), "rewrites": asdict(rewritten.log)})
-    calibration.finish(prepared, folder, count, made_from, stages.checkpoint(cfg, stage).name)
+    calibration.save(prepared, stages.checkpoint(cfg, stage), count, made_from)
+    (folder / METRICS).unlink(missing_ok=True)  # what was measured on an earlier one
+    (folder / PARTIAL).unlink(missing_ok=True)
     log.info("calibrated on %d images -> %s", count, stages.checkpoint(cfg, stage))
 
 

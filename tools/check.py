@@ -13,13 +13,12 @@ from rich.table import Table
 from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
-from qat.backends.select import choose_backend
-from qat.backends.spec import QuantSpec
 from qat.files import write_json
 from qat.graph import Proof, RewriteLog, Violation, check, rewrite
 from qat.graph.rules import RULES
 from qat.models import build_model
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice, quant_spec
 
 PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at a smaller size
 PIPE_WIDTH = 160
@@ -71,13 +70,13 @@ def examine(cfg: CfgNode) -> Findings:
 
 def ask_plugin(cfg: CfgNode) -> list[str]:
     """What the plugin's profiler says of the rewritten network; nothing where the backend is another."""
-    choice = choose_backend(cfg)
+    choice = backend_choice(cfg)
     if not isinstance(choice.backend, HorizonBackend):
         return []
     width, height = cfg.TEST.IMAGE_SIZE
     example = torch.zeros(1, 3, *proof_size(height, width))
     model = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES).eval()
-    prepared = choice.backend.prepare(rewrite(model, example, cfg.QUANT.TARGET, prove=False), QuantSpec.from_cfg(cfg))
+    prepared = choice.backend.prepare(rewrite(model, example, cfg.QUANT.TARGET, prove=False), quant_spec(cfg))
     return [str(choice), *choice.backend.inspect(prepared, example, stages.stage_folder(cfg, "check"))]
 
 

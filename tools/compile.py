@@ -11,7 +11,6 @@ from rich.console import Console
 from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
-from qat.backends.select import choose_backend
 from qat.compile import horizon_perf
 from qat.compile.horizon import horizon_compile
 from qat.compile.network import size_of
@@ -24,6 +23,7 @@ from qat.data.transforms import InferenceTransform, normalise
 from qat.data.transforms.artefact import artefact_input, resized
 from qat.folders import replaced_folder
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 log = logging.getLogger(__name__)
 PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unless the config says how many
@@ -33,7 +33,7 @@ def main() -> None:
     cfg = _cli.config(_cli.parser(__doc__).parse_intermixed_args())
     announce(cfg, "compiled")
     folder = stages.stage_folder(cfg, "compile")
-    if isinstance(choose_backend(cfg).backend, HorizonBackend):
+    if isinstance(backend_choice(cfg).backend, HorizonBackend):
         Console().print(horizon_perf.table(horizon_compile(cfg, folder)))
     else:
         compile_here(cfg, folder)

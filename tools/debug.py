@@ -24,13 +24,13 @@ from qat.analysis.ranges import ranges
 from qat.analysis.report import write_findings
 from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.backends.horizon import HorizonBackend
-from qat.backends.select import choose_backend
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.transforms import InferenceTransform
 from qat.environment import environment
 from qat.files import write_json, write_text
 from qat.folders import replaced_folder
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 log = logging.getLogger(__name__)
 PIPE_WIDTH = 120
@@ -39,7 +39,7 @@ PIPE_WIDTH = 120
 def main() -> None:
     args = _cli.parser(__doc__).parse_intermixed_args()
     cfg = _cli.config(args)
-    choice = choose_backend(cfg)
+    choice = backend_choice(cfg)
     log.info("%s", choice)
     if isinstance(choice.backend, HorizonBackend):
         ask_plugin(cfg, choice.backend)
@@ -101,7 +101,7 @@ def sensitivities(cfg: CfgNode, sensitivity: Sensitivity, dataset: SegmentationD
 def write_provenance(cfg: CfgNode, folder: Path, found: Findings) -> None:
     """What the folder was made from: config, the calibration's hash, how many pictures of which list, machine."""
     counts = {"images": cfg.DEBUG.IMAGES, "sensitivity_images": cfg.DEBUG.SENSITIVITY_IMAGES}
-    made_from = stages.made_from(cfg, "debug")
+    made_from = dict(stages.made_from(cfg, "debug").values)
     write_text(folder / "config.yaml", cfg.dump())
     write_json(
         folder / "manifest.json", {"stage": "debug", "made_from": made_from, "environment": environment()} | counts

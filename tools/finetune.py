@@ -7,8 +7,8 @@ from _training import train
 from calib import hand_over
 from yacs.config import CfgNode
 
-from qat.backends.select import choose_backend
 from qat.training import make_fine_tuner
+from qat.workflow.settings import backend_choice
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
 
 def _after(cfg: CfgNode) -> None:
     """The plugin takes over what its twin learnt."""
-    if choose_backend(cfg).backend.name != "fx":
+    if backend_choice(cfg).backend.name != "fx":
         hand_over(cfg, "qat")
 
 

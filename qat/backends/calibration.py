@@ -12,12 +12,7 @@ from torch import Tensor, fx, nn
 from qat.backends.fx import observe, quantisers
 from qat.errors import UserError
 from qat.files import atomic_path
-
-LAST = "calib-checkpoint-last.ckpt"
-PARTIAL = "calib-checkpoint.ckpt"
-EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
-
-METHODS = ("EQUALISE", "ADAROUND", "RECONSTRUCT", "BIAS_CORRECTION")  # QUANT's switches that tune weights
+from qat.origin import Origin
 
 
 def calibrate(
@@ -44,17 +39,18 @@ def calibrate(
     return done
 
 
-def save(prepared: nn.Module, path: Path, done: int, made_from: dict[str, Any]) -> None:
+def save(prepared: nn.Module, path: Path, done: int, origin: Origin) -> None:
     """Write weights, statistics and the number of batches seen, whole or not at all."""
     with atomic_path(path) as aside:
-        torch.save({"format": 1, "done": done, "made_from": made_from, "state_dict": prepared.state_dict()}, aside)
+        state = {"format": 1, "done": done, "made_from": dict(origin.values), "state_dict": prepared.state_dict()}
+        torch.save(state, aside)
 
 
-def load(prepared: nn.Module, path: Path, made_from: dict[str, Any], again: str = "make calib") -> int:
+def load(prepared: nn.Module, path: Path, origin: Origin, again: str = "make calib") -> int:
     """Read a saved calibration into `prepared`; returns the number of batches it has seen.
 
     `again`: the command that makes such a file, for messages. Raises UserError if the file is missing, damaged, or was
-    made from other inputs than `made_from`.
+    made from something else than `origin`.
     """
     if not path.is_file():
         raise UserError(f"no calibration at {path}; run {again} first")
@@ -63,9 +59,8 @@ def load(prepared: nn.Module, path: Path, made_from: dict[str, Any], again: str 
         recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
     except Exception as error:  # torch raises whatever the damaged bytes lead to
         raise UserError(f"{path} is damaged ({type(error).__name__}); delete it and run {again} again") from error
-    for key, value in made_from.items():
-        if recorded.get(key) != value:
-            raise UserError(f"{path} was made with {key} {recorded.get(key)}, now it is {value}; run {again} again")
+    if difference := origin.difference(recorded):
+        raise UserError(f"{path} was made with {difference}; run {again} again")
     if state.keys() != prepared.state_dict().keys():
         raise UserError(
             f"{path} belongs to another graph (another QUANT.BACKEND, or version of torch or of this tool); "
@@ -75,19 +70,12 @@ def load(prepared: nn.Module, path: Path, made_from: dict[str, Any], again: str 
     return done
 
 
-def resume(prepared: nn.Module, folder: Path, made_from: dict[str, Any]) -> int:
+def resume(prepared: nn.Module, path: Path, origin: Origin) -> int:
     """Take up a killed run's statistics; returns its batches, 0 where there is none or it had other inputs."""
     try:
-        return load(prepared, folder / PARTIAL, made_from)
+        return load(prepared, path, origin)
     except UserError:
         return 0
-
-
-def finish(prepared: nn.Module, folder: Path, done: int, made_from: dict[str, Any], name: str = LAST) -> None:
-    """Write the finished calibration to `name`; drop the unfinished one and what was measured on an earlier one."""
-    save(prepared, folder / name, done, made_from)
-    (folder / "metrics.json").unlink(missing_ok=True)
-    (folder / PARTIAL).unlink(missing_ok=True)
 
 
 def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:

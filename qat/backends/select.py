@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yacs.config import CfgNode
-
 from qat.backends.fx_backend import FxBackend
 from qat.backends.horizon import HorizonBackend, Options
 from qat.backends.horizon.plugin import version, why_not
@@ -30,12 +28,11 @@ class Choice:
         return {"name": self.backend.name, "reason": self.reason, "version": self.version}
 
 
-def choose_backend(cfg: CfgNode) -> Choice:
-    """The plugin where it imports and QUANT.TARGET is j5, else fx; or the one that QUANT.BACKEND names.
+def choose_backend(wanted: str, target: str, options: Options) -> Choice:
+    """The plugin where it imports and the target is j5, else fx; or the one that `wanted`, QUANT.BACKEND, names.
 
     UserError for horizon on another target, or where the plugin doesn't import.
     """
-    wanted, target = cfg.QUANT.BACKEND, cfg.QUANT.TARGET
     if wanted == "fx":
         return Choice(FxBackend(), "QUANT.BACKEND names it")
     if target != "j5":
@@ -45,7 +42,7 @@ def choose_backend(cfg: CfgNode) -> Choice:
     missing = why_not()
     if missing is None:
         reason = "QUANT.TARGET is j5 and horizon_plugin_pytorch imports"
-        return Choice(HorizonBackend(Options.from_cfg(cfg)), reason, version())
+        return Choice(HorizonBackend(options), reason, version())
     if wanted == "horizon":
         raise UserError(
             f"QUANT.BACKEND horizon needs horizon_plugin_pytorch, which doesn't import ({missing}); "

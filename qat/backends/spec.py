@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from yacs.config import CfgNode
-
 from qat.engine import choose_engine
 from qat.observers.ranges import Grid
 
@@ -26,21 +24,6 @@ class QuantSpec:
     averaging_constant: float | None = None
     engine: str = "auto"
     high_precision: tuple[str, ...] = field(default=())
-
-    @classmethod
-    def from_cfg(cls, cfg: CfgNode) -> QuantSpec:
-        """Read the QUANT section of a config."""
-        quant = cfg.QUANT
-        averaging = quant.AVERAGING_CONSTANT
-        return cls(
-            scheme=quant.SCHEME,
-            observer=quant.OBSERVER,
-            weight_observer=quant.WEIGHT_OBSERVER,
-            percentile=float(quant.PERCENTILE),
-            averaging_constant=None if averaging is None else float(averaging),
-            engine=quant.ENGINE,
-            high_precision=tuple(quant.HIGH_PRECISION),
-        )
 
     @property
     def grid(self) -> Grid:

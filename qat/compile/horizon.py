@@ -10,7 +10,6 @@ from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
 from qat.backends.horizon.build import Settings, build
-from qat.backends.select import choose_backend
 from qat.compile.horizon_perf import PerfRow, merged, perf_row
 from qat.compile.network import size_of
 from qat.data.yuv import rgb_to_centred_yuv
@@ -20,6 +19,7 @@ from qat.files import sha256, write_json, write_text
 from qat.folders import replaced_folder
 from qat.models import build_model
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 HBM = "model.hbm"
 HOW = {
@@ -41,7 +41,7 @@ def horizon_into(folder: Path, cfg: CfgNode) -> list[PerfRow]:
     Writes int_model.pt, model.hbir, model.hbm, <network>.svg, perf_out/, manifest.json, config.yaml and perf.json.
     UserError where the backend isn't horizon, or a call of the plugin fails.
     """
-    backend = choose_backend(cfg).backend
+    backend = backend_choice(cfg).backend
     if not isinstance(backend, HorizonBackend):
         raise UserError("the board's files need QUANT.TARGET j5 and the plugin; see docs/j5.md")
     network = backend.for_device(stages.load_calibration(cfg, size_of(cfg)))
@@ -72,8 +72,8 @@ def _manifest(cfg: CfgNode, folder: Path) -> dict[str, Any]:
     width, height = size_of(cfg)
     return {
         "stage": "compiled",
-        "made_from": stages.made_from(cfg, "compiled"),
-        "backend": choose_backend(cfg).record(),
+        "made_from": dict(stages.made_from(cfg, "compiled").values),
+        "backend": backend_choice(cfg).record(),
         "artefacts": {name: _record(folder / name, how) for name, how in HOW.items()},
         "input": {"height": height, "width": width, "source": cfg.COMPILE.INPUT_SOURCE, "batch": "1"},
         "march": cfg.COMPILE.MARCH,

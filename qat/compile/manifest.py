@@ -25,7 +25,7 @@ def manifest_of(
     batch = "any" if cfg.COMPILE.DYNAMIC_BATCH else "1"
     return {
         "stage": "compiled",
-        "made_from": stages.made_from(cfg, "compiled"),
+        "made_from": dict(stages.made_from(cfg, "compiled").values),
         "artefacts": {artefact.name: artefact.record(folder, macs, ran[artefact.name]) for artefact in made},
         "missing": dict(missing),
         "best": {runtime: name for runtime, name in BEST.items() if runtime in ran.get(name, [])},

@@ -13,17 +13,18 @@ from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
-from qat.backends.select import choose_backend
 from qat.compile.artefacts import BEST
 from qat.compile.io_spec import Ends
 from qat.compile.io_wrapper import as_logits, head
 from qat.compile.network import STRIDE
 from qat.errors import UserError, nearest
 from qat.files import read_json, sha256
+from qat.origin import Origin
 from qat.runtimes import get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,9 @@ def find_artefact(cfg: CfgNode) -> Artefact:
     return Artefact(folder / name, record, manifest["input"], manifest.get("output", "logits"))
 
 
-def _check_origin(recorded: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    for key, value in now.items():
-        if recorded.get(key) != value:
-            was = f"compiled with {key} {recorded.get(key)}, now it is {value}"
-            raise UserError(f"the artefacts in {folder} are stale: {was}; run make compile again")
+def _check_origin(recorded: dict[str, Any], now: Origin, folder: Path) -> None:
+    if difference := now.difference(recorded):
+        raise UserError(f"the artefacts in {folder} are stale: compiled with {difference}; run make compile again")
 
 
 def load_compiled(cfg: CfgNode) -> nn.Module:
@@ -75,7 +74,7 @@ def load_compiled(cfg: CfgNode) -> nn.Module:
     Raises UserError where the runtime is missing, can't take the artefact, or crashes on it (a child process tries).
     """
     artefact = find_artefact(cfg)
-    if isinstance(choose_backend(cfg).backend, HorizonBackend) and artefact.path.suffix != ".pt":
+    if isinstance(backend_choice(cfg).backend, HorizonBackend) and artefact.path.suffix != ".pt":
         raise UserError(f"{artefact.path.name} runs on the board only; use RUNTIME=torchscript, or see docs/j5.md")
     runtime, threads = get_runtime(cfg.COMPILE.RUNTIME), torch.get_num_threads()
     example = _example(artefact)

@@ -13,6 +13,7 @@ from qat.compile.perf.report import INT8_KINDS
 from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
+from qat.stages import is_current
 from qat.workflow import stages
 
 Json = Mapping[str, Any]
@@ -86,8 +87,7 @@ def read_sources(cfg: CfgNode) -> Sources:
 
 
 def _is_current(cfg: CfgNode, folder: Path) -> bool:
-    path = folder / "manifest.json"
-    return path.is_file() and read_json(path).get("made_from") == stages.made_from(cfg, FOLDERS[folder.name])
+    return is_current(folder, stages.made_from(cfg, FOLDERS[folder.name]))
 
 
 def _has_graph(folder: Path, current: set[str]) -> bool:

@@ -22,7 +22,6 @@ from qat.backends import calibration
 from qat.backends.fx import fake_quantised
 from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.scales import WEIGHTED
-from qat.backends.select import choose_backend
 from qat.backends.trainable import trainable_quantisers, write_back
 from qat.config import with_values
 from qat.evaluation import Result
@@ -38,6 +37,7 @@ from qat.training.schedule import Plan
 from qat.training.state import CHECKPOINT, changes
 from qat.training.teacher_student import Pair, load_pair
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
     """
     choose_kernels(cfg)
     start = Start.of(cfg, stages.finished_stages(cfg))
-    if choose_backend(cfg).backend.name != "fx":
+    if backend_choice(cfg).backend.name != "fx":
         stages.load_calibration(cfg, stage="calib")  # which the result will belong to
         cfg = stages.twin(cfg)
     _log.info("%s", start)
@@ -67,7 +67,7 @@ def make_fine_tuner(cfg: CfgNode, place: Place) -> FineTuner:
     if not has_labels(val):
         _log.warning("%s has no labels: no mIoU on the way", cfg.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)
-    origin = stages.made_from(cfg, "qat") | start.record()
+    origin = stages.made_from(cfg, "qat").with_values(start.record()).values
     return FineTuner(cfg, place, plan, pair, train, val, origin, partial(_keep, cfg, start.record()))
 
 

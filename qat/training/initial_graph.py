@@ -14,11 +14,13 @@ from qat.backends.fx import settle
 from qat.backends.scales import quantisers
 from qat.evaluation.metrics import passes
 from qat.ptq.equalise import channel_ranges, equalise
+from qat.ptq.methods import METHODS
 from qat.ptq.observer_search import choose
+from qat.stages import EQUALISED
 from qat.workflow import stages
 from qat.workflow.calibration_pictures import CalibrationPictures
 
-_TUNED = (*calibration.METHODS, "MAX_DROP")  # what equalising would undo
+_TUNED = (*METHODS, "MAX_DROP")  # what equalising would undo
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def starting_graph(cfg: CfgNode, start: Start, write: bool) -> fx.GraphModule:
     `write`: keep the equalised float network in the stage's folder, which later stages compare with.
     """
     calibrated = stages.load_calibration(cfg, stage="calib")
-    path = stages.stage_folder(cfg, "qat") / calibration.EQUALISED
+    path = stages.stage_folder(cfg, "qat") / EQUALISED
     if write:
         path.unlink(missing_ok=True)
     if not start.equalised:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from qat.backends import calibration
 from qat.compile.artefacts import ARTEFACTS, BEST
 from qat.config import load_config
 from qat.files import sha256
 from qat.runtimes import executed_convolutions, get_runtime, installed
+from qat.stages import CHECKPOINTS
 from qat.workflow.stages import finished_stages
 from tests.accuracy.runs import ROOT, in_process
 
@@ -181,7 +181,7 @@ def test_a_new_calibration_makes_the_artefacts_stale(
 ) -> None:
     shutil.copytree(calibrated[-1], tmp_path / "output")
     anew = [*calibrated[:-1], str(tmp_path / "output"), "COMPILE.INPUT_SIZE", "64,128", "COMPILE.RUNTIMES", "['ort']"]
-    checkpoint = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / calibration.LAST
+    checkpoint = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / CHECKPOINTS["calib"]
     saved = torch.load(checkpoint, weights_only=True)
     torch.save(saved | {"done": saved["done"] + 1}, checkpoint)  # other images give other bytes
     said = in_process("eval", "--stage", "compiled", *anew, code=2)

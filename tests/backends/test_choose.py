@@ -9,16 +9,17 @@ from types import ModuleType
 import pytest
 
 import qat
-from qat.backends.select import Choice, choose_backend
+from qat.backends.select import Choice
 from qat.config import load_config
 from qat.files import sha256
 from qat.workflow import stages
+from qat.workflow.settings import backend_choice
 
 STREETS = "configs/streets/pidnet_s.yaml"
 
 
 def choose(target: str, wanted: str) -> Choice:
-    return choose_backend(load_config(None, ["QUANT.TARGET", target, "QUANT.BACKEND", wanted]))
+    return backend_choice(load_config(None, ["QUANT.TARGET", target, "QUANT.BACKEND", wanted]))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +57,10 @@ def test_a_stage_knows_its_backend_and_whose_weights_it_has(
 ) -> None:
     given = ["QUANT.TARGET", "j5", "OUTPUT_DIR", str(tmp_path)]
     cfg, key = load_config(STREETS, given), f"backend fx's {twin} (sha256)"
-    ours = stages.made_from(load_config(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage)
+    ours = dict(stages.made_from(load_config(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage).values)
     expected = ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr", key: "missing"}
-    assert stages.made_from(cfg, stage) == expected
+    assert stages.made_from(cfg, stage).values == expected
     tuned = stages.checkpoint(stages.twin(cfg), twin)
     tuned.parent.mkdir(parents=True)
     tuned.write_bytes(b"weights")
-    assert stages.made_from(cfg, stage) == expected | {key: sha256(tuned)}
+    assert stages.made_from(cfg, stage).values == expected | {key: sha256(tuned)}

@@ -15,6 +15,8 @@ from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend, Options
 from qat.backends.horizon.states import to_qat
 from qat.data.yuv import rgb_to_centred_yuv
+from qat.origin import Origin
+from qat.stages import PARTIAL
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = (1, 3, 32, 64)
@@ -180,9 +182,9 @@ def test_a_killed_calibration_goes_on_to_identical_scales(network: nn.Module, tm
     horizon, images = backend(), [normalised(picture) for picture in pictures()]
     stopped = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), qat.QuantSpec(observer="mse"))
     calibration.calibrate(stopped, images[:2], observe=horizon.observe)
-    calibration.save(stopped, tmp_path / calibration.PARTIAL, 2, {})
+    calibration.save(stopped, tmp_path / PARTIAL, 2, Origin({}))
     resumed = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), qat.QuantSpec(observer="mse"))
-    done = calibration.resume(resumed, tmp_path, {})
+    done = calibration.resume(resumed, tmp_path / PARTIAL, Origin({}))
     calibration.calibrate(resumed, images[done:], done=done, observe=horizon.observe)
     assert horizon.qparams(resumed) == horizon.qparams(calibrated(network, horizon))
 

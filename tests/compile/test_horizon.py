@@ -13,12 +13,12 @@ from yacs.config import CfgNode
 
 import qat
 from qat.backends import calibration
-from qat.backends.select import choose_backend
 from qat.compile import horizon
 from qat.compile.horizon import horizon_compile
 from qat.config import load_config
 from qat.data.yuv import centred_yuv_to_rgb
 from qat.files import read_json, sha256
+from qat.workflow.settings import backend_choice
 from qat.workflow.stages import example_input
 
 FILES = ["int_model.pt", "model.hbir", "model.hbm", "perf_out", "pidnet-s.svg"]
@@ -42,7 +42,7 @@ def given(stand_in: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Given:
 
 def calibrated(cfg: CfgNode, size: list[int]) -> nn.Module:
     torch.manual_seed(0)
-    backend = choose_backend(cfg).backend
+    backend = backend_choice(cfg).backend
     model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 1)).eval()
     prepared = backend.prepare(qat.rewrite(model, example_input(cfg, size), "j5"), qat.QuantSpec())
     calibration.calibrate(prepared, [example_input(cfg, size)], observe=backend.observe)
@@ -106,7 +106,7 @@ def test_pyramid_takes_the_cameras_colours(given: Given, tmp_path: Path) -> None
     rgb = centred_yuv_to_rgb(yuv) / 255
     mean, std = (torch.tensor(value).view(3, 1, 1) for value in (cfg.DATASET.MEAN, cfg.DATASET.STD))
     with torch.no_grad():
-        host = choose_backend(cfg).backend.convert(calibrated(cfg, [32, 16]))((rgb - mean) / std)
+        host = backend_choice(cfg).backend.convert(calibrated(cfg, [32, 16]))((rgb - mean) / std)
         board = torch.jit.load(str(tmp_path / "compile" / "int_model.pt"))(yuv)
     assert (host - board).abs().max() < 0.1 * host.abs().max()
     assert (host - board).square().mean() < 1e-3 * host.square().mean()

@@ -41,7 +41,7 @@ def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
     name.write_text("param")
     part.write_text("bin")
     record = {"sha256": sha256(name), "parts": {part.name: sha256(part)}}
-    manifest = {"made_from": stages.made_from(cfg, "compiled"), "input": {"width": 8, "height": 8}}
+    manifest = {"made_from": dict(stages.made_from(cfg, "compiled").values), "input": {"width": 8, "height": 8}}
     whole = manifest | {"artefacts": {name.name: record}, "missing": {"model_float.mnn": "MNN is not installed"}}
     (folder / "manifest.json").write_text(json.dumps(whole))
     assert find_artefact(cfg).path == name

@@ -14,9 +14,11 @@ from qat.backends.scales import quantisers, settle
 from qat.backends.spec import QuantSpec
 from qat.evaluation.score import Score
 from qat.observers.candidates import Candidate
+from qat.origin import Origin
 from qat.ptq.observer_search import Scored, best, choose, observer_candidates, search, search_observers
+from qat.stages import CHECKPOINTS, PARTIAL
 
-MADE_FROM = {"weights": "abc"}
+MADE_FROM = Origin({"weights": "abc"})
 
 
 class Tiny(nn.Module):
@@ -113,8 +115,8 @@ def test_the_highest_sqnr_wins_and_the_first_among_equals() -> None:
 def test_a_killed_calibration_goes_on_to_the_identical_choice_and_scales(tmp_path: Path) -> None:
     whole, stopped, resumed = calibrated(), prepared(), prepared()
     calibration.calibrate(stopped, images()[:2])
-    calibration.save(stopped, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
-    done = calibration.resume(resumed, tmp_path, MADE_FROM)
+    calibration.save(stopped, tmp_path / PARTIAL, 2, MADE_FROM)
+    done = calibration.resume(resumed, tmp_path / PARTIAL, MADE_FROM)
     calibration.calibrate(resumed, images()[done:], done=done)
     assert search_observers(resumed, Judge()) == search_observers(whole, Judge())
     assert calibration.qparams(resumed) == calibration.qparams(whole)
@@ -125,9 +127,9 @@ def test_a_killed_calibration_goes_on_to_the_identical_choice_and_scales(tmp_pat
 def test_the_choice_is_in_the_checkpoint(tmp_path: Path) -> None:
     graph = calibrated()
     choose(graph, Candidate("percentile", 99.9, 0.1))
-    calibration.finish(graph, tmp_path, 4, MADE_FROM)
+    calibration.save(graph, tmp_path / CHECKPOINTS["calib"], 4, MADE_FROM)
     loaded = prepared()
-    calibration.load(loaded, tmp_path / calibration.LAST, MADE_FROM)
+    calibration.load(loaded, tmp_path / CHECKPOINTS["calib"], MADE_FROM)
     assert calibration.qparams(loaded) == calibration.qparams(graph)
     names = {q.observer.choice.label for _, q in quantisers(loaded) if q.fixed is None}
     assert names == {"percentile 99.9"}

@@ -28,7 +28,7 @@ def base(cfg: CfgNode) -> Path:
 
 def leave(cfg: CfgNode, base: Path, folder: str, stage: str, **manifest: Any) -> None:
     """A folder as a stage of this config leaves it."""
-    write_json(base / folder / "manifest.json", {"made_from": stages.made_from(cfg, stage)} | manifest)
+    write_json(base / folder / "manifest.json", {"made_from": dict(stages.made_from(cfg, stage).values)} | manifest)
 
 
 def test_without_float_it_is_one_line(cfg: CfgNode) -> None:

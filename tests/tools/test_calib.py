@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from qat.backends import calibration
+from qat.stages import CHECKPOINTS, EQUALISED
 from tests.accuracy.runs import ROOT, in_process, tool
 
 CONFIG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -57,7 +57,7 @@ def test_each_method_says_what_it_did(tuned: Path) -> None:
     assert len(record["OBSERVER"]["tried"]) > 10
     assert {path.name for path in tuned.iterdir()} == {
         *("config.yaml", "manifest.json", "methods.json", "qparams.json", "images.txt"),
-        *(calibration.LAST, calibration.EQUALISED),
+        *(CHECKPOINTS["calib"], EQUALISED),
     }
 
 
@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr("qat.workflow.stages.write_provenance", _interrupt)
         in_process("calib", *options(root, "killed", *some), code=130)
-    assert not (folder / calibration.LAST).exists()
+    assert not (folder / CHECKPOINTS["calib"]).exists()
     record = (folder / "methods.json").read_text()
     assert "going on after 2 batches" in tool("calib", *options(root, "killed", *some))
     assert (folder / "methods.json").read_text() == record  # with the seconds that the first run took

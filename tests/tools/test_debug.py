@@ -18,6 +18,7 @@ from torch import fx
 from qat.backends import calibration
 from qat.config import load_config
 from qat.files import sha256
+from qat.stages import CHECKPOINTS
 from qat.workflow import stages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def plain(options: list[str]) -> fx.GraphModule:
     prepared, _ = stages.load_prepared(cfg, prove=False)
     observed = copy.deepcopy(prepared)
     calibration.calibrate(observed, [torch.randn(1, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(0))])
-    calibration.finish(observed, stages.stage_folder(cfg, "calib"), 1, stages.made_from(cfg, "calib"))
+    calibration.save(observed, stages.checkpoint(cfg, "calib"), 1, stages.made_from(cfg, "calib"))
     return prepared
 
 
@@ -94,7 +95,7 @@ def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys:
     assert {item["check"] for item in read(options, "qconfig.json")["items"]} == {"unfused BN"}
     cfg = load_config(CFG, options)
     made_from = read(options, "manifest.json")["made_from"]
-    assert sha256(stages.stage_folder(cfg, "calib") / calibration.LAST) in made_from.values()
+    assert sha256(stages.stage_folder(cfg, "calib") / CHECKPOINTS["calib"]) in made_from.values()
     folder = stages.stage_folder(cfg, "debug")
     assert "isolated SQNR (dB)" in (folder / "graph.html").read_text()
     assert "qint8, 32 scales" in (folder / "qconfig_info.txt").read_text()

@@ -75,5 +75,5 @@ def test_later_stages_start_from_it(said: str, options: list[str], folder: Path)
     steps = (ours - calib).abs().mean()
     assert 0 < (ours - int8).abs().mean() < steps
     manifest = json.loads((folder / "output" / "streets" / "pidnet_s" / "qat" / "manifest.json").read_text())
-    assert manifest["made_from"] == stages.made_from(cfg, "qat")
+    assert manifest["made_from"] == stages.made_from(cfg, "qat").values
     assert (manifest["epochs"], manifest["scales learn"]) == (1, True)

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from qat.config import load_config, with_values
 from qat.errors import UserError
+from qat.origin import Origin
 from qat.training import Place, finetune, make_fine_tuner
 from qat.training.data import WithoutLabels, build_data, has_labels
 from tests.training.tiny import SIDE, tiny_pair
@@ -61,7 +62,7 @@ def test_the_tool_says_so_and_learns_from_float(
     kept: list[int] = []
     monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
     monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
-    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
+    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: Origin({}))
     monkeypatch.setattr(finetune, "_keep", lambda cfg, more, prepared, epochs: kept.append(epochs))
     with caplog.at_level(logging.INFO):
         (record,) = make_fine_tuner(unlabelled, Place(torch.device("cpu"))).run()
@@ -85,7 +86,7 @@ def test_fine_tuning_has_random_scales_of_its_own_choice(
     monkeypatch.setattr(finetune, "build_data", watched)
     monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
     monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
-    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: {})
+    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: Origin({}))
     cfg = with_values(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
     make_fine_tuner(cfg, Place(torch.device("cpu")))
     assert seen == [wanted]

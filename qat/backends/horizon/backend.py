@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
-from yacs.config import CfgNode
 
 from qat.backends import fx as fx_backend
 from qat.backends.bn_folding import folded, layers, take_tensors
@@ -36,13 +35,6 @@ class Options:
     march: str = "bayes"
     input_source: str = "ddr"
     batches: int = 64
-
-    @classmethod
-    def from_cfg(cls, cfg: CfgNode) -> Options:
-        """Read DATASET and COMPILE."""
-        data, quant, compiling = cfg.DATASET, cfg.QUANT, cfg.COMPILE
-        batches = -(-quant.CALIB_IMAGES // quant.CALIB_BATCH_SIZE)
-        return cls(tuple(data.MEAN), tuple(data.STD), compiling.MARCH, compiling.INPUT_SOURCE, batches)
 
 
 class HorizonBackend:

@@ -12,8 +12,10 @@ import qat
 from qat.backends import calibration
 from qat.backends.fx import quantisers
 from qat.backends.spec import QuantSpec
+from qat.origin import Origin
+from qat.stages import CHECKPOINTS, PARTIAL
 
-MADE_FROM = {"weights": "abc"}
+MADE_FROM = Origin({"weights": "abc"})
 
 
 def network() -> nn.Module:
@@ -43,7 +45,7 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
 
     def die_at_four(done: int) -> None:
         if done % 2 == 0:
-            calibration.save(stopped, tmp_path / calibration.PARTIAL, done, MADE_FROM)
+            calibration.save(stopped, tmp_path / PARTIAL, done, MADE_FROM)
         if done == 5:
             raise Killed
 
@@ -51,7 +53,7 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
     with pytest.raises(Killed):
         calibration.calibrate(stopped, images(), die_at_four)
     resumed = prepared(spec)
-    done = calibration.resume(resumed, tmp_path, MADE_FROM)
+    done = calibration.resume(resumed, tmp_path / PARTIAL, MADE_FROM)
     assert done == 4
     assert calibration.calibrate(resumed, images()[done:], done=done) == 6
     assert calibration.qparams(resumed) == calibration.qparams(whole)
@@ -63,21 +65,21 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
 def test_a_run_with_other_inputs_starts_anew(tmp_path: Path) -> None:
     graph = prepared()
     calibration.calibrate(graph, images(2))
-    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
-    assert calibration.resume(prepared(), tmp_path, {"weights": "other"}) == 0
+    calibration.save(graph, tmp_path / PARTIAL, 2, MADE_FROM)
+    assert calibration.resume(prepared(), tmp_path / PARTIAL, Origin({"weights": "other"})) == 0
 
 
 def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
     graph = prepared()
     calibration.calibrate(graph, images(2))
-    calibration.finish(graph, tmp_path, 2, MADE_FROM)
+    calibration.save(graph, tmp_path / CHECKPOINTS["calib"], 2, MADE_FROM)
     with pytest.raises(qat.UserError, match="made with weights abc, now it is xyz; run make calib again"):
-        calibration.load(prepared(), tmp_path / calibration.LAST, {"weights": "xyz"})
+        calibration.load(prepared(), tmp_path / CHECKPOINTS["calib"], Origin({"weights": "xyz"}))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint"])
 def test_missing_and_damaged_checkpoints_are_one_line(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / calibration.LAST
+    path = tmp_path / CHECKPOINTS["calib"]
     with pytest.raises(qat.UserError, match=r"no calibration at .*; run make calib"):
         calibration.load(prepared(), path, MADE_FROM)
     path.write_bytes(damage)
@@ -90,20 +92,12 @@ def test_a_calibration_of_another_graph_is_refused_and_leaves_no_trace(tmp_path:
     graph = prepared()
     calibration.calibrate(graph, images(2))
     graph.register_buffer("another", torch.zeros(1))
-    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
+    calibration.save(graph, tmp_path / PARTIAL, 2, MADE_FROM)
     fresh = prepared()
     with pytest.raises(qat.UserError, match="belongs to another graph"):
-        calibration.load(fresh, tmp_path / calibration.PARTIAL, MADE_FROM)
-    assert calibration.resume(fresh, tmp_path, MADE_FROM) == 0
+        calibration.load(fresh, tmp_path / PARTIAL, MADE_FROM)
+    assert calibration.resume(fresh, tmp_path / PARTIAL, MADE_FROM) == 0
     assert all(quantiser.observer.dead for _, quantiser in quantisers(fresh))
-
-
-def test_finishing_drops_the_unfinished_state(tmp_path: Path) -> None:
-    graph = prepared()
-    calibration.calibrate(graph, images(2))
-    calibration.save(graph, tmp_path / calibration.PARTIAL, 2, MADE_FROM)
-    calibration.finish(graph, tmp_path, 2, MADE_FROM)
-    assert [path.name for path in tmp_path.iterdir()] == [calibration.LAST]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

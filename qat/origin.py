@@ -1,0 +1,53 @@
+"""What a result was made from: named values that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value that isn't what it was."""
+
+    name: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        """For the middle of an error's line."""
+        return f"{self.name} {self.before}, now it is {self.now}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`values`: what decides a result, by name, as JSON holds it.
+
+    `defaults`: what counts for a name that an older record lacks.
+    """
+
+    values: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_values(self, values: Mapping[str, Any]) -> Origin:
+        """With more values, whose names needn't be Python's.
+
+        >>> Origin({"scheme": "affine"}).with_values({"the list": "x"}).values
+        {'scheme': 'affine', 'the list': 'x'}
+        """
+        return replace(self, values={**self.values, **values})
+
+    def difference(self, recorded: Mapping[str, Any]) -> Difference | None:
+        """The first value that `recorded` holds otherwise; None where the result is still the one.
+
+        >>> origin = Origin({"scheme": "affine", "bits": 8}, {"bits": 8})
+        >>> origin.difference({"scheme": "affine"})
+        >>> str(origin.difference({"scheme": "symmetric"}))
+        'scheme symmetric, now it is affine'
+        """
+        for name, now in self.values.items():
+            before = recorded.get(name, self.defaults.get(name))
+            if before != now:
+                return Difference(name, before, now)
+        return None

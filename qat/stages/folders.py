@@ -1,0 +1,43 @@
+"""Where a run's stages lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STAGES = ("float", "calib", "qat", "int_infer", "compiled")
+CHECKPOINTS = {"calib": "calib-checkpoint-last.ckpt", "qat": "qat-checkpoint-last.ckpt"}  # of stages with scales
+PARTIAL = "calib-checkpoint.ckpt"  # an unfinished calibration's
+EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
+
+MANIFEST = "manifest.json"
+METRICS = "metrics.json"
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A run's folders. `base`: OUTPUT_DIR/<data set>/<config name>. `runtime`: the one that stage compiled runs in."""
+
+    base: Path
+    runtime: str = ""
+
+    def stage(self, name: str) -> Path:
+        """Of a stage; of stage compiled, compile/eval/<runtime>.
+
+        >>> Folders(Path("output/streets/pidnet_s"), "ort").stage("compiled").as_posix()
+        'output/streets/pidnet_s/compile/eval/ort'
+        """
+        return self.base / "compile" / "eval" / self.runtime if name == "compiled" else self.base / name
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where stage calib or qat keeps its weights and scales."""
+        return self.stage(stage) / CHECKPOINTS[stage]
+
+    def title(self, stage: str) -> str:
+        """A stage's name in tables: compiled with its runtime.
+
+        >>> Folders(Path(), "ort").title("compiled")
+        'compiled ort'
+        """
+        return f"compiled {self.runtime}" if stage == "compiled" else stage

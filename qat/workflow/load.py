@@ -1,0 +1,108 @@
+"""The one place that loads a stage's network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from qat.backends import calibration
+from qat.backends.protocol import Prepared
+from qat.errors import UserError, nearest
+from qat.graph import Rewritten, rewrite
+from qat.models import build_model, load_checkpoint
+from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
+from qat.workflow.run import run_of
+from qat.workflow.settings import backend_choice, quant_spec
+from qat.workflow.sized import Sized
+
+
+def load_stage(config: CfgNode, stage: str) -> nn.Module:
+    """A stage of the network, ready to call: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w).
+
+    `stage`: float, calib and qat (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact,
+    which takes pictures as its manifest says). float, calib and qat run on `DEVICE`, the others on the CPU. calib, qat
+    and int_infer take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or was made from
+    other weights or another config.
+    """
+    if stage not in STAGES:
+        raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
+    if stage == "float":
+        return load_float(config).to(device(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if stage == "compiled":
+        from qat.compile.stage import load_compiled
+
+        return load_compiled(config)
+    backend = backend_choice(config).backend
+    prepared = load_calibration(config, stage=stage if stage in CHECKPOINTS else None)
+    if stage in CHECKPOINTS:
+        return Sized(backend.fake_quantised(prepared).to(device(config)), config.TEST.IMAGE_SIZE)
+    script = backend.to_torchscript(backend.convert(prepared), example_input(config))
+    return Sized(script, config.TEST.IMAGE_SIZE)
+
+
+def stage_device(config: CfgNode, stage: str) -> torch.device:
+    """Where a stage runs: int8 kernels and runtimes are the CPU's."""
+    return torch.device("cpu") if stage in ("int_infer", "compiled") else device(config)
+
+
+def device(config: CfgNode) -> torch.device:
+    """The device that DEVICE names; `auto` is CUDA where there is one."""
+    if config.DEVICE == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=config.DEVICE).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"DEVICE {config.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu"
+        ) from error
+
+
+def load_float(config: CfgNode) -> nn.Module:
+    """The float network in predict form with TEST.MODEL_FILE's weights, in eval mode on the CPU."""
+    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
+    load_checkpoint(model, run_of(config).weights_file)
+    return model.eval()
+
+
+def example_input(config: CfgNode, size: list[int] | None = None) -> Tensor:
+    """A picture of fixed noise, (1, 3, H, W); `size`: width and height, TEST.IMAGE_SIZE by default."""
+    width, height = size or config.TEST.IMAGE_SIZE
+    noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    return noise.contiguous(memory_format=torch.channels_last)
+
+
+def load_prepared(config: CfgNode, prove: bool = True, size: list[int] | None = None) -> tuple[Prepared, Rewritten]:
+    """The float network rewritten for QUANT.TARGET, with the backend's observers, which have seen nothing yet.
+
+    `prove` compares the outputs before and after each rewrite; not needed again where calibration did it. `size`: width
+    and height of the pictures, TEST.IMAGE_SIZE by default.
+    """
+    rewritten = rewrite(load_float(config), example_input(config, size), config.QUANT.TARGET, prove=prove)
+    return backend_choice(config).backend.prepare(rewritten, quant_spec(config)), rewritten
+
+
+def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> Prepared:
+    """The observed network with a finished stage's weights and scales, for pictures of `size`.
+
+    `stage`: calib or qat; by default the one that later stages start from (`source_of`).
+    """
+    run = run_of(config)
+    prepared, _ = load_prepared(config, prove=False, size=size)
+    stage = stage or source_of(run)
+    calibration.load(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=f"make {stage}")
+    return prepared
+
+
+def load_plain(config: CfgNode, stage: str = "calib") -> Prepared:
+    """The prepared graph with float's own weights, equalised as stage calib or qat is; it has seen nothing.
+
+    UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
+    """
+    run = run_of(config)
+    prepared, _ = load_prepared(config, prove=False)
+    own = stage == "qat" and (run.folders.stage(stage) / EQUALISED).is_file()  # fine-tuning's own start
+    if own or config.QUANT.EQUALISE:
+        made = "qat" if own else "calib"
+        calibration.load(prepared, run.folders.stage(made) / EQUALISED, origin_of(run, made))
+    return prepared
