@@ -13,9 +13,8 @@ from qat.data.streets.camera import choose_camera
 from qat.data.streets.canvas import Canvas, Pixels
 from qat.data.streets.colours import pick, shade
 from qat.data.streets.ground import paint_ground
-from qat.data.streets.items import Item
-from qat.data.streets.lots import paint_sides
-from qat.data.streets.plan import plan_items, plan_street, with_rails
+from qat.data.streets.plan import Item, plan_items, plan_street, with_rails
+from qat.data.streets.roadside import paint_sides
 from qat.data.streets.solid import paint_shadow
 from qat.data.streets.weather import Weather, choose_weather, finish
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from qat.data.streets.canvas import Pixels
 from qat.data.streets.scene import render
 from qat.errors import UserError
+from qat.folders import replaced_folder
 
 VERSION = 1  # of the generator: raise it when a seed gives another picture
 RECORD = "streets.json"
@@ -40,7 +39,8 @@ def write(root: str | Path, train: int = 64, val: int = 32, size: tuple[int, int
         with _alone(root.parent):
             if not is_complete(root, wanted):
                 _check_replaceable(root)
-                _replace(root, wanted)
+                with replaced_folder(root) as aside:
+                    _write_all(aside, wanted)
     except OSError as error:
         raise UserError(
             f"can't write street pictures to {root}: {error.strerror or error}; choose another folder"
@@ -97,19 +97,6 @@ def _check_replaceable(root: Path) -> None:
         raise UserError(
             f"{root} is not empty and has no {RECORD}: expected a folder of street pictures; choose another"
         )
-
-
-def _replace(root: Path, wanted: dict[str, Any]) -> None:
-    token = secrets.token_hex(4)
-    aside, old = (root.with_name(f".{root.name}.{token}.{kind}") for kind in ("part", "old"))
-    try:
-        _write_all(aside, wanted)
-        if root.exists():
-            root.rename(old)
-        aside.rename(root)
-    finally:
-        for leftover in (aside, old):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _write_all(root: Path, wanted: dict[str, Any]) -> None:
