@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+from torch import nn
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from torch.ao.nn.intrinsic import _FusedModule as FusedModule
@@ -35,6 +37,12 @@ __all__ = [
     "QuantStub",
     "UniformQuantizationObserverBase",
     "convert_fx",
+    "core_of",
     "get_x86_backend_config",
     "prepare_fx",
 ]
+
+
+def core_of(module: nn.Module) -> nn.Module:
+    """The layer itself: the first part of what is fused with its ReLU, else `module`."""
+    return module[0] if isinstance(module, FusedModule) else module

@@ -9,11 +9,11 @@ from torch import fx, nn
 
 from qat.analysis.toggle_modules import FromIntegers, Layer, Rounding, Switch, ToIntegers, WeightSwitch, constants
 from qat.backends.fx import fake_quantised, frozen
-from qat.backends.integer_resampling import RESAMPLING
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import WEIGHTED, quantisers
+from qat.backends.scales import quantisers
 from qat.errors import UserError, nearest
-from qat.graph.nodes import module_of, op_name
+from qat.graph.nodes import module_of, op_of
+from qat.graph.ops import INT8_LAYERS
 
 
 class Switches:
@@ -69,7 +69,7 @@ class Switches:
         names = {id(module): name for name, module in self.graph.named_modules()}
         for node in self.graph.graph.nodes:
             module = module_of(node)
-            if not isinstance(module, WEIGHTED):
+            if not isinstance(module, INT8_LAYERS):
                 continue
             floating, rounded_ = (constants(graph, names[id(module)]) for graph in (plain, calibrated))
             name = self._layer_of(node)
@@ -108,7 +108,7 @@ class Switches:
 def _resamples(node: fx.Node, quantiser: ActivationQuantiser, calls: dict[fx.Node, ActivationQuantiser]) -> bool:
     """Whether `node` resamples between two int8 tensors of one grid."""
     before = node.all_input_nodes[0] if len(node.all_input_nodes) == 1 else None
-    return op_name(node) in RESAMPLING and bool(quantiser.bits == 8) and before in calls and calls[before] is quantiser
+    return op_of(node).resampling and bool(quantiser.bits == 8) and before in calls and calls[before] is quantiser
 
 
 @contextmanager

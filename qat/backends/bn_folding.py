@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat.ao import FusedModule
-from qat.backends.scales import WEIGHTED
+from qat.ao import FusedModule, core_of
 from qat.graph import Rewritten
 from qat.graph.edit import replace
+from qat.graph.ops import INT8_LAYERS
 from qat.torch_private import AnyBatchNorm
 
 
@@ -25,8 +25,8 @@ def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
     module, theirs = copy.deepcopy(rewritten.module), dict(prepared.named_modules())
     for node in list(module.graph.nodes):
         own = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(own, (AnyBatchNorm, *WEIGHTED)):
-            _take_over(node, own, core_of(theirs.get(str(node.target))))
+        if isinstance(own, (AnyBatchNorm, *INT8_LAYERS)):
+            _take_over(node, own, core_of(theirs.get(str(node.target), nn.Identity())))
     module.graph.lint()
     module.recompile()
     return changed(rewritten, module=module)
@@ -45,16 +45,11 @@ def _copied(value: Tensor | None) -> nn.Parameter | None:
     return None if value is None else nn.Parameter(value.detach().clone())
 
 
-def core_of(module: nn.Module | None) -> nn.Module | None:
-    """The layer itself where torch.ao has put it together with its ReLU."""
-    return module[0] if isinstance(module, FusedModule) else module
-
-
 def layers(prepared: fx.GraphModule) -> Iterator[tuple[str, nn.Module]]:
     """Each layer with weights, free-standing normalisation too, of backend fx's graph by its name in the rewritten."""
     for name, module in prepared.named_modules():
         core = core_of(module)
-        if isinstance(core, (AnyBatchNorm, *WEIGHTED)) and not isinstance(_parent(prepared, name), FusedModule):
+        if isinstance(core, (AnyBatchNorm, *INT8_LAYERS)) and not isinstance(_parent(prepared, name), FusedModule):
             yield name, core
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from torch import fx, nn
+from torch import fx
 
 from qat.ao import DeQuantStub
 from qat.errors import UserError, nearest
+from qat.graph.ops import INT8_LAYERS
 
 
 def float_output_modules(graph: fx.GraphModule, more: tuple[str, ...] = ()) -> list[str]:
@@ -34,4 +35,4 @@ def _through_stub(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
 def _is_tail(graph: fx.GraphModule, node: fx.Node) -> bool:
     if node.op != "call_module":
         return False
-    return isinstance(graph.get_submodule(str(node.target)), (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+    return isinstance(graph.get_submodule(str(node.target)), INT8_LAYERS)

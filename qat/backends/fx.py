@@ -11,11 +11,10 @@ from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.float_outputs import float_output_modules
-from qat.backends.fx_config import BOUNDED, SIGMOIDS, backend_config, qconfig_mapping
+from qat.backends.fx_config import SIGMOIDS, backend_config, qconfig_mapping
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
-    WEIGHTED,
     add_weight_scales,
     free_kept,
     quantisers,
@@ -30,7 +29,8 @@ from qat.backends.spec import QuantSpec
 from qat.engine import activate
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
-from qat.graph.nodes import op_name
+from qat.graph.nodes import op_of
+from qat.graph.ops import INT8_LAYERS
 from qat.observers.candidates import OBSERVERS
 
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
@@ -81,7 +81,7 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
 def _free_inputs(prepared: fx.GraphModule) -> None:
     """torch.ao gives a sigmoid's fixed grid to its input too, where that isn't rounded yet: let that be observed."""
     calls = list(quantisers(prepared))
-    theirs = {id(quantiser) for node, quantiser in calls if op_name(node.all_input_nodes[0]) in BOUNDED}
+    theirs = {id(quantiser) for node, quantiser in calls if op_of(node.all_input_nodes[0]).bounds}
     for node, quantiser in calls:
         if quantiser.fixed and id(quantiser) not in theirs:
             setattr(prepared, str(node.target), ActivationQuantiser(spec_of(prepared)))
@@ -165,8 +165,8 @@ def _is_int8(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        if isinstance(module, WEIGHTED) or ".quantized" in type(module).__module__:
-            return not isinstance(module, WEIGHTED)
+        if isinstance(module, INT8_LAYERS) or ".quantized" in type(module).__module__:
+            return not isinstance(module, INT8_LAYERS)
     return any(_is_int8(graph, source) for source in node.all_input_nodes)
 
 

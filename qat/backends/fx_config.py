@@ -20,12 +20,6 @@ from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
 
 SIGMOIDS = (torch.sigmoid, torch.nn.functional.sigmoid, nn.Sigmoid, "sigmoid")
-BOUNDED = {  # operations with a fixed output grid: the values that they give
-    "sigmoid": (0.0, 1.0),
-    "hardsigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-}
 KERNEL_GRIDS: dict[Any, tuple[float, int]] = {  # output scale and zero point that torch's int8 kernels have built in
     nn.Hardsigmoid: (1 / 256, 0),
     torch.nn.functional.hardsigmoid: (1 / 256, 0),

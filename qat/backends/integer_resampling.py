@@ -11,9 +11,8 @@ import operator
 import torch
 from torch import Tensor, fx, nn
 
-from qat.graph.nodes import op_name
+from qat.graph.nodes import op_of
 
-RESAMPLING = ("interpolate", "avg_pool2d", "adaptive_avg_pool2d")
 LIMIT = 255  # of the integers around the zero point
 
 
@@ -27,7 +26,7 @@ def resample_integers(graph: fx.GraphModule, quantisers: dict[fx.Node, nn.Module
     for after, quantiser in quantisers.items():
         node = after.all_input_nodes[0]
         before = node.all_input_nodes[0] if len(node.all_input_nodes) == 1 else None
-        if op_name(node) in RESAMPLING and before in quantisers and quantisers[before] is quantiser:
+        if op_of(node).resampling and before in quantisers and quantisers[before] is quantiser:
             _on_integers(graph.graph, node, before, f"{after.target}.scale")
     graph.recompile()
 

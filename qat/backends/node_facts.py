@@ -10,10 +10,8 @@ from torch import Tensor, fx, nn
 from qat.ao import FusedModule
 from qat.backends.quantiser import ActivationQuantiser
 from qat.errors import UserError
-from qat.graph.nodes import arguments, module_of, op_name, owner_of
+from qat.graph.nodes import arguments, module_of, op_name, op_of, owner_of
 from qat.graph.source import source_of
-
-IDLE = ("contiguous", "detach", "identity", "quant_stub", "dequant_stub")
 
 
 def is_quantiser(node: fx.Node) -> bool:
@@ -23,11 +21,12 @@ def is_quantiser(node: fx.Node) -> bool:
 
 def is_idle(node: fx.Node) -> bool:
     """Whether `node` gives what it reads."""
-    return op_name(node) in IDLE or (op_name(node) == "dropout" and not _drops(node))
+    return op_of(node).idle and not _drops(node)
 
 
 def _drops(node: fx.Node) -> bool:
-    return node.op == "call_function" and bool(arguments(node)["training"])
+    """Whether `node` is a dropout that is on in eval mode too."""
+    return node.op == "call_function" and bool(arguments(node).get("training"))
 
 
 def is_scalar(node: fx.Node) -> bool:

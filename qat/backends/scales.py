@@ -8,14 +8,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
-from qat.ao import FusedModule
+from qat.ao import core_of
 from qat.backends.fx_config import StoredScales
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError, nearest
+from qat.graph.ops import INT8_LAYERS
 from qat.observers.weights import fake_quantise, weight_scales
 
-WEIGHTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 _FLOAT = -1.0  # instead of a weight's scales
 _WHOLE = nn.ConvTranspose2d  # one scale for the whole weight: torch has no kernel for one per channel
 
@@ -36,7 +36,7 @@ def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQu
 
 def weighted(model: nn.Module) -> Iterator[nn.Module]:
     """Every convolution and linear layer."""
-    return (module for module in model.modules() if isinstance(module, WEIGHTED))
+    return (module for module in model.modules() if isinstance(module, INT8_LAYERS))
 
 
 def round_weight(module: nn.Module) -> None:
@@ -120,9 +120,9 @@ def unsettle(prepared: fx.GraphModule) -> None:
 def tell_scales(model: fx.GraphModule) -> None:
     """Give each layer a qconfig with its own weight scales, where torch.ao looks for them; none to one in float."""
     for module in list(model.modules()):
-        core = module[0] if isinstance(module, FusedModule) else module
+        core = core_of(module)
         qconfig: Any = getattr(module, "qconfig", None)
-        if isinstance(core, WEIGHTED) and qconfig:
+        if isinstance(core, INT8_LAYERS) and qconfig:
             stored = StoredScales.with_args(scales=core.weight_scale)
             config: Any = None if in_float(core) else qconfig._replace(weight=stored)
             module.qconfig = config

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from qat.ao import FusedModule
-from qat.graph.ops import BY_FUNCTION, BY_METHOD, BY_MODULE, REQUIRED, VARIADIC, Op
+from qat.ao import core_of
+from qat.graph.ops import BY_FUNCTION, BY_METHOD, BY_MODULE, REQUIRED, Op
 
 _KINDS = {"placeholder": "input", "output": "output", "get_attr": "constant"}
 _ALIASES = {"axis": "dim", "x": "input"}
@@ -23,8 +23,7 @@ def owner_of(node: Node) -> GraphModule:
 
 def module_of(node: Node) -> nn.Module | None:
     """The module that a call_module node calls (of torch.ao's fused ones the first part); None for other nodes."""
-    module = owner_of(node).get_submodule(str(node.target)) if node.op == "call_module" else None
-    return module[0] if isinstance(module, FusedModule) else module
+    return core_of(owner_of(node).get_submodule(str(node.target))) if node.op == "call_module" else None
 
 
 def find_op(node: Node) -> Op | None:
@@ -35,6 +34,11 @@ def find_op(node: Node) -> Op | None:
     if node.op == "call_function":
         return BY_FUNCTION.get(node.target)  # type: ignore[arg-type]
     return BY_METHOD.get(str(node.target)) if node.op == "call_method" else None
+
+
+def op_of(node: Node) -> Op:
+    """The table's row for `node`; one without spellings and traits where it has none."""
+    return find_op(node) or Op(op_name(node), {})
 
 
 def op_name(node: Node) -> str:
@@ -73,7 +77,7 @@ def arguments(node: Node) -> dict[str, Any]:
         return {}
     module, args = module_of(node), node.args
     given = {} if module is None else {name: getattr(module, name) for name in op.parameters if hasattr(module, name)}
-    if op.name in VARIADIC and len(args) > 1 and not isinstance(args[1], tuple | list):
+    if op.variadic and len(args) > 1 and not isinstance(args[1], tuple | list):
         args = (args[0], args[1:])
     named = {_ALIASES.get(key, key): value for key, value in node.kwargs.items()}
     known = {**op.parameters, **given, **dict(zip(op.parameters, args, strict=False)), **named}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +19,20 @@ REQUIRED = object()  # the default of a parameter that has none
 
 @dataclass(frozen=True)
 class Op:
-    """An operation: its parameters in torch's order (name -> default), and how it is spelled.
+    """An operation: its parameters in torch's order (name -> default), how it is spelled, and its traits.
 
-    A module's parameters are its attributes of the same name; its inputs come first.
+    A module's parameters are its attributes of the same name; its inputs come first. Who needs to know which operations
+    are of a kind asks for the trait:
+
+    `variadic`: its second parameter may be spread: x.permute(0, 2, 3, 1) is x.permute((0, 2, 3, 1)).
+    `elementwise`: it works value by value; with one tensor among its operands the shape doesn't matter.
+    `homogeneous`: f(s x, s y) = s f(x, y) for a factor s > 0 per channel.
+    `reduces`: it leaves one value of an axis, or of several.
+    `reshapes`: it gives its input's values in their order under another shape.
+    `resampling`: it averages values of one tensor, which an int8 kernel does on the integers of that tensor's grid.
+    `bounds`: the lowest and the highest value that it can give; its int8 grid is fixed by them.
+    `idle`: in eval mode it gives what it reads.
+    `weight`: how a layer's weight is stored: "int8"; "float", which multiplies but isn't rounded; "" without one.
     """
 
     name: str
@@ -28,6 +40,20 @@ class Op:
     functions: tuple[Callable[..., Any], ...] = ()
     methods: tuple[str, ...] = ()
     modules: tuple[type[nn.Module], ...] = ()
+    variadic: bool = False
+    elementwise: bool = False
+    homogeneous: bool = False
+    reduces: bool = False
+    reshapes: bool = False
+    resampling: bool = False
+    bounds: tuple[float, float] | None = None
+    idle: bool = False
+    weight: Literal["", "int8", "float"] = ""
+
+    @property
+    def operands(self) -> int:
+        """How many tensors it works on, where that is one or two."""
+        return 2 if "other" in self.parameters else 1
 
 
 _IN = {"input": REQUIRED}
@@ -43,91 +69,109 @@ _POOL = {**_IN, "kernel_size": REQUIRED, "stride": None, "padding": 0}
 _AVG_POOL = {**_POOL, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
 _MAX_POOL = {**_POOL, "dilation": 1, "ceil_mode": False, "return_indices": False}
 _ADAPTIVE = {**_IN, "output_size": REQUIRED}
+_ADAPTIVE_MAX = {**_ADAPTIVE, "return_indices": False}
 _RESIZE = {**_IN, "size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}
 _INTERPOLATE = {**_RESIZE, "recompute_scale_factor": None, "antialias": False}
 _SAMPLE = {**_IN, "grid": REQUIRED, "mode": "bilinear", "padding_mode": "zeros", "align_corners": None}
+_HARDTANH = {**_IN, "min_val": -1.0, "max_val": 1.0, **_INPLACE}
+_CLAMP = {**_IN, "min": None, "max": None}
+_DROPOUT = {**_IN, "p": 0.5, "training": True}
 _PADS = (nn.ZeroPad2d, nn.ConstantPad2d, nn.ReplicationPad2d)
 
+_layer = partial(Op, weight="int8")
+_each = partial(Op, elementwise=True)
+_even = partial(Op, elementwise=True, homogeneous=True)
+_unit = partial(Op, bounds=(0.0, 1.0))
+_reduction = partial(Op, reduces=True)
+_homogeneous = partial(Op, homogeneous=True)
+_resampling = partial(Op, homogeneous=True, resampling=True)
+_reshape = partial(Op, reshapes=True)
+_idle = partial(Op, idle=True)
+
 OPS = (
-    Op("conv2d", _DILATED, (F.conv2d,), (), (nn.Conv2d,)),
-    Op("conv_transpose2d", _TRANSPOSED, (F.conv_transpose2d,), (), (nn.ConvTranspose2d,)),
-    Op("linear", {**_IN, "weight": None, "bias": None}, (F.linear,), (), (nn.Linear,)),
-    Op("batch_norm", _IN, (F.batch_norm,), (), (nn.BatchNorm2d,)),
+    _layer("conv2d", _DILATED, (F.conv2d,), (), (nn.Conv2d,)),
+    _layer("conv_transpose2d", _TRANSPOSED, (F.conv_transpose2d,), (), (nn.ConvTranspose2d,)),
+    _layer("linear", {**_IN, "weight": None, "bias": None}, (F.linear,), (), (nn.Linear,)),
+    Op("batch_norm", _IN, (F.batch_norm,), (), (nn.BatchNorm2d,), weight="float"),
     Op("layer_norm", _IN, (F.layer_norm,), (), (nn.LayerNorm,)),
-    Op("relu", _ACTIVATION, (F.relu, torch.relu, torch.relu_), ("relu", "relu_"), (nn.ReLU,)),
-    Op("relu6", _ACTIVATION, (F.relu6,), (), (nn.ReLU6,)),
-    Op("leaky_relu", {**_IN, "negative_slope": 0.01, **_INPLACE}, (F.leaky_relu,), (), (nn.LeakyReLU,)),
-    Op("elu", {**_IN, "alpha": 1.0, **_INPLACE}, (F.elu,), (), (nn.ELU,)),
-    Op("prelu", _IN, (F.prelu,), (), (nn.PReLU,)),
-    Op("hardswish", _ACTIVATION, (F.hardswish,), (), (nn.Hardswish,)),
-    Op("hardsigmoid", _ACTIVATION, (F.hardsigmoid,), (), (nn.Hardsigmoid,)),
-    Op("hardtanh", {**_IN, "min_val": -1.0, "max_val": 1.0, **_INPLACE}, (F.hardtanh,), (), (nn.Hardtanh,)),
-    Op("clamp", {**_IN, "min": None, "max": None}, (torch.clamp, torch.clip), ("clamp", "clamp_", "clip")),
-    Op("sigmoid", _IN, (torch.sigmoid, torch.sigmoid_), ("sigmoid", "sigmoid_"), (nn.Sigmoid,)),
-    Op("tanh", _IN, (torch.tanh, torch.tanh_), ("tanh", "tanh_"), (nn.Tanh,)),
-    Op("exp", _IN, (torch.exp,), ("exp",)),
-    Op("log", _IN, (torch.log,), ("log",)),
-    Op("sqrt", _IN, (torch.sqrt,), ("sqrt",)),
-    Op("abs", _IN, (torch.abs, operator.abs), ("abs",)),
-    Op("pow", _TWO, (torch.pow, operator.pow), ("pow",)),
-    Op("silu", _ACTIVATION, (F.silu,), (), (nn.SiLU,)),
-    Op("gelu", _IN, (F.gelu,), (), (nn.GELU,)),
-    Op("softmax", {**_IN, "dim": None}, (F.softmax, torch.softmax), ("softmax",), (nn.Softmax,)),
-    Op("add", _SCALED, (operator.add, operator.iadd, torch.add), ("add", "add_")),
-    Op("sub", _SCALED, (operator.sub, operator.isub, torch.sub), ("sub", "sub_")),
-    Op("rsub", _SCALED, (torch.rsub,)),
-    Op("mul", _TWO, (operator.mul, operator.imul, torch.mul), ("mul", "mul_")),
-    Op("div", _TWO, (operator.truediv, operator.itruediv, torch.div), ("div", "div_")),
-    Op("neg", _IN, (operator.neg, torch.neg), ("neg",)),
-    Op("maximum", _TWO, (torch.maximum,), ("maximum",)),
-    Op("minimum", _TWO, (torch.minimum,), ("minimum",)),
+    _even("relu", _ACTIVATION, (F.relu, torch.relu, torch.relu_), ("relu", "relu_"), (nn.ReLU,)),
+    _each("relu6", _ACTIVATION, (F.relu6,), (), (nn.ReLU6,)),
+    _even("leaky_relu", {**_IN, "negative_slope": 0.01, **_INPLACE}, (F.leaky_relu,), (), (nn.LeakyReLU,)),
+    _each("elu", {**_IN, "alpha": 1.0, **_INPLACE}, (F.elu,), (), (nn.ELU,)),
+    _homogeneous("prelu", _IN, (F.prelu,), (), (nn.PReLU,), weight="float"),
+    _each("hardswish", _ACTIVATION, (F.hardswish,), (), (nn.Hardswish,)),
+    _unit("hardsigmoid", _ACTIVATION, (F.hardsigmoid,), (), (nn.Hardsigmoid,), elementwise=True),
+    _each("hardtanh", _HARDTANH, (F.hardtanh,), (), (nn.Hardtanh,)),
+    _each("clamp", _CLAMP, (torch.clamp, torch.clip), ("clamp", "clamp_", "clip")),
+    _unit("sigmoid", _IN, (torch.sigmoid, torch.sigmoid_), ("sigmoid", "sigmoid_"), (nn.Sigmoid,), elementwise=True),
+    _each("tanh", _IN, (torch.tanh, torch.tanh_), ("tanh", "tanh_"), (nn.Tanh,), bounds=(-1.0, 1.0)),
+    _each("exp", _IN, (torch.exp,), ("exp",)),
+    _each("log", _IN, (torch.log,), ("log",)),
+    _each("sqrt", _IN, (torch.sqrt,), ("sqrt",)),
+    _even("abs", _IN, (torch.abs, operator.abs), ("abs",)),
+    _each("pow", _TWO, (torch.pow, operator.pow), ("pow",)),
+    _each("silu", _ACTIVATION, (F.silu,), (), (nn.SiLU,)),
+    _each("gelu", _IN, (F.gelu,), (), (nn.GELU,)),
+    _unit("softmax", {**_IN, "dim": None}, (F.softmax, torch.softmax), ("softmax",), (nn.Softmax,)),
+    _even("add", _SCALED, (operator.add, operator.iadd, torch.add), ("add", "add_")),
+    _even("sub", _SCALED, (operator.sub, operator.isub, torch.sub), ("sub", "sub_")),
+    _even("rsub", _SCALED, (torch.rsub,)),
+    _each("mul", _TWO, (operator.mul, operator.imul, torch.mul), ("mul", "mul_")),
+    _each("div", _TWO, (operator.truediv, operator.itruediv, torch.div), ("div", "div_")),
+    _even("neg", _IN, (operator.neg, torch.neg), ("neg",)),
+    _even("maximum", _TWO, (torch.maximum,), ("maximum",)),
+    _even("minimum", _TWO, (torch.minimum,), ("minimum",)),
     Op("matmul", _TWO, (torch.matmul, operator.matmul, torch.bmm), ("matmul", "bmm")),
     Op("cat", {"tensors": REQUIRED, "dim": 0}, (torch.cat, torch.concat)),
     Op("stack", {"tensors": REQUIRED, "dim": 0}, (torch.stack,)),
-    Op("sum", _REDUCE, (torch.sum,), ("sum",)),
-    Op("mean", _REDUCE, (torch.mean,), ("mean",)),
-    Op("amax", _REDUCE, (torch.amax,), ("amax",)),
-    Op("amin", _REDUCE, (torch.amin,), ("amin",)),
-    Op("argmax", _REDUCE, (torch.argmax,), ("argmax",)),
+    _reduction("sum", _REDUCE, (torch.sum,), ("sum",)),
+    _reduction("mean", _REDUCE, (torch.mean,), ("mean",)),
+    _reduction("amax", _REDUCE, (torch.amax,), ("amax",)),
+    _reduction("amin", _REDUCE, (torch.amin,), ("amin",)),
+    _reduction("argmax", _REDUCE, (torch.argmax,), ("argmax",)),
     Op("max", _REDUCE, (torch.max,), ("max",)),
-    Op("avg_pool2d", _AVG_POOL, (F.avg_pool2d,), (), (nn.AvgPool2d,)),
-    Op("max_pool2d", _MAX_POOL, (F.max_pool2d, torch.max_pool2d), (), (nn.MaxPool2d,)),
-    Op("adaptive_avg_pool2d", _ADAPTIVE, (F.adaptive_avg_pool2d,), (), (nn.AdaptiveAvgPool2d,)),
-    Op(
-        "adaptive_max_pool2d",
-        {**_ADAPTIVE, "return_indices": False},
-        (F.adaptive_max_pool2d,),
-        (),
-        (nn.AdaptiveMaxPool2d,),
-    ),
-    Op("interpolate", _INTERPOLATE, (F.interpolate,), (), (nn.Upsample,)),
+    _resampling("avg_pool2d", _AVG_POOL, (F.avg_pool2d,), (), (nn.AvgPool2d,)),
+    _homogeneous("max_pool2d", _MAX_POOL, (F.max_pool2d, torch.max_pool2d), (), (nn.MaxPool2d,)),
+    _resampling("adaptive_avg_pool2d", _ADAPTIVE, (F.adaptive_avg_pool2d,), (), (nn.AdaptiveAvgPool2d,)),
+    _homogeneous("adaptive_max_pool2d", _ADAPTIVE_MAX, (F.adaptive_max_pool2d,), (), (nn.AdaptiveMaxPool2d,)),
+    _resampling("interpolate", _INTERPOLATE, (F.interpolate,), (), (nn.Upsample,)),
     Op("grid_sample", _SAMPLE, (F.grid_sample,)),
     Op("pad", {**_IN, "pad": REQUIRED, "mode": "constant", "value": None}, (F.pad,)),
     Op("pad_layer", {**_IN, "padding": REQUIRED}, (), (), _PADS),
-    Op("pad_reflect", {**_IN, "padding": REQUIRED}, (), (), (nn.ReflectionPad2d,)),
+    _homogeneous("pad_reflect", {**_IN, "padding": REQUIRED}, (), (), (nn.ReflectionPad2d,)),
     Op("pixel_shuffle", {**_IN, "upscale_factor": REQUIRED}, (F.pixel_shuffle,), (), (nn.PixelShuffle,)),
     Op("pixel_unshuffle", {**_IN, "downscale_factor": REQUIRED}, (F.pixel_unshuffle,), (), (nn.PixelUnshuffle,)),
-    Op("squeeze", {**_IN, "dim": None}, (torch.squeeze,), ("squeeze",)),
-    Op("unsqueeze", {**_IN, "dim": REQUIRED}, (torch.unsqueeze,), ("unsqueeze",)),
-    Op("reshape", {**_IN, "shape": REQUIRED}, (torch.reshape,), ("reshape", "view")),
-    Op("flatten", {**_IN, "start_dim": 0, "end_dim": -1}, (torch.flatten,), ("flatten",), (nn.Flatten,)),
-    Op("permute", {**_IN, "dims": REQUIRED}, (torch.permute,), ("permute",)),
+    _reshape("squeeze", {**_IN, "dim": None}, (torch.squeeze,), ("squeeze",)),
+    _reshape("unsqueeze", {**_IN, "dim": REQUIRED}, (torch.unsqueeze,), ("unsqueeze",)),
+    _reshape("reshape", {**_IN, "shape": REQUIRED}, (torch.reshape,), ("reshape", "view"), variadic=True),
+    _reshape("flatten", {**_IN, "start_dim": 0, "end_dim": -1}, (torch.flatten,), ("flatten",), (nn.Flatten,)),
+    Op("permute", {**_IN, "dims": REQUIRED}, (torch.permute,), ("permute",), variadic=True),
     Op("transpose", {**_IN, "dim0": REQUIRED, "dim1": REQUIRED}, (torch.transpose,), ("transpose",)),
     Op("getitem", {**_IN, "index": REQUIRED}, (operator.getitem,)),
     Op("chunk", {**_IN, "chunks": REQUIRED, "dim": 0}, (torch.chunk,), ("chunk",)),
     Op("split", {**_IN, "split_size": REQUIRED, "dim": 0}, (torch.split,), ("split",)),
-    Op("expand", {**_IN, "size": REQUIRED}, (), ("expand",)),
-    Op("repeat", {**_IN, "size": REQUIRED}, (), ("repeat",)),
-    Op("contiguous", _IN, (), ("contiguous",)),
-    Op("detach", _IN, (torch.detach,), ("detach",)),
-    Op("dropout", {**_IN, "p": 0.5, "training": True}, (F.dropout, F.dropout2d), (), (nn.Dropout, nn.Dropout2d)),
-    Op("identity", _IN, (), (), (nn.Identity,)),
-    Op("quant_stub", _IN, (), (), (QuantStub,)),
-    Op("dequant_stub", _IN, (), (), (DeQuantStub,)),
+    Op("expand", {**_IN, "size": REQUIRED}, (), ("expand",), variadic=True),
+    Op("repeat", {**_IN, "size": REQUIRED}, (), ("repeat",), variadic=True),
+    _idle("contiguous", _IN, (), ("contiguous",)),
+    _idle("detach", _IN, (torch.detach,), ("detach",)),
+    _idle("dropout", _DROPOUT, (F.dropout, F.dropout2d), (), (nn.Dropout, nn.Dropout2d)),
+    _idle("identity", _IN, (), (), (nn.Identity,)),
+    _idle("quant_stub", _IN, (), (), (QuantStub,)),
+    _idle("dequant_stub", _IN, (), (), (DeQuantStub,)),
 )
 
 
+BY_NAME = {op.name: op for op in OPS}
 BY_FUNCTION = {function: op for op in OPS for function in op.functions}
 BY_METHOD = {method: op for op in OPS for method in op.methods}
 BY_MODULE = {module: op for op in OPS for module in op.modules}
-VARIADIC = ("reshape", "permute", "expand", "repeat")  # x.permute(0, 2, 3, 1) is x.permute((0, 2, 3, 1))
+INT8_LAYERS = tuple(module for op in OPS if op.weight == "int8" for module in op.modules)
+
+
+def op_called(name: str) -> Op:
+    """The row of the operation `name`; one without spellings and traits where the table has none.
+
+    >>> op_called("tanh").bounds, op_called("scale_shift").bounds
+    ((-1.0, 1.0), None)
+    """
+    return BY_NAME.get(name, Op(name, {}))

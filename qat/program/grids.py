@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qat.backends.fx_config import BOUNDED
 from qat.backends.quantiser import ActivationQuantiser
+from qat.graph.ops import op_called
 from qat.program.steps import Quant, Step
 
 ROUNDING = 0.501  # of a step
@@ -20,7 +20,7 @@ def values_of(step: Step) -> tuple[float, float]:
     """The lowest and the highest value that a rounded step gives."""
     assert step.quant is not None
     low, high = step.quant.range
-    least, most = BOUNDED.get(step.op, (low, high))
+    least, most = op_called(step.op).bounds or (low, high)
     return max(low, least), min(high, most)
 
 

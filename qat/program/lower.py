@@ -18,12 +18,12 @@ from qat.backends.node_facts import (
     settings,
 )
 from qat.graph.counts import macs
-from qat.graph.nodes import arguments, module_of, op_name, shape_of
+from qat.graph.nodes import arguments, op_name, op_of, shape_of
 from qat.graph.shapes import propagate
 from qat.graph.source import source_of
 from qat.program.grids import grid_of, moved, values_of
 from qat.program.steps import Program, Quant, Step
-from qat.program.weights import WEIGHTED, weight_of
+from qat.program.weights import weight_of
 
 
 def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True) -> Program:
@@ -73,7 +73,7 @@ class _Builder:
     def step(self, node: fx.Node) -> Step:
         """`node` as a step of its own."""
         attributes, weight = settings(node), None
-        if isinstance(module_of(node), WEIGHTED):
+        if op_of(node).weight and node.op == "call_module":
             weight = weight_of(self.graph.get_submodule(str(node.target)), self.quantised)
         return Step(
             node.name,

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.backends.fx import fake_quantised
-from qat.backends.scales import WEIGHTED
 from qat.errors import UserError
+from qat.graph.ops import INT8_LAYERS
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class _Means:
         self.corrections: dict[str, Tensor] = {}
         self.skipped: list[tuple[str, str]] = []
         for name, layer in rounded.named_modules():
-            if isinstance(layer, WEIGHTED) and layer.bias is None:
+            if isinstance(layer, INT8_LAYERS) and layer.bias is None:
                 self.skipped.append((name, "it has no bias"))
-            elif isinstance(layer, WEIGHTED):
+            elif isinstance(layer, INT8_LAYERS):
                 floating.get_submodule(name).register_forward_hook(partial(self._note, name))
                 layer.register_forward_hook(partial(self._correct, name))
 

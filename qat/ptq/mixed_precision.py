@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
-from qat.backends.scales import WEIGHTED, keep, quantisers
+from qat.backends.scales import keep, quantisers
 from qat.errors import UserError
 from qat.graph.counts import macs
 from qat.graph.nodes import module_of
+from qat.graph.ops import INT8_LAYERS
 
 Holds = Callable[[Sequence[str]], bool]  # whether the bound holds with these layers in more bits
 
@@ -115,7 +116,7 @@ def share_of_macs(prepared: fx.GraphModule, layers: Sequence[str]) -> float:
     tensors = {node for node, _ in quantisers(prepared) if node.all_input_nodes[0].name in layers}
     total = wide = 0
     for node in prepared.graph.nodes:
-        if isinstance(module_of(node), WEIGHTED):
+        if isinstance(module_of(node), INT8_LAYERS):
             total += macs(node)
             wide += macs(node) * (not tensors.isdisjoint({*node.users, *node.all_input_nodes}))
     return wide / total

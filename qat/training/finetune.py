@@ -21,11 +21,11 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.fx import fake_quantised
 from qat.backends.scaled_parameters import learn_in_units
-from qat.backends.scales import WEIGHTED
 from qat.backends.trainable import trainable_quantisers, write_back
 from qat.config import with_values
 from qat.evaluation import Result
 from qat.files import write_json
+from qat.graph.ops import INT8_LAYERS
 from qat.training.data import WithoutLabels, build_data, has_labels, to_device
 from qat.training.distil import distillation
 from qat.training.distributed import Place, choose_kernels
@@ -151,8 +151,8 @@ class FineTuner(Loop):
         """Report scales that learn and the weights' distributions."""
         done, student = self.progress.iteration, self.pair.student
         reporter.board.scalars(done, {f"scale/{name}": scale for name, scale in _learnt_scales(student).items()})
-        layers = ((name, module) for name, module in student.named_modules() if isinstance(module, WEIGHTED))
-        reporter.board.histograms(done, {f"weight/{name}": module.weight for name, module in layers})
+        layers = ((name, module) for name, module in student.named_modules() if isinstance(module, INT8_LAYERS))
+        reporter.board.histograms(done, {f"weight/{name}": cast(Tensor, module.weight) for name, module in layers})
 
     def finish(self) -> None:
         """Keep the averaged weights of the last epoch; not the best by mIoU, which would choose by the test list."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
-from qat.backends.integer_resampling import RESAMPLING
 from qat.compile.io_spec import ELEMENT, Ends, finish, start
 from qat.compile.onnx.ops import emit
 from qat.compile.onnx.values import PLAIN, Spelling, Values
 from qat.errors import UserError
+from qat.graph.ops import op_called
 from qat.program.steps import Program, Step
 
 OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
@@ -115,7 +115,7 @@ def _join_integers(values: Values, step: Step) -> None:
 
 def _resamples(values: Values, step: Step) -> bool:
     """Whether `step` resamples within one grid."""
-    grid = step.op in RESAMPLING and not step.relu and step.quant
+    grid = op_called(step.op).resampling and not step.relu and step.quant
     return bool(grid) and grid == values.before(step).quant
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 from torch.fx import Node
 
 from qat.graph.edit import replace
-from qat.graph.nodes import arguments, is_tensor, op_name, shape_of
+from qat.graph.nodes import arguments, is_tensor, op_of, shape_of
 from qat.graph.rules.reshapes import is_elementwise, is_reshape
 from qat.graph.rules.rule import Refuse, Rule
 from qat.graph.shapes import infer
 
-REDUCTIONS = ("sum", "mean", "amax", "amin", "argmax")
-
 
 def _match(node: Node) -> bool:
-    return op_name(node) in REDUCTIONS and is_tensor(node) and not arguments(node)["keepdim"]
+    return op_of(node).reduces and is_tensor(node) and not arguments(node)["keepdim"]
 
 
 def _apply(node: Node) -> str:

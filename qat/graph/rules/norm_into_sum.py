@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
+from qat.graph.batch_norm import affine_of
 from qat.graph.edit import replace
 from qat.graph.nodes import arguments, module_of, op_name, owner_of, shape_of
 from qat.graph.rules.rule import Refuse, Rule
@@ -32,7 +33,9 @@ def _apply(node: Node) -> str:
     if arguments(added)["alpha"] != 1:
         raise Refuse("the sum scales one operand (alpha)")
     layers = [_layer(operand, added) for operand in added.all_input_nodes]
-    gain, shift = _affine(norm)
+    if norm.running_mean is None:
+        raise Refuse("it normalises by the batch's statistics, even in eval mode")
+    gain, shift = affine_of(norm)
     for layer, share in zip(layers, (shift, torch.zeros_like(shift)), strict=True):
         _scale(layer, gain, share)
     replace(node, added)
@@ -51,16 +54,6 @@ def _layer(operand: Node, added: Node) -> Layer:
     if module.weight is None:
         raise Refuse(f"{operand.target} has no weights")
     return module
-
-
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Gain and shift per channel, float64."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise Refuse("it normalises by the batch's statistics, even in eval mode")
-    gain = torch.rsqrt(norm.running_var.double() + norm.eps)
-    gain = gain if norm.weight is None else gain * norm.weight.detach().double()
-    shift = torch.zeros_like(gain) if norm.bias is None else norm.bias.detach().double()
-    return gain, shift - norm.running_mean.double() * gain
 
 
 def _scale(layer: Layer, gain: Tensor, shift: Tensor) -> None:

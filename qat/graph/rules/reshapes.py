@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from torch.fx import Node
 
-from qat.graph.nodes import is_tensor, op_name, value_of
-
-UNARY = {
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "elu",
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "clamp",
-    "sigmoid",
-    "tanh",
-    "exp",
-}
-UNARY |= {"log", "sqrt", "abs", "silu", "gelu", "neg"}
-BINARY = {"add", "sub", "rsub", "mul", "div", "pow"}
-RESHAPES = {"reshape", "flatten", "squeeze", "unsqueeze"}
+from qat.graph.nodes import is_tensor, op_of, value_of
 
 
 def is_reshape(node: Node) -> bool:
     """Whether `node` gives its input's values in the same order under another shape."""
-    name, source = op_name(node), node.args[0] if node.args else None
+    op, source = op_of(node), node.args[0] if node.args else None
     if not (is_tensor(node) and is_tensor(source) and value_of(node).dtype == value_of(source).dtype):
         return False
-    return name in RESHAPES or (name == "getitem" and _only_adds_axes(node.args[1]))
+    return op.reshapes or (op.name == "getitem" and _only_adds_axes(node.args[1]))
 
 
 def is_elementwise(node: Node) -> bool:
     """Whether `node` works value by value on one tensor, so that its shape doesn't matter."""
-    name = op_name(node)
-    return name in UNARY or (name in BINARY and sum(map(is_tensor, node.all_input_nodes)) == 1)
+    return op_of(node).elementwise and sum(map(is_tensor, node.all_input_nodes)) == 1
 
 
 def _only_adds_axes(index: object) -> bool:

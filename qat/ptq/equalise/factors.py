@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.backends.scales import quantisers
+from qat.graph.batch_norm import affine_of
 from qat.graph.nodes import module_of
 from qat.ptq.equalise.groups import Groups
 from qat.ptq.equalise.ranges import Ranges
@@ -63,7 +64,7 @@ def _columns(node: fx.Node, ranges: Ranges) -> Tensor:
     module = cast(nn.Module, module_of(node))
     weight = cast(Tensor, module.weight).detach().double().abs()
     if isinstance(module, nn.BatchNorm2d):
-        gain = weight * torch.rsqrt(cast(Tensor, module.running_var).double() + module.eps)
+        gain = affine_of(module)[0].abs()
         return torch.where(ranges[node.name] > 0, gain / ranges[node.name], 0.0)
     rows = weight.transpose(0, 1) if isinstance(module, nn.ConvTranspose2d) else weight
     rows = rows.flatten(2) if rows.dim() > 2 else rows[..., None]

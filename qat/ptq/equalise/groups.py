@@ -14,13 +14,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.backends.node_facts import is_idle, is_quantiser, is_scalar, reads
-from qat.graph.nodes import arguments, module_of, op_name, shape_of
+from qat.graph.nodes import arguments, module_of, op_name, op_of, shape_of
 from qat.graph.source import source_of
 from qat.ptq.equalise.channels import Channels
-
-POOLING = ("avg_pool2d", "max_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "interpolate")
-PASSING = (*POOLING, "relu", "leaky_relu", "prelu", "neg")
-ADDING = ("add", "sub", "maximum", "minimum")
 
 
 @dataclass(frozen=True)
@@ -75,18 +71,18 @@ class _Walk:
 
     def handler(self, node: fx.Node) -> Callable[[fx.Node], Tensor]:
         """What knows about `node`'s operation."""
-        name = op_name(node)
+        op, operands = op_of(node), len(reads(node))
         if len({len(shape_of(given)) for given in (node, *node.all_input_nodes)}) > 1 or len(shape_of(node)) < 2:
             return self.barrier
-        if is_quantiser(node) or is_idle(node) or name in PASSING or (is_scalar(node) and name == "mul"):
+        if is_quantiser(node) or is_idle(node) or (is_scalar(node) and op.name == "mul"):
             return self.passed
-        if name == "cat" and arguments(node)["dim"] in (1, 1 - len(shape_of(node))):
+        if op.homogeneous and operands == op.operands:
+            return self.passed if operands == 1 else self.added
+        if op.name == "cat" and arguments(node)["dim"] in (1, 1 - len(shape_of(node))):
             return self.joined_ends
-        if isinstance(module_of(node), nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
+        if op.weight and node.op == "call_module":
             return self.layer
-        if len(reads(node)) == 2 and name in (*ADDING, "mul"):
-            return self.product if name == "mul" else self.added
-        return self.barrier
+        return self.product if op.name == "mul" and operands == 2 else self.barrier
 
     def bounded(self, node: fx.Node, reason: str) -> Tensor:
         """New channels of factor 1."""

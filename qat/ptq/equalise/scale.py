@@ -7,15 +7,14 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from qat.ao import FusedModule
+from qat.ao import core_of
 from qat.ptq.equalise.groups import Groups
 
 
 def scale_layers(graph: fx.GraphModule, groups: Groups, factors: Tensor) -> None:
     """Change the weights of `graph`'s layers in place; `factors` (len(groups.channels),) float64, one per channel."""
     for name, layer in groups.layers.items():
-        module = graph.get_submodule(name)
-        core = module[0] if isinstance(module, FusedModule) else module
+        core = core_of(graph.get_submodule(name))
         read, made = factors[layer.read], factors[layer.made]
         if isinstance(core, nn.BatchNorm2d):
             _set(cast(Tensor, core.running_mean), core.running_mean.double() * read)  # type: ignore[union-attr]
