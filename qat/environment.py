@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 # the instruction sets that int8 and bf16 kernels are chosen by: x86, then ARM
 KERNEL_FLAGS = (
     *("avx2", "avx512f", "avx512bw", "avx512vl", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
@@ -28,6 +26,8 @@ class Cpu:
 
 def environment() -> dict[str, Any]:
     """Versions, processor and threads, ready for JSON."""
+    import torch  # here, so that the command line's --help doesn't wait for it
+
     cpu = this_cpu()
     return {
         "torch": torch.__version__,

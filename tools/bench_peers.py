@@ -22,7 +22,6 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.compile.perf.timing import Failure, Timing, measure
-from qat.compile.stage import find_artefact
 from qat.data import build_dataset, data_loader
 from qat.data.transforms import InferenceTransform, Normaliser
 from qat.environment import environment
@@ -30,6 +29,7 @@ from qat.errors import UserError
 from qat.evaluation import Result, evaluate
 from qat.runtimes import Session, get_runtime
 from qat.workflow import stages
+from qat.workflow.artefact import find_artefact
 
 Key = tuple[str, str]
 

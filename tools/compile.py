@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 import _cli
-from _announce import announce
 from rich.console import Console
 from yacs.config import CfgNode
 
@@ -23,6 +22,7 @@ from qat.data.transforms import InferenceTransform, normalise
 from qat.data.transforms.artefact import artefact_input, resized
 from qat.folders import replaced_folder
 from qat.workflow import stages
+from qat.workflow.evaluate import announce
 from qat.workflow.settings import backend_choice
 
 log = logging.getLogger(__name__)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import _cli
 from _training import train
-from calib import hand_over
 from yacs.config import CfgNode
 
 from qat.training import make_fine_tuner
+from qat.workflow.calibrate import hand_over
+from qat.workflow.progress import silent
 from qat.workflow.settings import backend_choice
 
 
@@ -18,7 +19,7 @@ def main() -> None:
 def _after(cfg: CfgNode) -> None:
     """The plugin takes over what its twin learnt."""
     if backend_choice(cfg).backend.name != "fx":
-        hand_over(cfg, "qat")
+        hand_over(cfg, "qat", silent)
 
 
 if __name__ == "__main__":

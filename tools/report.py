@@ -7,9 +7,6 @@ import shlex
 import sys
 
 import _cli
-from _announce import announce
-from _input import to_input
-from _logits import float_logits
 from _progress import progress_bar
 from yacs.config import CfgNode
 
@@ -22,6 +19,8 @@ from qat.report.pictures import seen
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
 from qat.workflow import stages
+from qat.workflow.evaluate import announce
+from qat.workflow.inputs import float_logits, to_input
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,11 @@ class FxBackend:
     """Real int8 kernels on this CPU; see `Backend` for what each function does."""
 
     name = "fx"
+    inspects = False
+
+    def inspect(self, prepared: fx.GraphModule, example: Tensor, folder: Path) -> list[str]:
+        """Nothing."""
+        return []
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> fx.GraphModule:
         """`qat.backends.fx.prepare`."""

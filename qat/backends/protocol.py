@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,13 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """fx or horizon."""
+
+    @property
+    def inspects(self) -> bool:
+        """Whether it has tools of its own that look at a prepared network."""
+
+    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
+        """What those say of pictures like `example` (N, 3, H, W), as lines; their files go to `folder`."""
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> Prepared:
         """The observed network; UserError for a scheme that this backend hasn't."""

@@ -9,8 +9,9 @@ in the end, but on few pictures they are luck: rounding one value of the first l
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import fx, nn
 
@@ -31,6 +32,13 @@ class Scored:
 
     candidate: Candidate
     score: Score
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Scored:
+        """From a row of methods.json."""
+        parts = ({field.name: record[field.name] for field in fields(kind)} for kind in (Candidate, Score))
+        candidate, score = parts
+        return cls(Candidate(**candidate), Score(**score))
 
 
 def search_observers(

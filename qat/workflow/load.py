@@ -30,7 +30,7 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     if stage == "float":
         return load_float(config).to(device(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
     if stage == "compiled":
-        from qat.compile.stage import load_compiled
+        from qat.workflow.artefact import load_compiled  # it asks for a run, as this module does
 
         return load_compiled(config)
     backend = backend_choice(config).backend

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from qat.compile.network import size_of
-from qat.compile.stage import Artefact, find_artefact, in_its_form
 from qat.errors import UserError
 from qat.files import sha256
 from qat.workflow import stages
+from qat.workflow.artefact import Artefact, find_artefact, in_its_form
 from tests.compile import blocks
 
 

@@ -77,4 +77,4 @@ def test_a_missing_checkpoint(
 def test_a_missing_data_set(tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     opts = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", "nowhere"]
     assert run(tool, *opts, monkeypatch=monkeypatch) == 2
-    assert capsys.readouterr().err.startswith("error: DATASET.ROOT nowhere is not a folder; ")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: DATASET.ROOT nowhere is not a folder; ")

@@ -41,6 +41,7 @@ class HorizonBackend:
     """See `Backend` for what each function does; the numbers are the plugin's."""
 
     name = "horizon"
+    inspects = True
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -1,17 +1,15 @@
-"""What `make calib` does beside observing: each method that the config switches on, in order."""
+"""What a calibration does beside observing: each method that the config switches on, in order."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
-from _progress import progress_bar
-from rich.console import Console
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
@@ -31,11 +29,11 @@ from qat.ptq.equalise import channel_ranges, equalise
 from qat.ptq.float_view import unrounded
 from qat.ptq.mixed_precision import hold_drop
 from qat.ptq.observer_search import observer_candidates, search_observers
-from qat.ptq.observer_table import search_table
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
 from qat.stages import EQUALISED, PARTIAL
 from qat.workflow import stages
 from qat.workflow.calibration_pictures import CalibrationPictures
+from qat.workflow.progress import Progress, counter
 
 log = logging.getLogger(__name__)
 METHODS = "methods.json"
@@ -56,7 +54,9 @@ class Tuner:
         pictures: CalibrationPictures,
         made_from: Origin,
         resumed: bool,
+        progress: Progress,
     ) -> None:
+        self.progress = progress
         self.cfg, self.pictures, self.made_from = cfg, pictures, made_from
         self.folder = stages.stage_folder(cfg, "calib")
         path = self.folder / METHODS
@@ -130,16 +130,15 @@ class Tuner:
     def _search(self, prepared: fx.GraphModule) -> None:
         judge = self.judge
         count = len(observer_candidates(prepared))
-        with self._timed("OBSERVER") as record, progress_bar("observers", count) as advance:
-            scored = search_observers(prepared, judge, lambda: advance(1))
+        with self._timed("OBSERVER") as record:
+            scored = search_observers(prepared, judge, counter(self.progress, count, "observers"))
             record["tried"] = [asdict(one.candidate) | asdict(one.score) for one in scored]
-        Console().print(search_table(scored))
 
     def _round(self, prepared: fx.GraphModule) -> None:
         options, state = AdaRoundOptions(), self.folder / "adaround.ckpt"
         settle(prepared)
-        with self._timed("ADAROUND") as record, self._bar("adaround") as progress:
-            layers = adaround(prepared, self.pictures.batches, options, progress, state)
+        with self._timed("ADAROUND") as record:
+            layers = adaround(prepared, self.pictures.batches, options, self._titled("adaround"), state)
             record["layers"] = [asdict(layer) for layer in layers]
 
     def _reconstruct(self, prepared: fx.GraphModule) -> None:
@@ -150,27 +149,15 @@ class Tuner:
         small = stages.load_prepared(self.cfg, prove=False, size=[width, height])[0].to(stages.device(self.cfg))
         small.load_state_dict(prepared.state_dict())
         floating, state = stages.load_stage(self.cfg, "float"), self.folder / "reconstruct.ckpt"
-        with self._timed("RECONSTRUCT") as record, self._bar("reconstruct") as progress:
-            found = reconstruct(small, floating, self.pictures.batches, options, progress, state)
+        with self._timed("RECONSTRUCT") as record:
+            found = reconstruct(small, floating, self.pictures.batches, options, self._titled("reconstruct"), state)
             record |= asdict(found)
         prepared.load_state_dict(small.state_dict())
         log.info("%s", found)
 
-    @contextmanager
-    def _bar(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
-        """A progress bar whose length is known with the first step."""
-        with ExitStack() as stack:
-            bars: list[Callable[..., None]] = []
-            shown = 0
-
-            def progress(done: int, total: int, text: str) -> None:
-                nonlocal shown
-                if not bars:
-                    bars.append(stack.enter_context(progress_bar(title, total)))
-                bars[0](done - shown, text)
-                shown = done
-
-            yield progress
+    def _titled(self, title: str) -> Progress:
+        """The progress of one method."""
+        return lambda done, total, text: self.progress(done, total, f"{title}: {text}")
 
     def _correct(self, prepared: fx.GraphModule) -> None:
         settle(prepared)

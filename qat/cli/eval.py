@@ -1,0 +1,25 @@
+"""Measure a stage: mIoU over the whole set, how far it is from float, and the table of all stages so far."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qat.cli.output import Output
+from qat.stages.folders import STAGES
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own."""
+    parser.add_argument("--stage", choices=STAGES, default="float")
+    parser.add_argument("--gate", type=float, help="exit 1 if the stage keeps less of float's mIoU, such as 0.99")
+
+
+def run(config: Any, args: argparse.Namespace, out: Output) -> int:
+    """Evaluate; 1 below a gate that was asked for."""
+    from qat.evaluation.table import stage_table
+    from qat.workflow.evaluate import evaluate
+
+    result = evaluate(config, out.progress, stage=args.stage, gate=args.gate)
+    out.result(result, stage_table(result.stages), result.verdict)
+    return int(args.gate is not None and not result.passed)

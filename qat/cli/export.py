@@ -1,0 +1,22 @@
+"""Write a trained checkpoint as half-precision safetensors of the predict form, small enough to ship."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qat.cli.output import Output
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own."""
+    parser.add_argument("--weights", help="checkpoint to read (default: the run's best.safetensors)")
+    parser.add_argument("--output", required=True, help="safetensors file to write")
+
+
+def run(config: Any, args: argparse.Namespace, out: Output) -> None:
+    """Export."""
+    from qat.workflow.export import export
+
+    done = export(config, out.progress, output=args.output, weights=args.weights)
+    out.result(done, f"{done.path}, sha256 {done.sha256}")

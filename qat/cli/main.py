@@ -1,0 +1,85 @@
+"""`rtseg-qat COMMAND ...`: one line and exit code 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from qat.cli.commands import COMMANDS, module_of
+from qat.cli.output import Output
+from qat.errors import UserError, nearest
+from qat.version import __version__
+
+DEFAULT_CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "streets" / "pidnet_s.yaml")
+USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
+
+
+def script() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command: 0, 1 where a gate or check fails, 2 for a user's mistake, 130 for Ctrl-C."""
+    try:
+        if not argv or argv[0] in ("-h", "--help", "help"):
+            print(overview())
+            return 0
+        if argv[0] in ("-V", "--version"):
+            print(f"rtseg-qat {__version__}")
+            return 0
+        return run(argv[0], argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def overview() -> str:
+    """What --help prints."""
+    rows = [f"  {name:<16}{line}" for name, line in COMMANDS.items()]
+    more = "rtseg-qat COMMAND --help says more; KEY VALUE overrides keys of the config, such as QUANT.OBSERVER mse"
+    return "\n".join([USAGE, "", *rows, "", more])
+
+
+def run(command: str, argv: Sequence[str]) -> int:
+    """Parse a command's arguments, load the config, run it."""
+    if command not in COMMANDS:
+        raise UserError(f"no command {command}; {nearest(command, COMMANDS)}")
+    module = import_module(module_of(command))
+    parser = parser_of(command, module)
+    args = parser.parse_intermixed_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_ToStderr()], force=True)
+    from qat.workflow.config import open_config
+
+    return int(module.run(open_config(args.cfg, args.run, args.opts), args, Output(args.json)) or 0)
+
+
+def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
+    """The arguments that every command has, and the module's own."""
+    parser = argparse.ArgumentParser(prog=f"rtseg-qat {command}", description=module.__doc__)
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("-c", "--cfg", default=DEFAULT_CONFIG, help="config, by name or path (default: %(default)s)")
+    place.add_argument("--run", metavar="FOLDER", help="a run's folder, whose resolved config is taken")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    parser.add_argument(
+        "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
+    )
+    if hasattr(module, "arguments"):
+        module.arguments(parser)
+    return parser
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is at that moment, so that a progress bar can put the line above itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        print(self.format(record), file=sys.stderr)

@@ -1,0 +1,60 @@
+"""What a check found, as tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from qat.graph.check import Violation
+from qat.graph.rewrite import Proof, RewriteLog
+from qat.graph.rules import RULES
+
+
+def violation_table(title: str, violations: Sequence[Violation]) -> Table:
+    """Violations, equal ones of one source line together."""
+    if not violations:
+        return _table(f"{title}: no violations")
+    rows = Counter((v.severity, v.op, v.source, v.message, v.fix) for v in violations)
+    table = _table(title, "severity", "count", "op", "source", "violation", "fix")
+    for (severity, op, source, message, fix), count in sorted(rows.items()):
+        table.add_row(severity, str(count), op, source, message, fix, style="red" if severity == "error" else "yellow")
+    return table
+
+
+def rule_table(log: RewriteLog, shape: tuple[int, ...]) -> Table:
+    """Rules that fired, with their largest difference from the model's output."""
+    fired = Counter(entry.rule for entry in log.fired)
+    table = _table(f"Rules fired, outputs compared on {shape}", "rule", "count", "difference", "first", "why")
+    for rule in RULES:
+        if fired[rule.name]:
+            first = next(entry for entry in log.fired if entry.rule == rule.name)
+            table.add_row(
+                rule.name,
+                str(fired[rule.name]),
+                _difference(log.proofs, rule.name),
+                f"{first.source}: {first.what}",
+                rule.reason,
+            )
+    return table
+
+
+def refusal_table(log: RewriteLog) -> Table:
+    """Rules that found their pattern and left it."""
+    table = _table("Rules that refused", "rule", "source", "node", "reason")
+    for entry in log.refused:
+        table.add_row(entry.rule, entry.source, entry.node, entry.reason)
+    return table
+
+
+def _difference(proofs: Sequence[Proof], rule: str) -> str:
+    found = [proof for proof in proofs if proof.rule == rule]
+    return f"{max(p.difference for p in found):.1e} (<= {found[0].tolerance:.0e})" if found else "not compared"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", expand=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

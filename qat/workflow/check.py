@@ -1,0 +1,92 @@
+"""Check a network against QUANT.TARGET: violations before, rewrite rules fired and refused, violations after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from qat.graph import RewriteLog, Violation, rewrite
+from qat.graph import check as violations_of
+from qat.models import build_model
+from qat.workflow.progress import Progress, silent
+from qat.workflow.run import folders_of
+from qat.workflow.settings import backend_choice, quant_spec
+
+PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at a smaller size
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the check found. `shape`: of the pictures; `proof_shape`: of those on which outputs were compared.
+
+    `backend`: what the vendor's tools say of the rewritten network, where they are and nothing is left to mend.
+    """
+
+    model: str
+    target: str
+    shape: tuple[int, ...]
+    before: list[Violation]
+    log: RewriteLog
+    proof_shape: tuple[int, ...]
+    after: list[Violation]
+    backend: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """Errors and warnings, before and after."""
+        before, after = errors(self.before), errors(self.after)
+        warnings = f"{len(self.before) - before} before, {len(self.after) - after} after"
+        return f"errors: {before} before, {after} after; warnings: {warnings}"
+
+
+def check(config: CfgNode, progress: Progress = silent) -> Findings:
+    """Check, rewrite and check again at TEST.IMAGE_SIZE; structure doesn't depend on weights, so they are random.
+
+    Args:
+        config: MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE and QUANT.TARGET count.
+        progress: not called; the check takes seconds.
+
+    Returns:
+        Violations and the log of the rewrites, with the model's source lines.
+
+    Raises:
+        UserError: for a network that isn't known or can't be traced.
+    """
+    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
+    width, height = config.TEST.IMAGE_SIZE
+    example, small = torch.zeros(1, 3, height, width), torch.zeros(1, 3, *proof_size(height, width))
+    target = config.QUANT.TARGET
+    before = violations_of(model, example, target)
+    rewritten = rewrite(model, example, target, prove=example.shape == small.shape)
+    log = rewritten.log
+    if not log.proofs:
+        log = RewriteLog(log.fired, log.refused, rewrite(model, small, target).log.proofs)
+    after = violations_of(rewritten.module, example, target)
+    said = () if errors(after) else ask_backend(config, model, small)
+    return Findings(config.MODEL.NAME, target, tuple(example.shape), before, log, tuple(small.shape), after, said)
+
+
+def ask_backend(config: CfgNode, model: nn.Module, example: torch.Tensor) -> tuple[str, ...]:
+    """What the backend's own tools say of the rewritten network; nothing where it has none."""
+    choice = backend_choice(config)
+    if not choice.backend.inspects:
+        return ()
+    rewritten = rewrite(model.eval(), example, config.QUANT.TARGET, prove=False)
+    prepared = choice.backend.prepare(rewritten, quant_spec(config))
+    return (str(choice), *choice.backend.inspect(prepared, example, folders_of(config).stage("check")))
+
+
+def proof_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width, halved until a float forward takes a fraction of a second."""
+    while height * width > PROOF_PIXELS:
+        height, width = height // 2, width // 2
+    return height, width
+
+
+def errors(violations: Sequence[Violation]) -> int:
+    """How many of them keep the model from running as int8."""
+    return sum(found.severity == "error" for found in violations)

@@ -1,0 +1,148 @@
+"""Measure a stage: mIoU over the whole set, how far it is from float, and all stages so far."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from yacs.config import CfgNode
+
+from qat.data import SegmentationDataset, build_dataset, data_loader
+from qat.data.transforms import InferenceTransform
+from qat.environment import environment
+from qat.evaluation import ConfusionMatrix, LogitStore, Result
+from qat.evaluation import evaluate as score
+from qat.evaluation.metrics import metrics, passes
+from qat.evaluation.table import verdict
+from qat.files import write_json
+from qat.runtimes import get_runtime
+from qat.stages import CHECKPOINTS, finished_stages, previous_record, source_of
+from qat.stages.folders import METRICS
+from qat.workflow.artefact import find_artefact, in_its_form
+from qat.workflow.inputs import float_logits, to_input
+from qat.workflow.load import load_stage, stage_device
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.run import folders_of, record_stage, run_of
+from qat.workflow.settings import backend_choice
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`title`: of the stage, as in `stages`, which has every stage's metrics so far. `passed`: the gate (0 to 1)."""
+
+    stage: str
+    title: str
+    folder: Path
+    stages: Mapping[str, Mapping[str, Any]]
+    gate: float
+    passed: bool
+    verdict: str
+
+
+def evaluate(
+    config: CfgNode, progress: Progress = silent, *, stage: str = "float", gate: float | None = None
+) -> Evaluation:
+    """Score a stage on DATASET.TEST_SET; float too, where that wasn't done on these pictures.
+
+    Args:
+        config: of the run.
+        progress: takes pictures done, all pictures, a text.
+        stage: float, calib, qat, int_infer or compiled.
+        gate: share of float's mIoU (0 to 1) that passes; QUANT.GATE by default.
+
+    Returns:
+        The metrics of every stage so far, and whether this one passes; metrics.json lies in its folder.
+
+    Raises:
+        UserError: for a stage that isn't made yet, was made from other weights or another config, or can't be scored.
+    """
+    dataset = build_dataset(config, "val", InferenceTransform())
+    if stage != "float" and not _float_is_recorded(config, dataset):
+        log.info("float isn't evaluated on these images yet: doing that first")
+        measure(config, "float", dataset, progress)
+    measure(config, stage, dataset, progress)
+    finished, folders = finished_stages(run_of(config)), folders_of(config)
+    title, bound = folders.title(stage), config.QUANT.GATE if gate is None else gate
+    return Evaluation(
+        stage=stage,
+        title=title,
+        folder=folders.stage(stage),
+        stages=finished,
+        gate=bound,
+        passed=stage == "float" or passes(finished[title], finished["float"], bound),
+        verdict=verdict(title, finished, bound),
+    )
+
+
+def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress = silent) -> None:
+    """Evaluate `stage` and write its folder."""
+    announce(config, stage)
+    model, store, names = load_stage(config, stage), float_logits(config), evaluated_names(config, dataset)
+    batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
+    advance = counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
+
+    def after_batch(count: int, matrix: ConfusionMatrix) -> None:
+        advance(count, f"mIoU {matrix.scores().mean_iou:.4f}")
+
+    result = score(
+        model,
+        batches,
+        config.DATASET.NUM_CLASSES,
+        to_input=to_input(config, stage),
+        align_corners=config.MODEL.ALIGN_CORNERS,
+        device=stage_device(config, stage),
+        reference=None if stage == "float" else _reference(config, stage, store),
+        record=store.write if stage == "float" else None,
+        progress=after_batch,
+    )
+    if stage == "float":
+        store.finish()
+    _write(config, stage, dataset, result)
+
+
+def announce(config: CfgNode, stage: str) -> None:
+    """Log which backend `stage` takes and which stage it starts from; nothing for float."""
+    if stage == "float":
+        return
+    log.info("%s", backend_choice(config))
+    if stage not in CHECKPOINTS:
+        log.info("%s starts from %s (QUANT.FROM %s)", stage, source_of(run_of(config)), config.QUANT.FROM)
+
+
+def evaluated_names(config: CfgNode, dataset: SegmentationDataset) -> list[str]:
+    """The pictures that are evaluated: TEST.NUM_IMAGES of the list, or all."""
+    return dataset.names[: config.TEST.NUM_IMAGES or None]
+
+
+def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Tensor]:
+    """float's recorded logits, in the form that the stage gives."""
+    if stage != "compiled":
+        return store.read
+    artefact = find_artefact(config)
+
+    def read(names: Sequence[str], inputs: Tensor) -> Tensor:
+        return in_its_form(store.read(names), artefact, config.MODEL.ALIGN_CORNERS)
+
+    return read
+
+
+def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Result) -> None:
+    folder = folders_of(config).stage(stage)
+    more = previous_record(folder) | {"evaluated": list(result.names)}
+    if stage == "compiled":
+        artefact, runtime = find_artefact(config), config.COMPILE.RUNTIME
+        more |= {"artefact": artefact.path.name, "artefact_sha256": artefact.record["sha256"]}
+        more |= {"runtime": f"{runtime} {get_runtime(runtime).version}"}
+    record_stage(config, stage, more)
+    write_json(folder / METRICS, metrics(result, dataset.class_names, config.MODEL.NAME, environment()))
+    log.info("%s: %s", stage, folder / METRICS)
+
+
+def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
+    return "float" in finished_stages(run_of(config)) and float_logits(config).holds(evaluated_names(config, dataset))

@@ -1,0 +1,103 @@
+"""Draw what a stage sees: colour overlays of pictures, beside float's where the stage isn't float."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from yacs.config import CfgNode
+
+from qat.data import class_set
+from qat.data.folder import find_images
+from qat.data.image_io import read_image
+from qat.data.labels import ClassSet
+from qat.data.transforms.artefact import resized
+from qat.errors import UserError
+from qat.evaluation import upsample_argmax
+from qat.report import overlay
+from qat.report.overlay import Picture
+from qat.workflow.evaluate import announce
+from qat.workflow.inputs import input_size, to_input
+from qat.workflow.load import load_stage
+from qat.workflow.progress import Progress, silent, watched
+from qat.workflow.run import folders_of
+
+log = logging.getLogger(__name__)
+Classify = Callable[[Picture], Picture]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The pictures that were written, in the order of the input."""
+
+    stage: str
+    folder: Path
+    pictures: tuple[Path, ...]
+
+
+def infer(
+    config: CfgNode,
+    progress: Progress = silent,
+    *,
+    source: str | Path,
+    stage: str = "float",
+    output: str | Path | None = None,
+) -> Inference:
+    """Write one picture for each input, named after it; folders below a common parent are kept apart.
+
+    Args:
+        config: of the run.
+        progress: takes pictures done, all pictures, a text.
+        source: a picture, a folder of pictures or a list file.
+        stage: float, calib, qat, int_infer or compiled.
+        output: folder; the stage's folder's infer/ by default.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: where there is no picture, or the stage isn't made yet.
+    """
+    if not str(source):
+        raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
+    announce(config, stage)
+    paths = find_images(source)
+    folder = Path(output) if output else folders_of(config).stage(stage) / "infer"
+    shown = ["float"] if stage == "float" else ["float", stage]
+    networks, classes = {name: classifier(config, name) for name in shown}, class_set(config)
+    common = os.path.commonpath([path.absolute().parent for path in paths])
+    written = []
+    for path in watched(paths, progress, len(paths), f"infer {stage}"):
+        target = (folder / path.absolute().relative_to(common)).with_suffix(".png")
+        overlay.save(target, draw(read_image(path), networks, classes))
+        written.append(target)
+    return Inference(stage, folder, tuple(written))
+
+
+def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) -> Picture:
+    """The picture (H, W, 3) under each network's colours, side by side, the legend below; changed pixels in white."""
+    predicted = {name: classify(image) for name, classify in networks.items()}
+    panels = [(name, overlay.overlay(image, found, classes.palette)) for name, found in predicted.items()]
+    if len(predicted) == 2:
+        first, second = predicted.values()
+        changed = first != second
+        dark = (image // 3).astype(image.dtype)
+        dark[changed] = 255
+        panels.append((f"changed: {changed.mean():.3%}", dark))
+    return overlay.with_legend(overlay.panel(panels), classes.names, classes.palette)
+
+
+def classifier(config: CfgNode, stage: str) -> Classify:
+    """A function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
+    model, prepare, size = load_stage(config, stage), to_input(config, stage), input_size(config, stage)
+
+    def classify(image: Picture) -> Picture:
+        with torch.inference_mode():
+            logits = model(prepare(resized(torch.from_numpy(image)[None], size)))
+        return upsample_argmax(logits, image.shape[:2], config.MODEL.ALIGN_CORNERS)[0].cpu().numpy()
+
+    return classify
