@@ -26,9 +26,8 @@ def run_config(folder: Path, options: Sequence[str] = ()) -> CfgNode:
     """
     found = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
     if found is None:
-        raise UserError(
-            f"--run {folder} holds no run: no {CONFIG} in it or its stages; expected OUTPUT_DIR/DATASET/NAME"
-        )
+        expected = "expected OUTPUT_DIR/<data set>/<name> of a run"
+        raise UserError(f"--run {folder} holds no {CONFIG}, nor do the stages in it; {expected}")
     config = load_config(found)
     base = _base(found.parent.resolve(), (config.DATASET.DATASET, config.NAME))
     moved = with_values(config, {"OUTPUT_DIR": str(base)})
