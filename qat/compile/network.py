@@ -16,12 +16,11 @@ from qat.backends import fx as fx_backend
 from qat.compile.io_spec import Ends
 from qat.errors import UserError
 from qat.files import sha256
+from qat.models import resolve
 from qat.program.lower import program_of
 from qat.program.steps import Program
 from qat.version import __version__
 from qat.workflow import stages
-
-STRIDE = 8  # the logits are 1/8 of the picture, and the branches meet there
 
 
 class Classes(Protocol):
@@ -39,13 +38,14 @@ class Classes(Protocol):
 def size_of(cfg: CfgNode) -> list[int]:
     """Width and height of the artefacts' pictures; UserError if the network can't divide them."""
     height, width = cfg.COMPILE.INPUT_SIZE or reversed(cfg.TEST.IMAGE_SIZE)
+    stride = resolve(cfg.MODEL.NAME).stride
     source = "" if cfg.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
     for name, side in (("height", height), ("width", width)):
-        if side % STRIDE:
-            near = max(side // STRIDE, 1) * STRIDE
+        if side % stride:
+            near = max(side // stride, 1) * stride
             raise UserError(
                 f"COMPILE.INPUT_SIZE {height},{width}{source}: the {name} {side} is not a multiple of the network's "
-                f"stride {STRIDE}; use {near} or {near + STRIDE}"
+                f"stride {stride}; use {near} or {near + stride}"
             )
     return [width, height]
 

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from qat.errors import UserError
+from qat.models.registry import NETWORKS
 
 PREFIXES = ("module.model.", "model.", "module.")
-AUXILIARY = ("seghead_p.", "seghead_d.")
+AUXILIARY = tuple({prefix for network in NETWORKS for prefix in network.auxiliary})
 LOSS_KEYS = ("sem_loss.", "bd_loss.")
 SHOWN = 8
 
@@ -23,9 +24,9 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
     """Load a checkpoint into `model`, whole or not at all; returns what to log.
 
     Reads `.safetensors` and torch files (weights only): a bare state dict, `{"state_dict": ...}`, and keys under
-    `model.`, `module.` or `module.model.` with the loss's own keys beside them. Auxiliary heads and loss keys that
-    the model hasn't are left out and named. Anything else that is missing, unexpected or of another shape is listed
-    in one UserError, and the model stays as it was.
+    `model.`, `module.` or `module.model.` with the loss's own keys beside them. Auxiliary heads (of the registered
+    networks, see `NetworkSpec`) and loss keys that the model hasn't are left out and named. Anything else that is
+    missing, unexpected or of another shape is listed in one UserError, and the model stays as it was.
     """
     state, foreign = strip(read_tensors(path))
     wanted = model.state_dict()

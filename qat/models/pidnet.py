@@ -7,12 +7,14 @@ Attribute names and shapes equal the official checkpoints'.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from qat.models.blocks import BasicBlock, Bottleneck, SegmentHead, conv_norm, norm, resize, stack
 from qat.models.fusion import Bag, LightBag, PagFM
 from qat.models.pyramids import DAPPM, PAPPM
+from qat.models.spec import Branch, NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,9 @@ class PIDNetSize:
     deep: bool  # PIDNet-L's wider D branch, DAPPM and Bag
 
 
-SIZES = {
-    "s": PIDNetSize(planes=32, blocks=2, deep_blocks=3, pyramid_planes=96, head_planes=128, deep=False),
-    "m": PIDNetSize(planes=64, blocks=2, deep_blocks=3, pyramid_planes=96, head_planes=128, deep=False),
-    "l": PIDNetSize(planes=64, blocks=3, deep_blocks=4, pyramid_planes=112, head_planes=256, deep=True),
-}
+SMALL = PIDNetSize(planes=32, blocks=2, deep_blocks=3, pyramid_planes=96, head_planes=128, deep=False)
+MEDIUM = PIDNetSize(planes=64, blocks=2, deep_blocks=3, pyramid_planes=96, head_planes=128, deep=False)
+LARGE = PIDNetSize(planes=64, blocks=3, deep_blocks=4, pyramid_planes=112, head_planes=256, deep=True)
 
 
 class PIDNet(nn.Module):
@@ -120,3 +120,33 @@ class PIDNet(nn.Module):
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+BRANCHES = (
+    Branch("P", "detail", ("compression3", "compression4", "pag3", "pag4", "layer3_", "layer4_", "layer5_")),
+    Branch("I", "context", ("conv1", "layer1", "layer2", "layer3", "layer4", "layer5", "spp")),
+    Branch("D", "boundary", ("layer3_d", "layer4_d", "layer5_d", "diff3", "diff4"), boundary=True),
+    Branch("Fusion", "P + I + D", ("dfm",), joins=True),
+    Branch("Head", "logits", ("final_layer",), joins=True),
+)
+
+
+def _spec(name: str, alias: str, size: PIDNetSize) -> NetworkSpec:
+    return NetworkSpec(
+        name=name,
+        aliases=(alias,),
+        build=partial(PIDNet, size),
+        stride=8,
+        smallest_side=64,
+        outputs=("detail", "logits", "boundary"),
+        auxiliary=("seghead_p.", "seghead_d."),
+        loss="pidnet",
+        branches=BRANCHES,
+    )
+
+
+NETWORKS = (
+    _spec("pidnet_s", "pidnet_small", SMALL),
+    _spec("pidnet_m", "pidnet_medium", MEDIUM),
+    _spec("pidnet_l", "pidnet_large", LARGE),
+)

@@ -12,7 +12,7 @@ from torch import Tensor, fx
 
 from qat.evaluation.divergence import divergence
 from qat.graph.nodes import op_name
-from qat.models.branches import BRANCHES, Branch, branches_of
+from qat.models import branches_of
 
 Outputs = Sequence[Tensor]  # logits (N, C, h, w) and, where the network has one, the boundary attention (N, K, h, w)
 
@@ -33,26 +33,20 @@ def give_boundary(graph: fx.GraphModule) -> bool:
 
 def boundary_attention(graph: fx.GraphModule) -> fx.Node | None:
     """The sigmoid whose nearest layers before it all belong to the boundary branch."""
-    modules = [name for name, _ in graph.named_modules() if name]
-    boundary = next((branch for branch in branches_of(modules) if branch.title == "boundary"), None)
+    branches = branches_of(name for name, _ in graph.named_modules() if name)
+    known = {attribute for branch in branches for attribute in branch.attributes}
+    boundary = {attribute for branch in branches if branch.boundary for attribute in branch.attributes}
     sigmoids = (node for node in graph.graph.nodes if op_name(node) == "sigmoid")
-    return next((node for node in sigmoids if boundary and _layers_before(node) <= set(boundary.attributes)), None)
+    return next((node for node in sigmoids if boundary and _layers_before(node, known) <= boundary), None)
 
 
-def _layers_before(node: fx.Node) -> set[str]:
-    """The network's attributes that hold the nearest layers before `node`."""
+def _layers_before(node: fx.Node, known: set[str]) -> set[str]:
+    """Which of the network's attributes `known` hold the nearest layers before `node`."""
     found: set[str] = set()
     for before in node.all_input_nodes:
         attribute = str(before.target).split(".")[0] if before.op == "call_module" else ""
-        found |= {attribute} if attribute in _ATTRIBUTES else _layers_before(before)
+        found |= {attribute} if attribute in known else _layers_before(before, known)
     return found
-
-
-def _attributes(branches: Sequence[Branch]) -> set[str]:
-    return {attribute for branch in branches for attribute in branch.attributes}
-
-
-_ATTRIBUTES = set().union(*(_attributes(branches) for branches in BRANCHES.values()))
 
 
 def distillation(outputs: Outputs, expected: Outputs) -> dict[str, Tensor]:

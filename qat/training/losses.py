@@ -6,7 +6,7 @@ Weights and thresholds: Xu et al., "PIDNet", CVPR 2023, section 3.4, and the aut
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,6 +69,11 @@ def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: 
         "boundary_aware": config.boundary_aware * main_loss(nll, near, weight, config),
     }
     return {"loss": sum(parts.values(), start=torch.zeros_like(nll[0, 0, 0])), **parts}
+
+
+Recipe = Callable[[Sequence[Tensor], Tensor, Tensor, LossConfig], dict[str, Tensor]]
+RECIPES: dict[str, Recipe] = {"pidnet": pidnet_loss}
+"""By `NetworkSpec.loss`: outputs of the train form, label, boundary map and settings -> parts and their sum `loss`."""
 
 
 def upsample(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

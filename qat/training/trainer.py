@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from qat.evaluation import Result
-from qat.models import build_model
+from qat.models import build_model, resolve
 from qat.training.data import build_data, to_device
 from qat.training.distributed import Place, choose_kernels
 from qat.training.loop import Loop
-from qat.training.losses import LossConfig, pidnet_loss
+from qat.training.losses import RECIPES, LossConfig
 from qat.training.optim import make_optimizer
 from qat.training.pretrained import load_pretrained
 from qat.training.reporting import Reporter
@@ -37,7 +37,7 @@ def make_trainer(cfg: CfgNode, place: Place) -> Trainer:
 
 
 class Trainer(Loop):
-    """One run. `model` is a train form: (N, 3, H, W) -> [P head's logits, main logits, boundary logits].
+    """One run. `model` is a train form: (N, 3, H, W) -> its row's `outputs`.
 
     The folder gets the best weights by mIoU and the final ones too.
     """
@@ -49,6 +49,7 @@ class Trainer(Loop):
         model = model.to(device=place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = make_optimizer(model, cfg)
         super().__init__(cfg, place, Plan.of_training(cfg), model, optimizer, train_set, val_set)
+        self.spec = resolve(cfg.MODEL.NAME)
         self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
 
     def refuses(self, checkpoint: Path) -> str:
@@ -56,15 +57,15 @@ class Trainer(Loop):
         return "" if self.cfg.TRAIN.RESUME or self.cfg.AUTO_RESUME else "TRAIN.RESUME True would go on from it"
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """PIDNet's."""
+        """The network's recipe."""
         image, label, edge = to_device(batch, self.place.device)
         with torch.autocast(self.place.device.type, torch.bfloat16, enabled=self.cfg.TRAIN.AMP == "bf16"):
             outputs = self.network(image)
-        return pidnet_loss(outputs, label, edge, self.loss)
+        return RECIPES[self.spec.loss](outputs, label, edge, self.loss)
 
     def averaged(self) -> Callable[[Tensor], Tensor]:
         """The train form's main head."""
-        return lambda x: self.state.average.model(x)[1]
+        return lambda x: self.state.average.model(x)[self.spec.main_index]
 
     def after_epoch(self, result: Result | None, reporter: Reporter) -> None:
         """Export the weights if they are the best so far."""

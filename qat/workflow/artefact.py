@@ -16,7 +16,6 @@ from qat.backends.horizon import HorizonBackend
 from qat.compile.artefacts import BEST
 from qat.compile.io_spec import Ends
 from qat.compile.io_wrapper import as_logits, head
-from qat.compile.network import STRIDE
 from qat.errors import UserError, nearest
 from qat.files import read_json, sha256
 from qat.origin import Origin
@@ -86,12 +85,15 @@ def load_compiled(cfg: CfgNode) -> nn.Module:
     return Compiled(runtime.load(artefact.path, threads), cfg.DATASET.NUM_CLASSES)
 
 
-def in_its_form(logits: Tensor, artefact: Artefact, align_corners: bool) -> Tensor:
-    """A stage's logits (N, C, h, w), of pictures of any size, as `Compiled` gives the artefact's."""
+def in_its_form(logits: Tensor, artefact: Artefact, stride: int, align_corners: bool) -> Tensor:
+    """A stage's logits (N, C, h, w), of pictures of any size, as `Compiled` gives the artefact's.
+
+    `stride`: the network's, the pictures' sides over the logits'.
+    """
     width, height = artefact.size
     ends = Ends(result=artefact.output, align_corners=align_corners)
     if artefact.output == "logits":  # of another size, where the artefact's pictures are
-        return interpolate(logits, (height // STRIDE, width // STRIDE), mode="bilinear", align_corners=align_corners)
+        return interpolate(logits, (height // stride, width // stride), mode="bilinear", align_corners=align_corners)
     return as_logits(head(logits, (height, width), ends), logits.shape[1])
 
 

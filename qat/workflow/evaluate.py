@@ -19,6 +19,7 @@ from qat.evaluation import evaluate as score
 from qat.evaluation.metrics import metrics, passes
 from qat.evaluation.table import verdict
 from qat.files import write_json
+from qat.models import resolve
 from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, previous_record, source_of
 from qat.stages.folders import METRICS
@@ -124,10 +125,10 @@ def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequ
     """float's recorded logits, in the form that the stage gives."""
     if stage != "compiled":
         return store.read
-    artefact = find_artefact(config)
+    artefact, stride = find_artefact(config), resolve(config.MODEL.NAME).stride
 
     def read(names: Sequence[str], inputs: Tensor) -> Tensor:
-        return in_its_form(store.read(names), artefact, config.MODEL.ALIGN_CORNERS)
+        return in_its_form(store.read(names), artefact, stride, config.MODEL.ALIGN_CORNERS)
 
     return read
 

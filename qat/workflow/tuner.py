@@ -22,6 +22,7 @@ from qat.errors import UserError
 from qat.evaluation.score import Score, Scorer
 from qat.files import read_json, write_json
 from qat.graph.shapes import propagate
+from qat.models import resolve
 from qat.origin import Origin
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.bias import correct_biases
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 METHODS = "methods.json"
 BITS = {"j5": 16, "x86": 32}  # what mixed precision gives the layers that it keeps
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
-STEP = 64  # that PIDNet's deepest map is smaller than the picture
 
 
 class Tuner:
@@ -142,8 +142,9 @@ class Tuner:
             record["layers"] = [asdict(layer) for layer in layers]
 
     def _reconstruct(self, prepared: fx.GraphModule) -> None:
+        step = resolve(self.cfg.MODEL.NAME).smallest_side
         width, height = (
-            min(most, side // STEP * STEP) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True)
+            min(most, side // step * step) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True)
         )
         options = ReconstructOptions((height, width), self.cfg.QUANT.RECONSTRUCT_STEPS)
         small = stages.load_prepared(self.cfg, prove=False, size=[width, height])[0].to(stages.device(self.cfg))

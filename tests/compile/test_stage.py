@@ -23,14 +23,14 @@ def artefact(output: str) -> Artefact:
 @pytest.mark.parametrize(("output", "shape"), [("logits", (4, 8)), ("upsampled", (32, 64)), ("argmax", (32, 64))])
 def test_float_logits_of_pictures_of_another_size_take_the_artefacts_form(output: str, shape: tuple[int, int]) -> None:
     logits = torch.randn(2, 3, 16, 40, generator=torch.Generator().manual_seed(0))
-    found = in_its_form(logits, artefact(output), True)
+    found = in_its_form(logits, artefact(output), 8, True)
     assert found.shape == (2, 3, *shape)
     assert (output == "argmax") == bool((found.sum(1) == 1).all())
 
 
 def test_logits_of_the_same_size_are_not_touched() -> None:
     logits = torch.randn(1, 3, 4, 8)
-    assert torch.equal(in_its_form(logits, artefact("logits"), False), logits)
+    assert torch.equal(in_its_form(logits, artefact("logits"), 8, False), logits)
 
 
 def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:

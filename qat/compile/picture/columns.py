@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, count
 
 from qat.compile.picture.links import readers_of
-from qat.models.branches import Branch
+from qat.models import Branch
 from qat.program.steps import Program
 
 Chain = list[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from qat.compile.picture.links import readers_of
-from qat.models.branches import Branch, branches_of
+from qat.models import Branch, branches_of
 from qat.program.steps import Program, Step
 
 WHOLE = (Branch("Network", "", ()),)

@@ -10,7 +10,7 @@ from qat.compile.picture.lanes import lanes_of
 from qat.compile.picture.ranks import ranks_of
 from qat.compile.picture.sketch import Box, Point, Sketch
 from qat.compile.picture.tracks import Link
-from qat.models.branches import Branch
+from qat.models import Branch
 from qat.program.steps import Program
 
 

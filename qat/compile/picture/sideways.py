@@ -10,7 +10,7 @@ from qat.compile.picture.across import Across, across, ports_of
 from qat.compile.picture.down import Span
 from qat.compile.picture.links import links_of
 from qat.compile.picture.tracks import Cell, Link, Track, tracks_of
-from qat.models.branches import Branch
+from qat.models import Branch
 from qat.program.steps import Program
 
 

@@ -1,0 +1,51 @@
+"""The networks that MODEL.NAME can name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from qat.errors import UserError, nearest
+from qat.models import pidnet
+from qat.models.spec import Branch, NetworkSpec
+
+NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS,)
+NAMES = tuple(network.name for network in NETWORKS)
+
+
+def resolve(name: str) -> NetworkSpec:
+    """The row of the network `name`, or of the one that has this alias; UserError for another name.
+
+    >>> resolve("pidnet_small").name, resolve("pidnet_s").stride
+    ('pidnet_s', 8)
+    """
+    for network in NETWORKS:
+        if name in (network.name, *network.aliases):
+            return network
+    raise UserError(f"unknown network MODEL.NAME {name}; {nearest(name, NAMES)}")
+
+
+def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:
+    """Build a float network with random weights.
+
+    `name`: pidnet_s, pidnet_m, pidnet_l (the official YAML files' pidnet_small ... too). `aux`: the train form, with
+    the auxiliary heads; without it the predict form. Raises UserError for an unknown name.
+
+    >>> build_model("pidnet_s", num_classes=19).final_layer.conv2.out_channels
+    19
+    """
+    return resolve(name).build(num_classes, aux)
+
+
+def branches_of(modules: Iterable[str]) -> tuple[Branch, ...]:
+    """The branches of the network whose every branch has one of `modules` (dotted paths); () if there is none.
+
+    >>> [branch.name for branch in branches_of(["conv1.0", "pag3", "diff3.0", "dfm.conv_p.0", "final_layer.conv1"])]
+    ['P', 'I', 'D', 'Fusion', 'Head']
+    >>> branches_of(["features.0"])
+    ()
+    """
+    present = {module.split(".")[0] for module in modules}
+    known = (network.branches for network in NETWORKS if network.branches)
+    return next((parts for parts in known if all(present & set(part.attributes) for part in parts)), ())
