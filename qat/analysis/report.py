@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qat.analysis.advice import Findings
+from qat.analysis.advice import Measurements
 from qat.analysis.qconfig_text import as_text
 from qat.compile.picture import write_picture
 from qat.files import write_json, write_text
@@ -14,17 +15,19 @@ from qat.program.steps import Program
 FILES = ("layers", "ranges", "sensitivity", "qconfig")
 
 
-def write_findings(folder: Path, found: Findings, advice: dict[str, Any], program: Program, title: str) -> None:
+def write_measurements(
+    folder: Path, measured: Measurements, advice: Mapping[str, Any], program: Program, title: str
+) -> None:
     """Fill `folder`: one JSON file for each of FILES (no sensitivity where it wasn't measured), advice.json, pictures.
 
     In graph.html `#node-<layer>` selects a layer and shows its errors. UserError where the folder can't be written.
     """
     for name in FILES:
-        if getattr(found, name) is not None:
-            write_json(folder / f"{name}.json", getattr(found, name))
+        if getattr(measured, name) is not None:
+            write_json(folder / f"{name}.json", getattr(measured, name))
     write_json(folder / "advice.json", advice)
-    write_text(folder / "qconfig_info.txt", as_text(found.qconfig))
-    write_picture(program, folder, title, errors_of(found.layers))
+    write_text(folder / "qconfig_info.txt", as_text(measured.qconfig))
+    write_picture(program, folder, title, errors_of(measured.layers))
 
 
 def errors_of(layers: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from qat.analysis.advice import Measurements
 from qat.analysis.layer_error import above, worst_first
 
 SHOWN = 10  # rows of a table
@@ -120,8 +121,10 @@ def items_table(items: Sequence[Row]) -> Table:
     return table
 
 
-def all_tables(layers: Row, ranges: Row, sensitivity: Row | None, qconfig: Row) -> list[Table]:
+def all_tables(measured: Measurements) -> list[Table]:
     """The tables of everything that was measured, in the order to read them."""
-    of_cost = [groups_table(sensitivity), sensitivity_table(sensitivity)] if sensitivity else []
+    layers, cost = measured.layers, measured.sensitivity
+    of_cost = [groups_table(cost), sensitivity_table(cost)] if cost else []
     errors = [accumulated_table(layers, pair) for pair in layers["pairs"]]
-    return [isolated_table(layers), *errors, ranges_table(ranges), *of_cost, items_table(qconfig["items"])]
+    tail = items_table(measured.qconfig["items"])
+    return [isolated_table(layers), *errors, ranges_table(measured.ranges), *of_cost, tail]

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yacs.config import CfgNode
-
 from qat.compile.perf.report import INT8_KINDS
 from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
-from qat.stages import is_current
-from qat.workflow import stages
+from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of
+from qat.stages.folders import MANIFEST, METRICS
 
 Json = Mapping[str, Any]
 DEBUG = ("layers", "ranges", "sensitivity", "advice")
@@ -54,29 +52,31 @@ class Sources:
     graph: str
 
 
-def read_sources(cfg: CfgNode) -> Sources:
-    """Read the stages' folders of `cfg`; UserError where float wasn't evaluated or a file is damaged."""
-    metrics = stages.finished_stages(cfg)
-    base = stages.stage_folder(cfg, "float").parent
+def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
+    """Read the stages' folders of `run`; UserError where float wasn't evaluated or a file is damaged.
+
+    `config`: the resolved one as text. `gate`: the share of float's mIoU (0 to 1) that passes.
+    """
+    metrics, base = finished_stages(run), run.folders.base
     if "float" not in metrics:
         raise UserError(f"no evaluated float stage of this config in {base / 'float'}; run make eval STAGE=float first")
-    current = {folder for folder in FOLDERS if _is_current(cfg, base / folder)}
+    current = {folder for folder, stage in FOLDERS.items() if is_current(base / folder, origin_of(run, stage))}
 
     def read(folder: str, name: str) -> Json:
         path = base / folder / name
         return read_json(path) if folder in current and path.is_file() else {}
 
-    compiled = read("compile", "manifest.json")
-    files = _files(base, compiled.get("artefacts", {}))
+    compiled = read("compile", MANIFEST)
+    artefacts = _artefacts(base, compiled.get("artefacts", {}))
     return Sources(
-        title=f"{cfg.NAME} on {cfg.DATASET.DATASET}",
-        config=cfg.dump(),
-        gate=cfg.QUANT.GATE,
+        title=title,
+        config=config,
+        gate=gate,
         metrics=metrics,
-        stale=tuple(name for name in _found(base) if name not in metrics and name not in current),
-        sizes=_checkpoints(cfg) | {stage: record["bytes"] for stage, record in files.items()},
-        floats=frozenset({"float"} | {stage for stage, record in files.items() if record["kind"] not in INT8_KINDS}),
-        made=read("calib", "manifest.json"),
+        stale=tuple(name for name in _left(base) if name not in metrics and name not in current),
+        sizes=_checkpoints(run) | {stage: record["bytes"] for stage, record in artefacts.items()},
+        floats=frozenset({"float"} | {stage for stage, each in artefacts.items() if each["kind"] not in INT8_KINDS}),
+        made=read("calib", MANIFEST),
         qparams=read("calib", "qparams.json"),
         compiled=compiled,
         parity=read("compile", "parity.json"),
@@ -86,30 +86,26 @@ def read_sources(cfg: CfgNode) -> Sources:
     )
 
 
-def _is_current(cfg: CfgNode, folder: Path) -> bool:
-    return is_current(folder, stages.made_from(cfg, FOLDERS[folder.name]))
-
-
 def _has_graph(folder: Path, current: set[str]) -> bool:
     return folder.name in current and (folder / "graph.html").is_file()
 
 
-def _found(base: Path) -> list[str]:
+def _left(base: Path) -> list[str]:
     """Evaluated stages by title, and folders with a manifest, whatever made them."""
-    plain = [stage for stage in stages.STAGES if (base / stage / "metrics.json").is_file()]
-    ran = [f"compiled {path.parent.name}" for path in sorted(base.glob("compile/eval/*/metrics.json"))]
-    folders = [name for name in FOLDERS if name not in plain and (base / name / "manifest.json").is_file()]
-    return [*plain, *ran, *folders]
+    plain = [stage for stage in STAGES if (base / stage / METRICS).is_file()]
+    compiled = [f"compiled {path.parent.name}" for path in sorted(base.glob(f"compile/eval/*/{METRICS}"))]
+    folders = [name for name in FOLDERS if name not in plain and (base / name / MANIFEST).is_file()]
+    return [*plain, *compiled, *folders]
 
 
-def _files(base: Path, artefacts: Mapping[str, Json]) -> dict[str, Json]:
+def _artefacts(base: Path, records: Mapping[str, Json]) -> dict[str, Json]:
     """int_infer and each compiled stage -> the entry of the artefact that it ran."""
-    found = sorted(base.glob("compile/eval/*/manifest.json"))
-    ran = {f"compiled {path.parent.name}": read_json(path).get("artefact") for path in found}
-    return {stage: artefacts[file] for stage, file in {"int_infer": TRACED, **ran}.items() if file in artefacts}
+    manifests = sorted(base.glob(f"compile/eval/*/{MANIFEST}"))
+    names = {f"compiled {path.parent.name}": read_json(path).get("artefact") for path in manifests}
+    return {stage: records[name] for stage, name in {"int_infer": TRACED, **names}.items() if name in records}
 
 
-def _checkpoints(cfg: CfgNode) -> dict[str, int]:
+def _checkpoints(run: Run) -> dict[str, int]:
     """Bytes of each stage's checkpoint."""
-    paths = {"float": stages.model_file(cfg)} | {stage: stages.checkpoint(cfg, stage) for stage in stages.SCALED}
+    paths = {"float": run.weights_file} | {stage: run.folders.checkpoint(stage) for stage in CHECKPOINTS}
     return {stage: path.stat().st_size for stage, path in paths.items() if path.is_file()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from yacs.config import CfgNode
 
 from qat.config import load_config, with_values
 from qat.errors import UserError
+from qat.invocation import Invocation
 from qat.stages.folders import CONFIG
+from qat.workflow.run import folders_of
 
 RESOLVED_IN = ("", "qat", "calib", "float", "train", "compile")  # folders of a run that hold its config
 
@@ -24,14 +27,34 @@ def run_config(folder: Path, options: Sequence[str] = ()) -> CfgNode:
 
     UserError where the folder holds no config.yaml, or isn't where the config says.
     """
-    found = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
-    if found is None:
-        expected = "expected OUTPUT_DIR/<data set>/<name> of a run"
-        raise UserError(f"--run {folder} holds no {CONFIG}, nor do the stages in it; {expected}")
+    found = resolved_config(folder)
     config = load_config(found)
     base = _base(found.parent.resolve(), (config.DATASET.DATASET, config.NAME))
     moved = with_values(config, {"OUTPUT_DIR": str(base)})
     return load_config(found, [*("OUTPUT_DIR", moved.OUTPUT_DIR), *options])
+
+
+def resolved_config(folder: Path) -> Path:
+    """The config.yaml of the run, or of the stage, that lies in `folder`; UserError where there is none."""
+    found = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
+    if found is None:
+        raise UserError(
+            f"--run {folder} holds no run: no {CONFIG} in it or its stages; expected OUTPUT_DIR/DATASET/NAME"
+        )
+    return found
+
+
+def invocation_of(config: CfgNode, path: str, run: str | None = None, options: Sequence[str] = ()) -> Invocation:
+    """How `open_config` was asked for `config`; for a run by its own config.yaml."""
+    if run is None:
+        return Invocation(os.path.relpath(path), tuple(options))
+    moved = ("OUTPUT_DIR", config.OUTPUT_DIR)
+    return Invocation(os.path.relpath(resolved_config(Path(run))), (*moved, *options))
+
+
+def invocation_of_run(config: CfgNode) -> Invocation:
+    """A run that nobody named, by its own config.yaml."""
+    return Invocation(str(resolved_config(folders_of(config).base)))
 
 
 def _base(folder: Path, names: tuple[str, str]) -> Path:

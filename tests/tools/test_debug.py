@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,12 @@ import torch
 from torch import fx
 
 from qat.backends import calibration
+from qat.cli.main import main
 from qat.config import load_config
 from qat.files import sha256
-from qat.stages import CHECKPOINTS
-from qat.workflow import stages
+from qat.stages import origin_of
+from qat.workflow import load
+from qat.workflow.run import folders_of, run_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CFG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -54,32 +54,32 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def plain(options: list[str]) -> fx.GraphModule:
     """The prepared graph, made once; a calibration of it lies where the tool looks."""
     cfg = load_config(CFG, options)
-    prepared, _ = stages.load_prepared(cfg, prove=False)
+    prepared, _ = load.load_prepared(cfg, prove=False)
     observed = copy.deepcopy(prepared)
     calibration.calibrate(observed, [torch.randn(1, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(0))])
-    calibration.save(observed, stages.checkpoint(cfg, "calib"), 1, stages.made_from(cfg, "calib"))
+    calibration.save(observed, folders_of(cfg).checkpoint("calib"), 1, origin_of(run_of(cfg), "calib"))
     return prepared
 
 
 @pytest.fixture(autouse=True)
 def _prepared_once(monkeypatch: pytest.MonkeyPatch, plain: fx.GraphModule) -> None:
-    monkeypatch.setattr(stages, "load_prepared", lambda *_, **__: (copy.deepcopy(plain), None))
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.setattr(load, "load_prepared", lambda *_, **__: (copy.deepcopy(plain), None))
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["debug.py", "-c", CFG, *options])
-    with pytest.raises(SystemExit) as done:
-        runpy.run_path(str(ROOT / "tools" / "debug.py"), run_name="__main__")
-    return int(done.value.code or 0)
+def run(*options: str) -> int:
+    return main(["debug", "-c", CFG, *options])
+
+
+def debug_folder(options: list[str]) -> Path:
+    return folders_of(load_config(CFG, options)).stage("debug")
 
 
 def read(options: list[str], name: str) -> Any:
-    return json.loads((stages.stage_folder(load_config(CFG, options), "debug") / name).read_text())
+    return json.loads((debug_folder(options) / name).read_text())
 
 
-def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, *options, "DEBUG.LAYERS", "['relu_2', 'conv1_0']") == 0
+def test_everything(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*options, "DEBUG.LAYERS", "['relu_2', 'conv1_0']") == 0
     shown = capsys.readouterr().out
     for title in ("Isolated error", "Accumulated error, int_infer", "Sensitivity", "Ranges", "qconfig check"):
         assert title in shown
@@ -95,8 +95,8 @@ def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys:
     assert {item["check"] for item in read(options, "qconfig.json")["items"]} == {"unfused BN"}
     cfg = load_config(CFG, options)
     made_from = read(options, "manifest.json")["made_from"]
-    assert sha256(stages.stage_folder(cfg, "calib") / CHECKPOINTS["calib"]) in made_from.values()
-    folder = stages.stage_folder(cfg, "debug")
+    assert sha256(folders_of(cfg).checkpoint("calib")) in made_from.values()
+    folder = debug_folder(options)
     assert "isolated SQNR (dB)" in (folder / "graph.html").read_text()
     assert "qint8, 32 scales" in (folder / "qconfig_info.txt").read_text()
     commands = [step["command"] for step in read(options, "advice.json")["steps"]]
@@ -104,8 +104,8 @@ def test_everything(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys:
     assert all(command in shown for command in commands)
 
 
-def test_without_labels(options: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    assert run(monkeypatch, *options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']") == 0
+def test_without_labels(options: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    assert run(*options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']") == 0
     assert "no labels in DATASET.TEST_SET test: no mIoU" in caplog.text
     sensitivity = read(options, "sensitivity.json")
     assert sensitivity["groups"]["all"]["mean_iou"] is None
@@ -128,12 +128,11 @@ def test_mistakes_are_one_line_and_change_nothing(
     options: list[str],
     wrong: list[str],
     message: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = stages.stage_folder(load_config(CFG, options), "debug")
+    folder = debug_folder(options)
     before = sorted(folder.glob("*")) if folder.is_dir() else None
-    assert run(monkeypatch, *options, *wrong) == 2
+    assert run(*options, *wrong) == 2
     lines = capsys.readouterr().err.splitlines(keepends=True)
     assert lines[-1].endswith(message)
     assert lines[-1].startswith("error: ")

@@ -1,0 +1,28 @@
+"""Debug: where the int8 network loses accuracy, layer by layer, and what to try next."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qat.cli.output import Output
+
+
+def run(config: Any, args: argparse.Namespace, out: Output) -> None:
+    """Measure, and say what to try."""
+    from qat.analysis.tables import all_tables
+    from qat.workflow.config import invocation_of
+    from qat.workflow.debug import debug
+
+    diagnosis = debug(config, out.progress, invocation=invocation_of(config, args.cfg, args.run, args.opts))
+    steps = [
+        f"{number}. {step['why']}\n   try: {step['try']}\n   {step['command']}"
+        for number, step in enumerate(diagnosis.steps, 1)
+    ]
+    out.result(
+        diagnosis,
+        *diagnosis.inspection,
+        *all_tables(diagnosis.measured),
+        *(steps or ["nothing stands out: nothing to try"]),
+        f"debug -> {diagnosis.folder}",
+    )

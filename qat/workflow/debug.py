@@ -1,0 +1,142 @@
+"""Where the int8 network loses accuracy, layer by layer, and what to try next."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from yacs.config import CfgNode
+
+from qat.analysis.advice import Measurements, advise
+from qat.analysis.layer_error import measure
+from qat.analysis.networks import Sample, Subject
+from qat.analysis.qconfig import check_qconfig
+from qat.analysis.qconfig_text import qconfig
+from qat.analysis.ranges import ranges
+from qat.analysis.report import write_measurements
+from qat.analysis.sensitivity import ALONE, Sensitivity
+from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
+from qat.data.transforms import InferenceTransform, normalise
+from qat.errors import UserError
+from qat.folders import replaced_folder
+from qat.invocation import Invocation
+from qat.stages import origin_of, source_of, write_record
+from qat.workflow.config import invocation_of_run
+from qat.workflow.load import example_input, load_calibration, load_float, load_plain
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.run import folders_of, run_of, twin
+from qat.workflow.settings import backend_choice
+from qat.workflow.sized import Sized
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was measured, the steps to try next, what the plugin's own tools said, and the folder that holds it all."""
+
+    folder: Path
+    measured: Measurements
+    steps: tuple[Mapping[str, str], ...]
+    inspection: tuple[str, ...] = ()
+
+
+def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocation | None = None) -> Diagnosis:
+    """Measure each layer's error, range and cost, check the qconfig, and say what to try next.
+
+    For the plugin its own tools are asked too; the layers are those of its twin on backend fx, whose grid is the same.
+
+    Args:
+        config: of the run; DEBUG.IMAGES and DEBUG.SENSITIVITY_IMAGES of DATASET.TEST_SET are looked at.
+        progress: takes steps done, all steps, a text.
+        invocation: how the run was named, for the commands of the advice; by the run's own config.yaml by default.
+
+    Returns:
+        The contents of the stage's JSON files, which lie in `folder` beside graph.html.
+
+    Raises:
+        UserError: for a stage that isn't calibrated, more pictures than there are, or a name that isn't a layer's.
+    """
+    choice = backend_choice(config)
+    log.info("%s", choice)
+    inspection: tuple[str, ...] = ()
+    if choice.backend.inspects:
+        folder = folders_of(config).stage("debug")
+        inspection = tuple(choice.backend.inspect(load_calibration(config), example_input(config), folder))
+        log.info("layer errors, sensitivity and advice: of the twin on backend fx, whose grid is the same")
+        config = twin(config)
+    dataset = build_dataset(config, "val", InferenceTransform())
+    _check_budgets(config, dataset)
+    subject = _subject(config)
+    measured = _measure(config, subject, dataset, progress)
+    advice = advise(measured, config.QUANT, invocation or invocation_of_run(config))
+    folder = _write(config, subject, measured, advice)
+    return Diagnosis(folder, measured, tuple(advice["steps"]), inspection)
+
+
+def _check_budgets(config: CfgNode, dataset: SegmentationDataset) -> None:
+    """UserError where DEBUG asks for more images than there are."""
+    for key in ("IMAGES", "SENSITIVITY_IMAGES"):
+        if config.DEBUG[key] > len(dataset):
+            raise UserError(
+                f"DEBUG.{key} is {config.DEBUG[key]} and DATASET.TEST_SET {config.DATASET.TEST_SET} has {len(dataset)} "
+                f"images; set DEBUG.{key} {len(dataset)} or less"
+            )
+
+
+def _subject(config: CfgNode) -> Subject:
+    """The calibrated network and the float one beside it."""
+    stage = source_of(run_of(config))
+    log.info("looking at stage %s", stage)
+    return Subject(load_calibration(config), load_plain(config, stage), example_input(config))
+
+
+def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress) -> Measurements:
+    """Everything; names of layers are checked before anything runs."""
+    debugging = config.DEBUG
+    sensitivity = Sensitivity(subject, config.DATASET.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, debugging.LAYERS)
+    advance = counter(progress, debugging.IMAGES, "layer errors")
+    errors = measure(subject, _samples(config, dataset, debugging.IMAGES), advance)
+    items = check_qconfig(subject, load_float(config))
+    costs = _costs(config, sensitivity, dataset, progress) if debugging.SENSITIVITY_IMAGES else None
+    return Measurements(errors.rows(), ranges(errors), costs, qconfig(subject, items))
+
+
+def _costs(
+    config: CfgNode, sensitivity: Sensitivity, dataset: SegmentationDataset, progress: Progress
+) -> dict[str, Any]:
+    """On DEBUG.SENSITIVITY_IMAGES pictures."""
+    start, images = time.perf_counter(), config.DEBUG.SENSITIVITY_IMAGES
+    advance = counter(progress, images * len(sensitivity.names) * len(ALONE), "sensitivity")
+    for sample in _samples(config, dataset, images):
+        sensitivity.add(sample, advance)
+    if not sensitivity.floating.labelled:
+        log.warning("no labels in DATASET.TEST_SET %s: no mIoU, only the distance from float", config.DATASET.TEST_SET)
+    return sensitivity.rows(time.perf_counter() - start)
+
+
+def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Iterator[Sample]:
+    """`count` pictures, spread evenly over the list."""
+    sized = Sized(nn.Identity(), config.TEST.IMAGE_SIZE)
+    for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
+        image, label = batch["image"], batch.get("label")
+        height, width = image.shape[1:3] if label is None else label.shape[1:]
+        normalised = normalise(image, config.DATASET.MEAN, config.DATASET.STD)
+        yield Sample(batch["name"][0], sized(normalised), label, (height, width))
+
+
+def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:
+    """The stage's folder, whole or not at all."""
+    run = run_of(config)
+    folder = run.folders.stage("debug")
+    counts = {"images": config.DEBUG.IMAGES, "sensitivity_images": config.DEBUG.SENSITIVITY_IMAGES}
+    title = f"{config.MODEL.NAME} ({config.DATASET.DATASET}/{config.NAME})"
+    with replaced_folder(folder) as aside:
+        write_measurements(aside, measured, advice, subject.program, title)
+        write_record(aside, "debug", config.dump(), origin_of(run, "debug"), counts)
+    return folder

@@ -1,0 +1,95 @@
+"""What people look at: report.html, one self-contained page of all that the stages left on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from qat.data import build_dataset, class_set, data_loader
+from qat.data.transforms import InferenceTransform
+from qat.errors import UserError
+from qat.files import write_text
+from qat.invocation import Invocation
+from qat.report.page import Pictures, headline, page
+from qat.report.pictures import seen
+from qat.report.sources import Sources, read_sources
+from qat.report.worst import worst_images
+from qat.workflow.config import invocation_of_run
+from qat.workflow.evaluate import announce, evaluated_names
+from qat.workflow.inputs import float_logits, to_input
+from qat.workflow.load import load_stage
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.run import folders_of, run_of
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """The page, what it says first, the stages in it, and those left out because they were made from something else."""
+
+    path: Path
+    bytes: int
+    headline: str
+    stages: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+def report(
+    config: CfgNode,
+    progress: Progress = silent,
+    *,
+    stage: str = "int_infer",
+    images: int = 6,
+    invocation: Invocation | None = None,
+) -> ReportPage:
+    """Write report.html from what the stages left on disk; only the pictures' classes are computed.
+
+    Args:
+        config: of the run.
+        progress: takes pictures done, all pictures, a text.
+        stage: whose pictures are shown beside float's: calib, qat, int_infer or compiled.
+        images: how many, those that changed most; 0 for none.
+        invocation: how the run was named, for the commands in the page; by the run's own config.yaml by default.
+
+    Returns:
+        Where the page lies, and what is in it.
+
+    Raises:
+        UserError: where float isn't evaluated yet, a file is damaged, or the stage can't be loaded.
+    """
+    if images < 0:
+        raise UserError(f"--images {images}; expected 0 or more")
+    named = invocation or invocation_of_run(config)
+    title = f"{config.NAME} on {config.DATASET.DATASET}"
+    sources = read_sources(run_of(config), title, config.dump(), config.QUANT.GATE)
+    pictures = _pictures(config, sources, stage, images, progress)
+    made_by = named.command("report", "--stage", stage, "--images", str(images))
+    path = folders_of(config).stage("report") / "report.html"
+    write_text(path, page(sources, pictures, class_set(config), named.config, made_by))
+    return ReportPage(path, path.stat().st_size, headline(sources), tuple(sources.metrics), sources.stale)
+
+
+def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progress: Progress) -> Pictures:
+    """Run `stage` over the val list and draw the `count` images that changed most; or why that can't be done."""
+    title = folders_of(config).title(stage)
+    if count == 0:
+        return Pictures(why="Left out by --images 0.", target="report")
+    if title not in sources.metrics:
+        return Pictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
+    dataset = build_dataset(config, "val", InferenceTransform())
+    names, store = evaluated_names(config, dataset), float_logits(config)
+    if not store.holds(names):
+        return Pictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
+    announce(config, stage)
+    worst, shares = worst_images(
+        load_stage(config, stage),
+        data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names))),
+        count,
+        to_input=to_input(config, stage),
+        reference=store.read,
+        align_corners=config.MODEL.ALIGN_CORNERS,
+        progress=counter(progress, len(names), f"pictures of {title}"),
+    )
+    palette = class_set(config).palette
+    return Pictures(title, tuple(seen(shown, palette, title) for shown in worst), tuple(shares))
