@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qat.analysis.layer_error import above, worst_first
+from qat.analysis.measurements import Measurements
 from qat.invocation import Invocation
 
 SHARE = 0.25  # of the noise, from which on a cause is worth a remedy
@@ -19,16 +20,6 @@ GAIN = 1.0  # dB that one layer in float gives back
 STEPS = 1.5  # a kernel's largest error in scale steps: roundings may fall to the other side, no more
 NAMED = 3  # layers in a line
 Quant = Mapping[str, Any]  # the QUANT section's values by key
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """The contents of the JSON files; `sensitivity` is None where it wasn't measured."""
-
-    layers: dict[str, Any]
-    ranges: dict[str, Any]
-    sensitivity: dict[str, Any] | None
-    qconfig: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, fx
 
 from qat.analysis.node_runner import Run
-from qat.analysis.toggle import Layer, Switches
+from qat.analysis.toggle import Switches, ToggledLayer
 
 
 @dataclass(frozen=True)
-class Seen:
+class LayerTensors:
     """One layer's output on one picture.
 
     `reference`: the form that is compared with. `accumulated`: the other form, as it runs. `isolated`: the other form's
@@ -29,7 +29,7 @@ class Seen:
     unrounded: Tensor
 
 
-def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Seen]:
+def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[LayerTensors]:
     """Every layer of stage calib (`on`) against float (`off`: the same graph with everything switched off).
 
     Isolated: weights and output of the one layer are rounded, its inputs are float's.
@@ -38,13 +38,13 @@ def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Seen]
     for plain, node in zip(off.graph.graph.nodes, on.graph.graph.nodes, strict=True):
         reference, value, alone = floating.step(plain), accumulated.step(node), isolated.step(node)
         if name := on.finals.get(node):
-            yield Seen(name, reference, value, alone, _unrounded(on.layers[name], node, isolated, reference))
+            yield LayerTensors(name, reference, value, alone, _unrounded(on.layers[name], node, isolated, reference))
             isolated.env[node] = reference
         for run, done in ((floating, plain), (accumulated, node), (isolated, node)):
             run.free(done)
 
 
-def _unrounded(layer: Layer, node: fx.Node, run: Run, reference: Tensor) -> Tensor:
+def _unrounded(layer: ToggledLayer, node: fx.Node, run: Run, reference: Tensor) -> Tensor:
     """What the layer gives before its output is rounded; without weights, and with float's inputs, that is float's."""
     if layer.weight is None:
         return reference
@@ -53,9 +53,9 @@ def _unrounded(layer: Layer, node: fx.Node, run: Run, reference: Tensor) -> Tens
 
 
 def int8_beside_calib(
-    converted: fx.GraphModule, twins: Mapping[fx.Node, str], calib: Iterator[Seen], x: Tensor
-) -> Iterator[Seen]:
-    """Every layer of the int8 kernels against stage calib, which `calib` gives; `twins`: of `match_layers`.
+    converted: fx.GraphModule, twins: Mapping[fx.Node, str], calib: Iterator[LayerTensors], x: Tensor
+) -> Iterator[LayerTensors]:
+    """Every layer of the int8 kernels against stage calib, which `calib` gives; `twins`: of `networks.match_layers`.
 
     Isolated: the kernel gets calib's tensors as integers. Tensors of integers are compared as the reals they stand for.
     """
@@ -65,14 +65,14 @@ def int8_beside_calib(
         value, alone = accumulated.step(node), isolated.step(node)
         if name := twins.get(node):
             while name not in waiting:
-                seen = next(calib)
-                waiting[seen.name] = seen.accumulated
+                tensors = next(calib)
+                waiting[tensors.name] = tensors.accumulated
             reference = waiting.pop(name)
-            yield Seen(name, reference, real(value), real(alone), real(alone))
+            yield LayerTensors(name, reference, real(value), real(alone), real(alone))
             isolated.env[node] = as_integers(reference, value)
         accumulated.free(node)
         isolated.free(node)
-    for _ in calib:  # whoever listens to it hears the end
+    for _ in calib:  # the layers that no kernel has: who counts them must see them all
         pass
 
 

@@ -1,20 +1,108 @@
-"""Each layer's error, accumulated and isolated, summed over pictures; only sums are kept."""
+"""Each layer's error, accumulated and isolated, and whether its grid fits; only sums over pictures are kept."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from qat.analysis.compare_layers import Seen, calib_beside_float, int8_beside_calib
-from qat.analysis.error import Error, energy
-from qat.analysis.grid_fit import above_best, least_rounding, weights_above_best
+from qat.analysis.compare_layers import LayerTensors, calib_beside_float, int8_beside_calib
 from qat.analysis.networks import Sample, Subject, channels
 from qat.backends.quantiser import ActivationQuantiser
+from qat.observers.histogram import centres
 from qat.observers.observer import ActivationObserver
+from qat.observers.weights import fake_quantise, weight_scales
+
+Summary = dict[str, float | None]
+
+
+def energy(values: Tensor) -> float:
+    """The sum of squares."""
+    return float(torch.linalg.vector_norm(values)) ** 2
+
+
+def largest(values: Tensor) -> float:
+    """The largest absolute value; where channels lie last in memory, in that order, which needs no copy."""
+    low, high = torch.aminmax(values.permute(0, 2, 3, 1) if values.dim() == 4 else values)
+    return max(-float(low), float(high))
+
+
+def decibels(ratio: float) -> float:
+    """10 log10 of a ratio above 0.
+
+    >>> decibels(100.0)
+    20.0
+    """
+    return 10 * math.log10(ratio)
+
+
+@dataclass
+class Error:
+    """Sums of squares of the reference, of what is compared with it and of their difference; the largest difference."""
+
+    signal: float = 0.0
+    compared: float = 0.0
+    noise: float = 0.0
+    largest: float = 0.0
+
+    def add(self, reference: Tensor, tensor: Tensor) -> None:
+        """Take in a pair of one shape."""
+        difference = tensor - reference
+        self.signal += energy(reference)
+        self.compared += energy(tensor)
+        self.noise += energy(difference)
+        self.largest = max(self.largest, largest(difference))
+
+    def summary(self, scale: float | None) -> Summary:
+        """SQNR in dB, relative L2, cosine, largest error in units of `scale`; None for what can't be said.
+
+        SQNR is None where both are equal (then relative_l2 is 0) or the reference is 0 throughout.
+        """
+        measurable = self.signal > 0
+        return {
+            "sqnr_db": decibels(self.signal / self.noise) if measurable and self.noise > 0 else None,
+            "relative_l2": math.sqrt(self.noise / self.signal) if measurable else None,
+            "cosine": self._cosine() if measurable and self.compared > 0 else None,
+            "max_steps": self.largest / scale if scale else None,
+        }
+
+    def _cosine(self) -> float:
+        """From the three sums: 2ab = a² + b² - (a - b)². Exact to second order in the sums' own errors."""
+        return (self.signal + self.compared - self.noise) / (2 * math.sqrt(self.signal * self.compared))
+
+
+FLOOR = 1e-10  # of the signal's energy: below it an error is none
+
+
+def above_best(noise: float, best: float, signal: float) -> float:
+    """How many dB `noise` lies above the best possible, 0 at least; all three are sums of squares.
+
+    >>> above_best(16.0, 1.0, 1e3)
+    12.041199826559248
+    """
+    floor = FLOOR * signal or 1.0
+    return max(0.0, decibels(max(noise, floor) / max(best, floor)))
+
+
+def least_rounding(observer: ActivationObserver) -> float:
+    """The squared error of rounding everything that `observer`, of method mse, has seen to the best grid."""
+    grid, counts = observer.grid, observer.counts.cpu()
+    scale, zero_point = grid.qparams(*observer.range())
+    values = centres(int(observer.exponent))
+    levels = ((values / scale).round() + zero_point).clamp(grid.low, grid.high)
+    return float(((levels - zero_point) * scale - values).square() @ counts)
+
+
+def weights_above_best(floating: Tensor, calibrated: Tensor, module: nn.Module) -> float:
+    """How many dB the squared error of `calibrated` weights lies above that of the best scale of each channel."""
+    rows = floating.view(1, -1) if isinstance(module, nn.ConvTranspose2d) else floating
+    best = fake_quantise(floating, weight_scales(rows, "mse"))
+    noise, least = (energy(cast(Tensor, weight - floating)) for weight in (calibrated, best))
+    return above_best(noise, least, energy(floating))
 
 
 @dataclass
@@ -25,17 +113,17 @@ class LayerSums:
     isolated: Error = field(default_factory=Error)
     rounding: float = 0.0
 
-    def add(self, seen: Seen) -> None:
+    def add(self, tensors: LayerTensors) -> None:
         """Take in one picture."""
-        self.accumulated.add(seen.reference, seen.accumulated)
-        self.isolated.add(seen.reference, seen.isolated)
-        self.rounding += energy(seen.isolated - seen.unrounded)
+        self.accumulated.add(tensors.reference, tensors.accumulated)
+        self.isolated.add(tensors.reference, tensors.isolated)
+        self.rounding += energy(tensors.isolated - tensors.unrounded)
 
 
 class LayerErrors:
     """The sums of all layers of a `subject`, and what float's tensors look like.
 
-    `calib`: stage calib against float, `int8`: the kernels against calib, by layer. `observed`: float's tensors, by
+    `calib`: stage calib against float, `int8`: the kernels against calib, by layer. `observers`: of float's tensors, by
     quantiser. `channels`: each layer's largest absolute value per channel, in float.
     """
 
@@ -44,25 +132,26 @@ class LayerErrors:
         self.images = 0
         self.calib = {name: LayerSums() for name in subject.on}
         self.int8 = {name: LayerSums() for name in subject.on if name in subject.twins.values()}
-        self.observed = {quantiser: _observer(quantiser) for quantiser in set(subject.quantisers.values())}
+        self.observers = {quantiser: _observer(quantiser) for quantiser in set(subject.quantisers.values())}
         self.channels: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def add(self, image: Tensor) -> None:
         """Take in one picture (1, 3, H, W), normalised."""
         calib = self._watched(calib_beside_float(self.subject.on, self.subject.off, image))
-        for seen in int8_beside_calib(self.subject.converted, self.subject.twins, calib, image):
-            self.int8[seen.name].add(seen)
+        for tensors in int8_beside_calib(self.subject.converted, self.subject.twins, calib, image):
+            self.int8[tensors.name].add(tensors)
         self.images += 1
 
-    def _watched(self, calib: Iterator[Seen]) -> Iterator[Seen]:
-        for seen in calib:
-            self.calib[seen.name].add(seen)
-            if quantiser := self.subject.quantisers.get(seen.name):
-                self.observed[quantiser].observe(seen.reference)
-            now = channels(seen.reference)
-            self.channels[seen.name] = torch.maximum(now, self.channels.get(seen.name, now))
-            yield seen
+    def _watched(self, calib: Iterator[LayerTensors]) -> Iterator[LayerTensors]:
+        for tensors in calib:
+            name, reference = tensors.name, tensors.reference
+            self.calib[name].add(tensors)
+            if quantiser := self.subject.quantisers.get(name):
+                self.observers[quantiser].observe(reference)
+            spans = channels(reference)
+            self.channels[name] = torch.maximum(spans, self.channels.get(name, spans))
+            yield tensors
 
     def above_best(self, name: str) -> dict[str, float | None]:
         """How many dB the layer's grids lie above the best: of its output, and of its weights; None without."""
@@ -74,9 +163,9 @@ class LayerErrors:
 
     def _rounding(self, quantiser: ActivationQuantiser) -> float:
         """Layers that share a scale are judged together: no scale is best for each."""
-        sharing = [self.calib[name] for name, other in self.subject.quantisers.items() if other is quantiser]
+        sharing = [self.calib[name] for name, each in self.subject.quantisers.items() if each is quantiser]
         noise, signal = sum(one.rounding for one in sharing), sum(one.isolated.signal for one in sharing)
-        return above_best(noise, least_rounding(self.observed[quantiser]), signal)
+        return above_best(noise, least_rounding(self.observers[quantiser]), signal)
 
     def rows(self) -> dict[str, Any]:
         """The content of layers.json."""

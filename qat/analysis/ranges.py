@@ -29,7 +29,7 @@ def _row(errors: LayerErrors, name: str) -> dict[str, Any]:
         "name": name,
         "module": subject.program[name].module,
         "weight": weight_range(switch.floating[0], switch.module) if switch else None,
-        "activation": activation_range(quantiser, errors.observed[quantiser]) if quantiser else None,
+        "activation": activation_range(quantiser, errors.observers[quantiser]) if quantiser else None,
         "outlier_channels": outliers(errors.channels[name]),
     }
 
@@ -47,11 +47,11 @@ def weight_range(weight: Tensor, module: nn.Module) -> dict[str, Any]:
     }
 
 
-def activation_range(quantiser: ActivationQuantiser, seen: ActivationObserver) -> dict[str, Any]:
+def activation_range(quantiser: ActivationQuantiser, observer: ActivationObserver) -> dict[str, Any]:
     """A grid beside what float gives: extremes, share outside of the grid (`saturated`, 0 to 1), histogram."""
     scale, zero_point = float(quantiser.scale), int(quantiser.zero_point)
     low, high = ((level - zero_point) * scale for level in (quantiser.quant_min, quantiser.quant_max))
-    least, most = seen.extremes.tolist()
+    least, most = observer.extremes.tolist()
     return {
         "min": least,
         "max": most,
@@ -59,21 +59,21 @@ def activation_range(quantiser: ActivationQuantiser, seen: ActivationObserver) -
         "zero_point": zero_point,
         "low": low,
         "high": high,
-        "saturated": saturated(seen, low - scale / 2, high + scale / 2),
-        "histogram": histogram(seen),
+        "saturated": saturated(observer, low - scale / 2, high + scale / 2),
+        "histogram": histogram(observer),
     }
 
 
-def saturated(seen: ActivationObserver, low: float, high: float) -> float:
+def saturated(observer: ActivationObserver, low: float, high: float) -> float:
     """The share (0 to 1) of values below `low` or above `high`, to a bin's width."""
-    values, counts = centres(int(seen.exponent)), seen.counts.cpu()
+    values, counts = centres(int(observer.exponent)), observer.counts.cpu()
     outside = counts[(values < low) | (values > high)].sum()
     return float(outside / counts.sum().clamp(min=1))
 
 
-def histogram(seen: ActivationObserver) -> dict[str, list[float]]:
+def histogram(observer: ActivationObserver) -> dict[str, list[float]]:
     """At most SHOWN equally wide bins from the lowest to the highest value; `edges` has one more than `counts`."""
-    counts = seen.counts.cpu()
+    counts = observer.counts.cpu()
     used = counts.nonzero()
     if not len(used):
         return {"edges": [], "counts": []}
@@ -81,7 +81,7 @@ def histogram(seen: ActivationObserver) -> dict[str, list[float]]:
     each = -(-(last - first) // SHOWN)
     bins = -(-(last - first) // each)
     padded = torch.cat([counts, counts.new_zeros(each)])[first : first + bins * each]
-    width = 2.0 ** int(seen.exponent) / (BINS // 2)
+    width = 2.0 ** int(observer.exponent) / (BINS // 2)
     edges = [(first + index * each - BINS // 2) * width for index in range(bins + 1)]
     return {"edges": edges, "counts": padded.view(bins, each).sum(1).tolist()}
 
@@ -91,5 +91,5 @@ def outliers(spans: Tensor) -> list[dict[str, Any]]:
     median = float(spans.median())
     if median <= 0:
         return []
-    found = [(float(span) / median, channel) for channel, span in enumerate(spans.tolist()) if span >= OUTLIER * median]
-    return [{"channel": channel, "ratio": ratio} for ratio, channel in sorted(found, reverse=True)[:MOST]]
+    wide = [(float(span) / median, channel) for channel, span in enumerate(spans.tolist()) if span >= OUTLIER * median]
+    return [{"channel": channel, "ratio": ratio} for ratio, channel in sorted(wide, reverse=True)[:MOST]]

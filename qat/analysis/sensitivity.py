@@ -7,7 +7,7 @@ layer a fork finishes the run with that layer switched: half of the work, and wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,8 +16,7 @@ from torch import Tensor, fx
 
 from qat.analysis.networks import Sample, Subject
 from qat.analysis.node_runner import Run
-from qat.analysis.toggle import Switches, switched
-from qat.analysis.toggle_modules import Layer
+from qat.analysis.toggle import Switches, ToggledLayer, switched
 from qat.evaluation.confusion import ConfusionMatrix
 from qat.evaluation.distance import Distance
 from qat.evaluation.upsample import upsample_argmax
@@ -53,7 +52,8 @@ class Sensitivity:
 
     def __init__(self, subject: Subject, classes: int, align_corners: bool, names: Sequence[str] = ()) -> None:
         self.subject, self.align_corners = subject, align_corners
-        self.names = [name for name in subject.on if name in {subject.on[given].name for given in names or subject.on}]
+        chosen = {subject.on[name].name for name in names or subject.on}
+        self.names = [name for name in subject.on if name in chosen]
         self.images = 0
         self.floating = Tally(ConfusionMatrix(classes))
         self.groups = {name: Tally(ConfusionMatrix(classes)) for name in GROUPS}
@@ -109,12 +109,29 @@ def forks(switches: Switches, image: Tensor, names: Sequence[str], on: bool) -> 
         run.free(node)
 
 
-def _forked(fork: Run, nodes: list[fx.Node], run: Run, layer: Layer, on: bool) -> Tensor:
+def _forked(fork: Run, nodes: list[fx.Node], run: Run, layer: ToggledLayer, on: bool) -> Tensor:
     layer.set(on)
     try:
         return cast(Tensor, fork.finish(nodes, run.env))
     finally:
         layer.set(not on)
+
+
+@torch.no_grad()
+def most_sensitive(prepared: fx.GraphModule, plain: fx.GraphModule, images: Iterable[Tensor]) -> list[str]:
+    """The layers whose outputs are rounded, first the one that in float alone leaves the least error of the logits.
+
+    `prepared`: a settled graph; `plain`: the same in float (`qat.ptq.float_view`, taken before weights were changed).
+    `images`: each (1, 3, H, W), normalised.
+    """
+    switches = Switches(prepared, plain)
+    names = [name for name, layer in switches.layers.items() if layer.activation]
+    noise = dict.fromkeys(names, 0.0)
+    for image in images:
+        reference = plain(image)
+        for name, logits in forks(switches, image, names, False):
+            noise[name] += float((logits - reference).square().sum(dtype=torch.float64))
+    return sorted(names, key=lambda name: noise[name])
 
 
 def ranks(layers: Sequence[Mapping[str, Any]], kind: str) -> dict[str, list[str] | None]:

@@ -4,16 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from qat.analysis.toggle_modules import FromIntegers, Layer, Rounding, Switch, ToIntegers, WeightSwitch, constants
 from qat.backends.fx import fake_quantised, frozen
+from qat.backends.integer_resampling import rounded
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers
 from qat.errors import UserError, nearest
 from qat.graph.nodes import module_of, op_of
 from qat.graph.ops import INT8_LAYERS
+
+Constants = tuple[Tensor, Tensor | None]  # weight and bias
+
+
+@dataclass
+class Switch:
+    """Whether a layer's output is rounded."""
+
+    on: bool = True
+
+
+class Rounding(nn.Module):
+    """One call of a quantiser: rounds to its grid, or passes on."""
+
+    def __init__(self, quantiser: ActivationQuantiser, switch: Switch) -> None:
+        super().__init__()
+        self.quantiser, self.switch = quantiser, switch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` on the grid where the switch is on."""
+        return cast(Tensor, self.quantiser(x)) if self.switch.on else x
+
+
+class ToIntegers(Rounding):
+    """Before resampling, see `qat.backends.integer_resampling`: the tensor as integers around the zero point."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` in whole steps where the switch is on."""
+        return rounded(x / self.quantiser.scale) if self.switch.on else x
+
+
+class FromIntegers(Rounding):
+    """After resampling: integers again, as real numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` rounded to whole steps, times the step, where the switch is on."""
+        return rounded(x) * self.quantiser.scale if self.switch.on else x
+
+
+@dataclass(frozen=True)
+class WeightSwitch:
+    """A layer's constants: float's own, and those of stage calib (rounded, bias perhaps corrected)."""
+
+    module: nn.Module
+    floating: Constants
+    calibrated: Constants
+
+    def set(self, on: bool) -> None:
+        """Put the calibrated (on) or the float constants into the module."""
+        weight, bias = self.calibrated if on else self.floating
+        cast(Tensor, self.module.weight).data = weight
+        if bias is not None:
+            cast(Tensor, self.module.bias).data = bias
+
+
+@dataclass
+class ToggledLayer:
+    """What rounds under one name; `start`: the graph's first node that its switches change."""
+
+    name: str
+    start: fx.Node
+    activation: Switch | None = None
+    weight: WeightSwitch | None = None
+
+    def set(self, on: bool, weights: bool = True, activations: bool = True) -> None:
+        """Switch the layer's `weights`, its `activations`, or both."""
+        if weights and self.weight:
+            self.weight.set(on)
+        if activations and self.activation:
+            self.activation.on = on
+
+
+def constants(graph: fx.GraphModule, name: str) -> Constants:
+    """Weight and bias of the module called `name`."""
+    module = graph.get_submodule(name)
+    bias = cast("Tensor | None", module.bias)
+    return cast(Tensor, module.weight).detach(), None if bias is None else bias.detach()
 
 
 class Switches:
@@ -26,7 +105,7 @@ class Switches:
 
     def __init__(self, prepared: fx.GraphModule, plain: fx.GraphModule) -> None:
         self.graph = frozen(prepared).eval()
-        self.layers: dict[str, Layer] = {}
+        self.layers: dict[str, ToggledLayer] = {}
         self.finals: dict[fx.Node, str] = {}
         calls = dict(quantisers(self.graph))
         for node, quantiser in calls.items():
@@ -44,7 +123,7 @@ class Switches:
         if _resamples(source, quantiser, calls):
             start = self._on_integers(source, quantiser, switch)
         node.target = self._named(f"{source.name}_rounding", Rounding(quantiser, switch))
-        self.layers[source.name] = Layer(source.name, start, switch)
+        self.layers[source.name] = ToggledLayer(source.name, start, switch)
         self.finals[node] = source.name
 
     def _on_integers(self, node: fx.Node, quantiser: ActivationQuantiser, switch: Switch) -> fx.Node:
@@ -71,12 +150,12 @@ class Switches:
             module = module_of(node)
             if not isinstance(module, INT8_LAYERS):
                 continue
-            floating, rounded_ = (constants(graph, names[id(module)]) for graph in (plain, calibrated))
+            floating, fixed = (constants(graph, names[id(module)]) for graph in (plain, calibrated))
             name = self._layer_of(node)
             if name not in self.layers:  # its output isn't rounded
-                self.layers[name], self.finals[node] = Layer(name, node), name
+                self.layers[name], self.finals[node] = ToggledLayer(name, node), name
             layer = self.layers[name]
-            layer.start, layer.weight = node, WeightSwitch(module, floating, rounded_)
+            layer.start, layer.weight = node, WeightSwitch(module, floating, fixed)
             layer.weight.set(True)
 
     def _layer_of(self, node: fx.Node) -> str:
@@ -94,7 +173,7 @@ class Switches:
         for layer in self.layers.values() if names is None else map(self.__getitem__, names):
             layer.set(on, weights, activations)
 
-    def __getitem__(self, name: str) -> Layer:
+    def __getitem__(self, name: str) -> ToggledLayer:
         """The layer called `name`; UserError with the nearest name where there is none."""
         if name not in self.layers:
             raise UserError(f"no layer is called {name}; {nearest(name, self.layers)}")

@@ -10,7 +10,7 @@ from qat.cli.output import Output
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Measure, and say what to try."""
-    from qat.analysis.tables import all_tables
+    from qat.analysis.measurements import all_tables
     from qat.workflow.config import invocation_of
     from qat.workflow.debug import debug
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich import box
 from rich.table import Table
 
 from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
+from qat.tables import slim_table
 
 FLOAT = "float"
+WORST = "worst class\nIoU (change)"
 COLUMNS = (
     *("stage", "mIoU", "of\nfloat", "change", "pixel\nacc", "pixels\nchanged", "logit\nSQNR"),
-    *("worst class\nIoU (change)", "images", "ms per\nimage"),
+    *(WORST, "images", "ms per\nimage"),
 )
 CAPTION = (
     "In percent, changes in points, SQNR in dB, ms of the forward pass. "
@@ -39,10 +40,7 @@ NEXT = {
 
 def stage_table(stages: Mapping[str, Metrics]) -> Table:
     """One row per stage in the given order; a stage measured on other images than float's has no comparison."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for title in COLUMNS:
-        wraps = title.startswith(("stage", "worst class"))  # the rest fits in 80 columns
-        table.add_column(title, justify="left" if title == "stage" else "right", no_wrap=not wraps)
+    table = slim_table(COLUMNS, left=("stage",), wraps=("stage", WORST), caption=CAPTION)  # the rest fits in 80 columns
     for name, stage in stages.items():
         table.add_row(*_row(name, stage, None if name == FLOAT else stages.get(FLOAT)))
     return table

@@ -12,13 +12,12 @@ from typing import Any
 from torch import nn
 from yacs.config import CfgNode
 
-from qat.analysis.advice import Measurements, advise
+from qat.analysis.advice import advise
 from qat.analysis.layer_error import measure
+from qat.analysis.measurements import Measurements, write_measurements
 from qat.analysis.networks import Sample, Subject
-from qat.analysis.qconfig import check_qconfig
-from qat.analysis.qconfig_text import qconfig
+from qat.analysis.qconfig import check_qconfig, qconfig
 from qat.analysis.ranges import ranges
-from qat.analysis.report import write_measurements
 from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, normalise

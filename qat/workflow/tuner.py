@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
-from qat.analysis.ranking import most_sensitive
+from qat.analysis.sensitivity import most_sensitive
 from qat.backends import calibration
 from qat.backends.fx import fake_quantised, settle
 from qat.data import data_loader

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qat.analysis.advice import Measurements, advise
+from qat.analysis.advice import advise
+from qat.analysis.measurements import Measurements
 from qat.invocation import Invocation
 
 QUANT = {

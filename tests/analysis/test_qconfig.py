@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 import qat
 from qat.analysis.networks import Subject
-from qat.analysis.qconfig import Item, check_qconfig
-from qat.analysis.qconfig_text import as_text, qconfig
+from qat.analysis.qconfig import QconfigItem, as_text, check_qconfig, qconfig
 from tests.analysis.networks import subject
 from tests.compile.small import BLOCK, Block, shuffle_norms
 
@@ -32,13 +31,13 @@ class Plain(nn.Module):
         return x
 
 
-def items(model: nn.Module, shape: tuple[int, ...] = SHAPE, spec: qat.QuantSpec | None = None) -> list[Item]:
+def items(model: nn.Module, shape: tuple[int, ...] = SHAPE, spec: qat.QuantSpec | None = None) -> list[QconfigItem]:
     torch.manual_seed(0)
     model.eval()
     return check_qconfig(subject(model, shape, spec), model)
 
 
-def found(model: nn.Module, check: str, spec: qat.QuantSpec | None = None) -> list[Item]:
+def found(model: nn.Module, check: str, spec: qat.QuantSpec | None = None) -> list[QconfigItem]:
     return [item for item in items(model, spec=spec) if item.check == check]
 
 

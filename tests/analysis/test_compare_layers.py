@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from qat.analysis.compare_layers import Seen, calib_beside_float, int8_beside_calib
+from qat.analysis.compare_layers import LayerTensors, calib_beside_float, int8_beside_calib
 from qat.analysis.layer_error import measure
 from qat.analysis.networks import Subject
 from qat.analysis.node_runner import Run
@@ -24,7 +24,7 @@ def subject() -> Subject:
 
 
 @torch.no_grad()
-def seen(subject: Subject) -> dict[str, Seen]:
+def tensors_of(subject: Subject) -> dict[str, LayerTensors]:
     return {one.name: one for one in calib_beside_float(subject.on, subject.off, IMAGE)}
 
 
@@ -37,7 +37,7 @@ def test_every_layer_is_seen_once_in_order(subject: Subject) -> None:
 
 @torch.no_grad()
 def test_accumulated_is_the_run_and_isolated_the_layer_alone(subject: Subject) -> None:
-    found = seen(subject)
+    found = tensors_of(subject)
     assert torch.equal(found["tail"].accumulated, subject.on.graph(IMAGE))
     assert torch.equal(found["tail"].reference, subject.off.graph(IMAGE))
     deep = subject.on.layers["deep"]
@@ -57,7 +57,7 @@ def test_accumulated_is_the_run_and_isolated_the_layer_alone(subject: Subject) -
 def test_one_layer_off_has_no_isolated_error(subject: Subject) -> None:
     subject.on.set(False, ["conv"])
     try:
-        found = seen(subject)
+        found = tensors_of(subject)
     finally:
         subject.on.set(True)
     assert torch.equal(found["conv"].isolated, found["conv"].reference)
@@ -91,7 +91,7 @@ def test_tensors_are_freed_after_their_last_reader(subject: Subject) -> None:
     def alive() -> int:
         return sum(one() is not None for one in held)
 
-    def watched() -> Iterator[Seen]:
+    def watched() -> Iterator[LayerTensors]:
         for one in calib_beside_float(subject.on, subject.off, IMAGE):
             held.append(weakref.ref(one.isolated))
             most.append(alive())

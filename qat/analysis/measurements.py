@@ -1,28 +1,69 @@
-"""What was found, as short tables."""
+"""What was measured: as JSON files beside the network's picture, and as short tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
-from qat.analysis.advice import Measurements
 from qat.analysis.layer_error import above, worst_first
+from qat.analysis.qconfig import as_text
+from qat.compile.picture import write_picture
+from qat.files import write_json, write_text
+from qat.program.steps import Program
+from qat.tables import slim_table
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """The contents of the JSON files; `sensitivity` is None where it wasn't measured."""
+
+    layers: dict[str, Any]
+    ranges: dict[str, Any]
+    sensitivity: dict[str, Any] | None
+    qconfig: dict[str, Any]
+
+
+FILES = ("layers", "ranges", "sensitivity", "qconfig")
+
+
+def write_measurements(
+    folder: Path, measured: Measurements, advice: Mapping[str, Any], program: Program, title: str
+) -> None:
+    """Fill `folder`: one JSON file for each of FILES (no sensitivity where it wasn't measured), advice.json, pictures.
+
+    In graph.html `#node-<layer>` selects a layer and shows its errors. UserError where the folder can't be written.
+    """
+    for name in FILES:
+        if getattr(measured, name) is not None:
+            write_json(folder / f"{name}.json", getattr(measured, name))
+    write_json(folder / "advice.json", advice)
+    write_text(folder / "qconfig_info.txt", as_text(measured.qconfig))
+    write_picture(program, folder, title, errors_of(measured.layers))
+
+
+def errors_of(layers: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Layer -> measure -> value, as the picture shows them: calib against float."""
+    return {row["name"]: _measures(row) for row in layers["pairs"]["calib"]["layers"]}
+
+
+def _measures(row: dict[str, Any]) -> dict[str, float]:
+    titles = {"sqnr_db": "SQNR (dB)", "cosine": "cosine", "max_steps": "max in scale steps"}
+    kinds = ("isolated", "accumulated")
+    values = {f"{kind} {title}": row[kind][key] for kind in kinds for key, title in titles.items()}
+    return {title: value for title, value in values.items() if value is not None}
+
 
 SHOWN = 10  # rows of a table
+WORDS = ("layer", "source", "check", "what")  # columns that aren't numbers
 Row = Mapping[str, Any]
 
 
 def _table(title: str, *columns: str, caption: str = "") -> Table:
-    """Names to the left, numbers to the right."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0, pad_edge=False, title_justify="left")
-    table.caption, table.caption_justify = caption or None, "left"
-    for column in columns:
-        words = column in ("layer", "module", "source", "check", "what", "why", "try", "command")
-        table.add_column(column, justify="left" if words else "right", overflow="fold")
-    return table
+    return slim_table(columns, left=WORDS, wraps=columns, title=title, caption=caption or None)
 
 
 def _number(value: float | None, digits: int = 1, factor: float = 1.0) -> str:
@@ -115,9 +156,9 @@ def items_table(items: Sequence[Row]) -> Table:
     same: dict[tuple[str, str], list[Row]] = {}
     for one in items:
         same.setdefault((one["check"], one["text"]), []).append(one)
-    for (check, text), found in same.items():
-        first = found[0]
-        table.add_row(check, str(len(found)), first["layer"] or first["module"], first["source"], text)
+    for (check, text), places in same.items():
+        first = places[0]
+        table.add_row(check, str(len(places)), first["layer"] or first["module"], first["source"], text)
     return table
 
 
