@@ -22,10 +22,13 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with the pinned versions of constraints.txt
 
+# torch first: the second step keeps the build that is there. In the environment, the pins hold for the build tools too.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PY) -m pip install -q --disable-pip-version-check
+
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,runtimes]"
+	$(PIP) torch
+	$(PIP) -e ".[dev,runtimes]"
 	@touch $@
 
 demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after every stage
