@@ -14,7 +14,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test style clean
+.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test test-fast style clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -74,15 +74,21 @@ bench: $(READY) ## speed: int8 against float, evaluation against its forward, ca
 # Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
 RUNTIME_TESTS := tests/compile tests/runtimes tests/accuracy
 
-test: $(READY) ## all tests, in JOBS=2 processes
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(RUNTIME_TESTS))
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile $(RUNTIME_TESTS)
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile
 
-style: $(READY) ## ruff and mypy
+test: style ## style, then all tests, in JOBS=2 processes
+	$(PYTEST) $(addprefix --ignore=,$(RUNTIME_TESTS))
+	$(PYTEST) $(RUNTIME_TESTS)
+
+test-fast: $(READY) ## the tests that take moments: no whole runs of a command, no training, no builds; under two minutes
+	$(PYTEST) -m "not slow"
+
+style: $(READY) ## ruff, mypy and the layers that imports keep to
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
 
 clean: ## remove what runs made (output, log, data, caches); the environment stays
-	rm -rf output log data build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf output log data build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
