@@ -10,6 +10,8 @@ import torch
 from qat.environment import has_vnni
 from qat.errors import UserError, nearest
 
+ENGINES = ("x86", "fbgemm", "onednn", "qnnpack")  # torch's int8 kernels
+
 
 @dataclass(frozen=True)
 class Engine:

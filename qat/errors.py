@@ -22,7 +22,14 @@ def nearest(wrong: str, right: Iterable[str]) -> str:
     'expected one of: x86, j5'
     """
     options = list(right)
-    close = difflib.get_close_matches(wrong, options, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"expected one of: {', '.join(options)}"
+    name = close(wrong, options)
+    return f"did you mean {name}?" if name else f"expected one of: {', '.join(options)}"
+
+
+def close(wrong: str, right: Iterable[str]) -> str:
+    """The closest right spelling of `wrong`; "" if none is close.
+
+    >>> close("pidnet", ["pidnet_s", "ddrnet"])
+    'pidnet_s'
+    """
+    return next(iter(difflib.get_close_matches(wrong, list(right), n=1)), "")

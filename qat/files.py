@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Files that appear whole or not at all, their hashes, and what JSON and YAML files hold."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from safetensors import SafetensorError
 
 from qat.errors import UserError
+
+_MOST_NODES = 10_000  # of a YAML file; the longest config has 200
 
 
 @contextmanager
@@ -69,8 +72,38 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def locate(path: str | Path) -> Path:
-    """A relative path as the user means it: from the working directory, else from the project's folder."""
-    given = Path(path).expanduser()
-    beside_project = Path(__file__).resolve().parent.parent / given
-    return beside_project if not given.exists() and beside_project.exists() else given
+def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
+    """Read a YAML file that holds a mapping; `example` of one, for the error's text.
+
+    Raises UserError where it can't be read, isn't YAML, isn't a mapping, or grows beyond what anyone writes (aliases of
+    aliases, deep nesting).
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        _check_growth(path, yaml.compose(text, yaml.SafeLoader))
+        tree = yaml.safe_load(text)
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deep; expected a mapping such as {example}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds no keys; expected a YAML mapping such as {example}")
+    return tree
+
+
+def _check_growth(path: str | Path, root: yaml.Node | None) -> None:
+    """UserError where the aliases, written out, make more than _MOST_NODES, or one holds itself."""
+    if root is not None and _written_out(root, {}) > _MOST_NODES:
+        raise UserError(f"{path} grows beyond {_MOST_NODES} values by its aliases; write the values out")
+
+
+def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Number of nodes with every alias replaced; infinite where one holds itself."""
+    if id(node) not in sizes:
+        sizes[id(node)] = float("inf")  # until it is known: whoever asks meanwhile lies inside
+        value = node.value if isinstance(node, yaml.CollectionNode) else []
+        below = [part for item in value for part in (item if isinstance(item, tuple) else (item,))]
+        sizes[id(node)] = 1 + sum(_written_out(part, sizes) for part in below)
+    return sizes[id(node)]

@@ -12,9 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qat import files
 from qat.errors import UserError
-from qat.files import atomic_path, locate, read_json, sha256, sha256_text, write_json, write_text
+from qat.files import atomic_path, read_json, read_yaml, sha256, sha256_text, write_json, write_text
 
 BIG = {"weight": torch.zeros(50_000)}
 
@@ -139,18 +138,41 @@ def test_hash_of_a_missing_file(tmp_path: Path) -> None:
         sha256(tmp_path / "none")
 
 
-def test_a_relative_path_is_looked_for_here_then_beside_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = Path(files.__file__).resolve().parent.parent
-    monkeypatch.chdir(tmp_path)
-    assert locate("pyproject.toml") == project / "pyproject.toml"
-    (tmp_path / "pyproject.toml").touch()
-    assert locate("pyproject.toml") == Path("pyproject.toml")
+def aliases(row: str) -> str:
+    """Eight rows, each of nine aliases of the row before."""
+    return "\n".join(f"a{i}: " + row.format(now=i, before=", ".join([f"*a{i - 1}"] * 9)) for i in range(1, 9))
 
 
-def test_a_path_that_is_nowhere_stays_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert locate("no/such.pt") == Path("no/such.pt")
-    assert locate("~/no.pt") == tmp_path / "no.pt"
-    assert locate(tmp_path / "no.pt") == tmp_path / "no.pt"
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 5000, "is nested too deep"),
+        ("a: &a {b: *a}", "grows beyond 10000 values by its aliases"),
+        ("a0: &a0 [1]\n" + aliases("&a{now} [{before}]"), "grows beyond"),
+        ("a0: &a0 {k: 1}\n" + aliases("&a{now} {{<<: [{before}]}}"), "grows beyond"),
+        ("- a", "holds no keys; expected a YAML mapping such as A: 1"),
+        ("", "holds no keys"),
+        ("a: [", "is not valid YAML"),
+        ("a: 2024-13-45", "is not valid YAML"),
+    ],
+    ids=["deep", "itself", "aliases of aliases", "merged", "list", "empty", "open", "no date"],
+)
+def test_yaml_that_is_no_mapping_or_grows(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "some.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_yaml(path, "A: 1")
+    assert str(caught.value).startswith(f"{path} {said}")
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_that_cant_be_read(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\xd8")
+    for name, said in (("none", "can't read .*: No such file"), ("", "Is a directory"), ("binary", "not valid YAML")):
+        with pytest.raises(UserError, match=said):
+            read_yaml(tmp_path / name, "A: 1")
+
+
+def test_an_alias_in_yaml_is_its_value(tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text("a: &size [1, 2]\nb: *size")
+    assert read_yaml(tmp_path / "some.yaml", "A: 1") == {"a": [1, 2], "b": [1, 2]}

@@ -15,13 +15,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from qat.config import load_config
 from qat.errors import UserError
 
-DEFAULT_CFG = Path(__file__).resolve().parent.parent / "configs" / "streets" / "pidnet_s.yaml"
+DEFAULT_CFG = "streets/pidnet_s"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with `-c/--cfg FILE` and trailing KEY VALUE overrides; a tool adds its own arguments."""
     result = argparse.ArgumentParser(description=description)
-    result.add_argument("-c", "--cfg", default=str(DEFAULT_CFG), help="YAML config (default: %(default)s)")
+    result.add_argument("-c", "--cfg", default=DEFAULT_CFG, help="YAML config (default: %(default)s)")
     result.add_argument(
         "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
     )

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from qat.data import build_dataset, evenly_spaced
 from qat.data.transforms import InferenceTransform, normalise
+from qat.workflow.data import data_spec
 
 log = logging.getLogger(__name__)
 Pictures = list[dict[str, np.ndarray]]
@@ -20,7 +21,7 @@ Pictures = list[dict[str, np.ndarray]]
 
 def calibration_pictures(cfg: CfgNode) -> list[Tensor]:
     """QUANT.CALIB_IMAGES of the training list, as calibration takes them."""
-    dataset = build_dataset(cfg, "train", InferenceTransform())
+    dataset = build_dataset(data_spec(cfg), "train", InferenceTransform())
     indices = evenly_spaced(len(dataset), cfg.QUANT.CALIB_IMAGES)
     images = (dataset[index]["image"][None] for index in indices)
     return [normalise(image, cfg.DATASET.MEAN, cfg.DATASET.STD).contiguous() for image in images]

@@ -22,13 +22,13 @@ from qat.backends import calibration
 from qat.backends import fx as fx_backend
 from qat.config import load_config
 from qat.data import SegmentationDataset, build_dataset, data_loader
-from qat.data.labels import CITYSCAPES_CLASSES
 from qat.data.streets import render
 from qat.data.transforms import InferenceTransform, Normaliser
 from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, evaluate
 from qat.workflow import stages
+from qat.workflow.data import data_spec
 
 
 def main() -> None:
@@ -53,15 +53,16 @@ def main() -> None:
 
 def generated(cfg: CfgNode, folder: str, images: int) -> SegmentationDataset:
     """Mosaics of street pictures, of TEST.IMAGE_SIZE, with Cityscapes' 19 classes."""
-    if len(CITYSCAPES_CLASSES) != cfg.DATASET.NUM_CLASSES:
+    options = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", f"{folder}/pictures", "DATASET.TEST_SET", "val"]
+    spec = data_spec(load_config(None, options))
+    if spec.num_classes != cfg.DATASET.NUM_CLASSES:
         raise UserError(f"the bench's pictures have 19 classes and DATASET.NUM_CLASSES is {cfg.DATASET.NUM_CLASSES}")
     for index in range(images):
         for kind, picture in zip(("leftImg8bit", "gtFine_labelIds"), mosaic(cfg.TEST.IMAGE_SIZE, index), strict=True):
             path = Path(folder, "pictures", kind.split("_")[0], "val", "mosaic", f"mosaic_{index:06}_000000_{kind}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), picture[..., ::-1] if picture.ndim == 3 else picture)
-    options = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", f"{folder}/pictures", "DATASET.TEST_SET", "val"]
-    return build_dataset(load_config(None, options), "val", InferenceTransform())
+    return build_dataset(spec, "val", InferenceTransform())
 
 
 def mosaic(size: list[int], index: int) -> list[np.ndarray]:

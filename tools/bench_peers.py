@@ -30,6 +30,7 @@ from qat.evaluation import Result, evaluate
 from qat.runtimes import Session, get_runtime
 from qat.workflow import stages
 from qat.workflow.artefact import find_artefact
+from qat.workflow.data import data_spec
 
 Key = tuple[str, str]
 
@@ -77,7 +78,7 @@ def peers(cfg: CfgNode, folder: Path) -> dict[Key, Session]:
 
 def accuracy(cfg: CfgNode, key: Key, session: Session) -> Result:
     """Scores over the val list, and the distance from float."""
-    dataset = build_dataset(cfg, "val", InferenceTransform())
+    dataset = build_dataset(data_spec(cfg), "val", InferenceTransform())
     names = dataset.names[: cfg.TEST.NUM_IMAGES or None]
     batches = data_loader(dataset, 1, cfg.WORKERS, indices=range(len(names)))
     network = stages.load_stage(cfg, "float")

@@ -22,6 +22,7 @@ from qat.data.transforms import InferenceTransform, normalise
 from qat.data.transforms.artefact import artefact_input, resized
 from qat.folders import replaced_folder
 from qat.workflow import stages
+from qat.workflow.data import data_spec
 from qat.workflow.evaluate import announce
 from qat.workflow.settings import backend_choice
 
@@ -43,9 +44,9 @@ def main() -> None:
 def compile_here(cfg: CfgNode, folder: Path) -> None:
     """The artefacts for this machine's runtimes."""
     size_of(cfg)  # before anything is read
-    dataset = build_dataset(cfg, "val", InferenceTransform())
+    dataset = build_dataset(data_spec(cfg), "val", InferenceTransform())
     with replaced_folder(folder) as aside:
-        done = compile_into(aside, cfg, pictures(cfg, dataset), class_set(cfg), log.info)
+        done = compile_into(aside, cfg, pictures(cfg, dataset), class_set(data_spec(cfg)), log.info)
     console = Console()
     console.print(parity_table(done.parity))
     for line in faults(done.parity):

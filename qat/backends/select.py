@@ -10,6 +10,8 @@ from qat.backends.horizon.plugin import version, why_not
 from qat.backends.protocol import Backend
 from qat.errors import UserError
 
+BACKENDS = (FxBackend.name, HorizonBackend.name)
+
 
 @dataclass(frozen=True)
 class Choice:

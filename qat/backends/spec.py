@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from qat.engine import choose_engine
 from qat.observers.ranges import Grid
 
+SCHEMES = ("symmetric", "affine")
+
 
 @dataclass(frozen=True)
 class QuantSpec:

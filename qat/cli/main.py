@@ -7,7 +7,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NoReturn
 
 from qat.cli.commands import COMMANDS, module_of
@@ -15,7 +14,7 @@ from qat.cli.output import Output
 from qat.errors import UserError, nearest
 from qat.version import __version__
 
-DEFAULT_CONFIG = str(Path(__file__).resolve().parents[2] / "configs" / "streets" / "pidnet_s.yaml")
+DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
 
 

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qat.config.defaults import CHOICES
+from qat.config.choices import CHOICES, opsets
 from qat.errors import UserError, nearest
 
 AT_LEAST = {
     "WORKERS": 0,
     "PRINT_FREQ": 1,
+    "MODEL.NUM_OUTPUTS": 1,
+    "LOSS.OHEMKEEP": 1,
     "DATASET.NUM_CLASSES": 1,
+    "DATASET.STREETS_TRAIN": 0,
+    "DATASET.STREETS_VAL": 0,
+    "DATASET.STREETS_SEED": 0,
+    "TRAIN.BASE_SIZE": 1,
+    "TRAIN.SCALE_FACTOR": 0,
+    "TRAIN.WARMUP": 0,
     "TRAIN.BATCH_SIZE_PER_GPU": 1,
     "TRAIN.END_EPOCH": 1,
     "TRAIN.EVAL_EVERY": 1,
+    "TRAIN.SEED": 0,
+    "TEST.BASE_SIZE": 1,
     "TEST.BATCH_SIZE_PER_GPU": 1,
+    "TEST.NUM_IMAGES": 0,
     "QUANT.CALIB_IMAGES": 1,
     "QUANT.CALIB_BATCH_SIZE": 1,
     "QUANT.SAVE_EVERY": 1,
@@ -49,30 +60,43 @@ def _is_weight(value: Any) -> bool:
 
 _WEIGHT = (_is_weight, "a weight from 0 (off), such as 1.0")
 _SIZE = (_is_size, "width, height in pixels, such as [2048, 1024]")
+_DECAY = (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998")
+_RATE = (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "LOSS.OHEMTHRES": (lambda value: 0 < value <= 1, "a probability above 0, at most 1, such as 0.9"),
+    "LOSS.BALANCE_WEIGHTS": (
+        lambda value: _numbers(value, 2) and min(value) >= 0,
+        "two weights from 0, of the auxiliary head and the main one, such as [0.4, 1.0]",
+    ),
+    "LOSS.SB_WEIGHTS": _WEIGHT,
     "DATASET.MEAN": (
-        lambda value: _numbers(value, 3),
-        "three numbers, of red, green, blue, such as [0.485, 0.456, 0.406]",
+        lambda value: _numbers(value, 3) and min(value) >= 0 and max(value) <= 1,
+        "three numbers from 0 to 1 (of 0 to 255, a 255th), of red, green, blue, such as [0.485, 0.456, 0.406]",
     ),
     "DATASET.STD": (
-        lambda value: _numbers(value, 3) and min(value) > 0,
-        "three numbers above 0, of red, green, blue, such as [0.229, 0.224, 0.225]",
+        lambda value: _numbers(value, 3) and min(value) > 0 and max(value) <= 1,
+        "three numbers above 0, at most 1 (of 0 to 255, a 255th), of red, green, blue, such as [0.229, 0.224, 0.225]",
     ),
     "TRAIN.IMAGE_SIZE": _SIZE,
+    "TRAIN.COLOR": (_is_weight, "a strength from 0 (off), such as 0.2"),
+    "TRAIN.LR": (lambda value: 0 < value < float("inf"), "a learning rate above 0, such as 0.01"),
+    "TRAIN.LR_POWER": (_is_weight, "an exponent from 0, such as 0.9"),
+    "TRAIN.MOMENTUM": (lambda value: 0 <= value < 1, "a momentum from 0 to below 1, such as 0.9"),
+    "TRAIN.WD": (_is_weight, "a weight decay from 0 (off), such as 0.0005"),
+    "TRAIN.EMA": _DECAY,
     "TEST.IMAGE_SIZE": _SIZE,
     "COMPILE.INPUT_SIZE": (
         lambda value: len(value) == 0 or _is_size(value),
         "height, width in pixels, such as 1024,2048, or [] for TEST.IMAGE_SIZE",
     ),
-    "COMPILE.OPSET": (lambda value: 13 <= value <= 21, "an ONNX operator set from 13 to 21, such as 17"),
     "QUANT.PERCENTILE": (lambda value: 50 < value <= 100, "a per cent above 50, at most 100, such as 99.99"),
     "QUANT.AVERAGING_CONSTANT": (_is_share, "None or a number from 0 to 1, such as 0.01"),
     "QUANT.MAX_DROP": (lambda value: 0 <= value < 1, "mIoU from 0 (off) to below 1, such as 0.0005"),
     "QUANT.GATE": (lambda value: 0 < value <= 1, "a share above 0, at most 1, such as 0.99"),
-    "QAT.LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.00005"),
-    "QAT.SCALE_LR": (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002"),
+    "QAT.LR": _RATE,
+    "QAT.SCALE_LR": _RATE,
     "QAT.MIN_LR": (lambda value: 0 <= value < 1, "a learning rate from 0 to 1, such as 0.000001"),
-    "QAT.EMA": (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998"),
+    "QAT.EMA": _DECAY,
     "QAT.LABELS": _WEIGHT,
     "QAT.LOGITS": _WEIGHT,
     "QAT.BOUNDARY": _WEIGHT,
@@ -80,16 +104,29 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def validate(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """UserError for the first value that isn't usable; both are `SECTION.KEY` to value."""
+    """UserError for the first value that isn't usable; both are `SECTION.KEY` to value, None where nothing is set."""
     for key, value in flat.items():
         if value is None and defaults[key] is not None:
             raise UserError(f"{key} has no value; expected {type(defaults[key]).__name__}, such as {defaults[key]!r}")
-    for key, choices in CHOICES.items():
-        if flat[key] not in choices:
-            raise UserError(f"{key} is {flat[key]!r}; {nearest(str(flat[key]), choices)}")
+    _check_words({key: flat[key] for key in CHOICES if flat[key] != defaults[key]})
     for key, least in AT_LEAST.items():
-        if flat[key] < least:
+        if flat[key] is not None and flat[key] < least:
             raise UserError(f"{key} is {flat[key]}; expected at least {least}")
     for key, (is_right, expected) in RULES.items():
         if not is_right(flat[key]):
             raise UserError(f"{key} is {flat[key]!r}; expected {expected}")
+    if flat["COMPILE.OPSET"] != defaults["COMPILE.OPSET"]:
+        _check_opset(flat["COMPILE.OPSET"], opsets())
+
+
+def _check_words(chosen: Mapping[str, Any]) -> None:
+    """UserError for a word that a key doesn't take; of values that someone set, so that few tables are imported."""
+    for key, value in chosen.items():
+        if value not in CHOICES[key]:
+            raise UserError(f"{key} is {value!r}; {nearest(str(value), CHOICES[key])}")
+
+
+def _check_opset(value: int, known: range) -> None:
+    if value not in known:
+        expected = f"an ONNX operator set from {known[0]} to {known[-1]}, such as 17"
+        raise UserError(f"COMPILE.OPSET is {value}; expected {expected}")

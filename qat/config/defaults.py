@@ -1,6 +1,7 @@
 """Every key, its default and its meaning.
 
-Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT.
+Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT. In a key of PATHS, `${NAME}` stands for
+the environment's variable NAME. What a key with a fixed set of values takes: `CHOICES` in choices.py.
 """
 
 from __future__ import annotations
@@ -37,19 +38,20 @@ _C.LOSS.CLASS_BALANCE = False
 _C.LOSS.BALANCE_WEIGHTS = [0.5, 0.5]  # of the auxiliary P head and the main head
 _C.LOSS.SB_WEIGHTS = 0.5  # of the boundary-aware semantic loss
 
-_C.DATASET = CN()
-_C.DATASET.ROOT = "data/"
-_C.DATASET.DATASET = "streets"  # streets, cityscapes, camvid
-_C.DATASET.NUM_CLASSES = 19
-_C.DATASET.TRAIN_SET = "train"  # a split's name, or a list file relative to the root
+_C.DATASET = CN()  # None: as the data set's descriptor says (datasets/README.md)
+_C.DATASET.DATASET = "streets"  # a descriptor's name (streets, cityscapes, camvid), or the path of one
+_C.DATASET.DESCRIPTOR = ""  # new: set by loading: where a descriptor lies that doesn't come with the project
+_C.DATASET.ROOT = None
+_C.DATASET.NUM_CLASSES = None  # another number than the descriptor's: with LABELS trainIds, for train ids of your own
+_C.DATASET.TRAIN_SET = None  # a split's name, or a list file relative to the root
 _C.DATASET.EXTRA_TRAIN_SET = ""
-_C.DATASET.TEST_SET = "val"
-_C.DATASET.LABELS = "auto"  # new: cityscapes encoding: auto (by file name), labelIds, trainIds
-_C.DATASET.MEAN = [0.485, 0.456, 0.406]  # new: of RGB / 255
-_C.DATASET.STD = [0.229, 0.224, 0.225]  # new
-_C.DATASET.STREETS_TRAIN = 64  # new: pictures that `streets` writes for training
-_C.DATASET.STREETS_VAL = 32  # new
-_C.DATASET.STREETS_SEED = 0  # new
+_C.DATASET.TEST_SET = None
+_C.DATASET.LABELS = None  # new: the label files' encoding: auto (by file name), labelIds, trainIds
+_C.DATASET.MEAN = None  # new: of RGB / 255; where the descriptor has none, the network's
+_C.DATASET.STD = None  # new
+_C.DATASET.STREETS_TRAIN = None  # new: pictures that `streets` writes for training
+_C.DATASET.STREETS_VAL = None  # new
+_C.DATASET.STREETS_SEED = None  # new
 
 _C.TRAIN = CN()
 _C.TRAIN.IMAGE_SIZE = [1024, 1024]  # width, height of a crop
@@ -138,7 +140,7 @@ _C.DEBUG.LAYERS = []  # layers whose sensitivity is measured, by the names that 
 
 _C.COMPILE = CN()
 _C.COMPILE.INPUT_SIZE = []  # HEIGHT, width of the artefacts, such as 1024,2048; empty: TEST.IMAGE_SIZE (width, height)
-_C.COMPILE.OPSET = 17  # of ONNX, 13 to 21
+_C.COMPILE.OPSET = 17  # of ONNX
 _C.COMPILE.DYNAMIC_BATCH = False  # ONNX: any number of pictures at once, else one
 _C.COMPILE.INPUT = "float"  # float (normalised), uint8 (raw RGB, N x 3 x H x W)
 _C.COMPILE.OUTPUT = "logits"  # logits (1/8), upsampled (logits of the input's size), argmax (classes, int64)
@@ -153,24 +155,16 @@ _C.COMPILE.INPUT_SOURCE = "ddr"  # J5: ddr (normalised RGB) or pyramid (the came
 _C.COMPILE.OPT = "O2"  # J5's compiler: O0, O1, O2, O3, ddr, fast, balance
 _C.COMPILE.JOBS = 16  # J5's compiler: threads
 
-CHOICES = {
-    "DATASET.DATASET": ("streets", "cityscapes", "camvid"),
-    "DATASET.LABELS": ("auto", "labelIds", "trainIds"),
-    "TRAIN.OPTIMIZER": ("sgd", "adamw"),
-    "TRAIN.AMP": ("none", "bf16"),
-    "QUANT.TARGET": ("x86", "j5"),
-    "QUANT.BACKEND": ("auto", "fx", "horizon"),
-    "QUANT.SCHEME": ("symmetric", "affine"),
-    "QUANT.OBSERVER": ("min_max", "percentile", "mse", "kl", "mix", "auto"),
-    "QUANT.FROM": ("auto", "calib", "qat"),
-    "QUANT.WEIGHT_OBSERVER": ("min_max", "mse"),
-    "QUANT.ENGINE": ("auto", "x86", "fbgemm", "onednn", "qnnpack"),
-    "QAT.SCALES": ("auto", "frozen", "learnt"),
-    "QAT.EQUALISE": ("auto", "never"),
-    "COMPILE.INPUT": ("float", "uint8"),
-    "COMPILE.OUTPUT": ("logits", "upsampled", "argmax"),
-    "COMPILE.RUNTIME": ("torchscript", "ort", "openvino", "opencv", "mnn", "ncnn"),
-    "COMPILE.MARCH": ("bayes",),
-    "COMPILE.INPUT_SOURCE": ("ddr", "pyramid"),
-    "COMPILE.OPT": ("O0", "O1", "O2", "O3", "ddr", "fast", "balance"),
+EXAMPLES = {  # of keys whose default is None: the type that a value must have
+    "DATASET.ROOT": "data/cityscapes",
+    "DATASET.NUM_CLASSES": 19,
+    "DATASET.TRAIN_SET": "train",
+    "DATASET.TEST_SET": "val",
+    "DATASET.LABELS": "auto",
+    "DATASET.MEAN": [0.485, 0.456, 0.406],
+    "DATASET.STD": [0.229, 0.224, 0.225],
+    "DATASET.STREETS_TRAIN": 64,
+    "DATASET.STREETS_VAL": 32,
+    "DATASET.STREETS_SEED": 0,
 }
+PATHS = ("OUTPUT_DIR", "LOG_DIR", "MODEL.PRETRAINED", "DATASET.DATASET", "DATASET.ROOT", "TEST.MODEL_FILE")

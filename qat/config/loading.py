@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from qat.config.checks import validate
-from qat.config.defaults import _C
+from qat.config.complete import complete
+from qat.config.defaults import _C, EXAMPLES
 from qat.errors import UserError, nearest
+from qat.files import read_yaml
+from qat.resources import find_config
+
+_EXAMPLE = "MODEL: {NAME: pidnet_s}"
 
 
 def default_config() -> CfgNode:
-    """A fresh, unfrozen copy of every key with its default."""
+    """A fresh, unfrozen copy of every key with its default, None for what a descriptor says."""
     return _C.clone()
 
 
 def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
-    """Read a config: defaults <- YAML file <- KEY VALUE pairs; frozen. NAME becomes the file's stem unless it is set.
+    """Read a config: defaults <- the data set's descriptor <- YAML file <- KEY VALUE pairs; frozen, with no key left
+    unset.
 
-    Raises UserError for an unreadable file, an unknown key, a value of the wrong type or outside its choices.
+    `path`: a YAML file, or a name such as camvid/pidnet_s (`qat.resources`). NAME becomes the file's stem unless it is
+    set. Raises UserError for an unreadable file, an unknown key, a value of the wrong type or outside its choices, and
+    for a value that contradicts the descriptor.
+
+    >>> load_config("camvid/pidnet_s").DATASET.NUM_CLASSES
+    11
     """
     cfg = default_config()
-    if path is not None:
-        _merge(cfg, _flatten(_read_yaml(Path(path))), str(path))
+    file = None if path is None else find_config(path)
+    if file is not None:
+        _merge(cfg, _flatten(read_yaml(file, _EXAMPLE)), str(file))
     _merge(cfg, _pairs(opts), "options")
-    cfg.NAME = cfg.NAME or (Path(path).stem if path is not None else cfg.MODEL.NAME)
+    cfg.NAME = cfg.NAME or (file.stem if file is not None else cfg.MODEL.NAME)
+    complete(cfg)
     validate(dict(_flatten(cfg)), dict(_flatten(_C)))
     cfg.freeze()
     return cfg
@@ -43,22 +56,14 @@ def with_values(cfg: CfgNode, values: Mapping[str, Any]) -> CfgNode:
     other = cfg.clone()
     other.defrost()
     for key, value in values.items():
-        section, _, name = key.rpartition(".")
-        (other[section] if section else other)[name] = value
+        _set(other, key, value)
     other.freeze()
     return other
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read config {path}: {error.strerror}; see configs/ for ready ones") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path} holds no keys; expected a YAML mapping such as MODEL: {{NAME: pidnet_s}}")
-    return tree
+def _set(cfg: CfgNode, key: str, value: Any) -> None:
+    section, _, name = key.rpartition(".")
+    (cfg[section] if section else cfg)[name] = value
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -80,10 +85,12 @@ def _merge(cfg: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> None:
     for key, value in items:
         if key not in known:
             raise UserError(f"unknown key {key} in {where}; {nearest(key, known)}")
+        like = EXAMPLES.get(key, known[key])
         try:
-            cfg.merge_from_list([key, _widened(value, known[key])])
+            _set(cfg, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
+            cfg.merge_from_list([key, _widened(value, like)])
         except (ValueError, SyntaxError, TypeError) as error:
-            expected = f"expected {type(known[key]).__name__}, such as {known[key]!r}"
+            expected = f"expected {type(like).__name__}, such as {like!r}"
             raise UserError(f"{key} in {where} is {value!r}; {expected}") from error
 
 

@@ -1,8 +1,23 @@
-"""Where pixels come from: cityscapes, camvid, streets (generated), folders."""
+"""Where pixels come from: descriptors of data sets, list files and folders, generated streets."""
 
+from qat.data.descriptor import Descriptor, digest
+from qat.data.descriptor_file import built_in_digest, read_descriptor
 from qat.data.loading import Loader, data_loader
-from qat.data.registry import build_dataset, class_set
 from qat.data.sampling import evenly_spaced, held_out
 from qat.data.segmentation import SegmentationDataset
+from qat.data.spec import DataSpec, build_dataset, class_set
 
-__all__ = ["Loader", "SegmentationDataset", "build_dataset", "class_set", "data_loader", "evenly_spaced", "held_out"]
+__all__ = [
+    "DataSpec",
+    "Descriptor",
+    "Loader",
+    "SegmentationDataset",
+    "build_dataset",
+    "built_in_digest",
+    "class_set",
+    "data_loader",
+    "digest",
+    "evenly_spaced",
+    "held_out",
+    "read_descriptor",
+]

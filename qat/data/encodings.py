@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.labels import CAMVID_CLASSES, CAMVID_VOID, IGNORE, LABELID_TO_TRAINID
+from qat.data.descriptor import LABEL_IDS, TRAIN_IDS, Descriptor
+from qat.data.labels import IGNORE
 from qat.errors import UserError
 
-_LAST_LABELID, _LAST_TRAINID = 33, 18
-# labelIds that no class is trained on: as train ids they are road, sidewalk, building, sky and so on
-_VOID_LABELIDS = frozenset(range(_LAST_TRAINID + 1)) - {int(v) for v in np.flatnonzero(LABELID_TO_TRAINID != IGNORE)}
+AUTO = "auto"  # by the file's name, where a data set comes in both encodings
+LABELS = (AUTO, LABEL_IDS, TRAIN_IDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,40 +48,62 @@ def present(label: NDArray[np.uint8]) -> frozenset[int]:
     return frozenset(np.flatnonzero(histogram).tolist())
 
 
-def holds_train_ids(values: frozenset[int]) -> str:
-    """`trainIds` if a file of these values can't be labelIds: 255 or most train ids, nothing above 18, and void ids.
+def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> Encoding:
+    """The encoding that DATASET.LABELS names, or with `auto` the one that the file's name says."""
+    by_name = labels == AUTO and label is not None and _has_both(descriptor)
+    if labels == TRAIN_IDS or (by_name and "TrainIds" in label.name):  # type: ignore[union-attr]
+        return train_ids(descriptor, num_classes)
+    if by_name and LABEL_IDS not in label.name:  # type: ignore[union-attr]
+        raise UserError(f"the name of label {label} tells no encoding; set DATASET.LABELS to labelIds or trainIds")
+    return label_ids(descriptor)
 
-    Only strong evidence counts. Real labelIds never hold 255 without a vehicle (26 to 33) beside it (licence plates).
+
+def label_ids(descriptor: Descriptor) -> Encoding:
+    """The data set's own ids; its void ids and 255 are ignored, where no class has them."""
+    table = np.full(256, IGNORE, np.uint8)
+    for train_id, one in enumerate(descriptor.classes):
+        table[list(one.ids)] = train_id
+    suspicion = partial(holds_train_ids, descriptor) if _has_both(descriptor) else _nothing
+    name = LABEL_IDS if _has_both(descriptor) else f"{descriptor.name} ids"
+    return Encoding(name, table, _known(descriptor) | {IGNORE}, suspicion)
+
+
+def train_ids(descriptor: Descriptor, num_classes: int) -> Encoding:
+    """Ready train ids, 255 ignored. More of them than the data set has classes are the user's own, nothing strange."""
+    own = num_classes > len(descriptor.classes) or not _has_both(descriptor)
+    suspicion = _nothing if own else partial(holds_label_ids, descriptor)
+    return Encoding(TRAIN_IDS, np.arange(256, dtype=np.uint8), frozenset(range(256)), suspicion)
+
+
+def holds_train_ids(descriptor: Descriptor, values: frozenset[int]) -> str:
+    """`trainIds` if a file of these values can't be labelIds: 255 or most train ids, none above the last, and void ids.
+
+    Only strong evidence counts. Real labelIds of Cityscapes never hold 255 without a vehicle (26 to 33) beside it
+    (licence plates).
     """
+    classes, count = values - {IGNORE}, len(descriptor.classes)
+    void = frozenset(range(count)) - _class_ids(descriptor)
+    within = bool(classes) and max(classes) < count and bool(classes & void)
+    return TRAIN_IDS if within and (IGNORE in values or len(classes) > 0.7 * count) else ""
+
+
+def holds_label_ids(descriptor: Descriptor, values: frozenset[int]) -> str:
+    """`labelIds` if a file of these values can't be train ids: it holds ids above the last of them, none unknown."""
     classes = values - {IGNORE}
-    within = bool(classes) and max(classes) <= _LAST_TRAINID and bool(classes & _VOID_LABELIDS)
-    return "trainIds" if within and (IGNORE in values or len(classes) >= 14) else ""
+    return LABEL_IDS if classes and len(descriptor.classes) <= max(classes) <= max(_known(descriptor)) else ""
 
 
-def holds_label_ids(values: frozenset[int]) -> str:
-    """`labelIds` if a file of these values can't be train ids: it holds 19 to 33 and nothing above."""
-    classes = values - {IGNORE}
-    return "labelIds" if classes and _LAST_TRAINID < max(classes) <= _LAST_LABELID else ""
+def _has_both(descriptor: Descriptor) -> bool:
+    return len(descriptor.labels) > 1
 
 
-def train_ids(num_classes: int) -> Encoding:
-    """Ready train ids, 255 ignored. With more than 19 classes they are the user's own and 19 is nothing strange."""
-    suspicion = holds_label_ids if num_classes <= _LAST_TRAINID + 1 else _nothing
-    return Encoding("trainIds", np.arange(256, dtype=np.uint8), frozenset(range(256)), suspicion)
+def _class_ids(descriptor: Descriptor) -> frozenset[int]:
+    return frozenset(value for one in descriptor.classes for value in one.ids)
+
+
+def _known(descriptor: Descriptor) -> frozenset[int]:
+    return _class_ids(descriptor) | frozenset(descriptor.void)
 
 
 def _nothing(values: frozenset[int]) -> str:
     return ""
-
-
-LABEL_IDS = Encoding("labelIds", LABELID_TO_TRAINID, frozenset(range(_LAST_LABELID + 1)) | {IGNORE}, holds_train_ids)
-
-
-def _camvid() -> Encoding:
-    table = np.full(256, IGNORE, np.uint8)
-    table[: len(CAMVID_CLASSES)] = np.arange(len(CAMVID_CLASSES))
-    legal = frozenset(range(len(CAMVID_CLASSES))) | {CAMVID_VOID, IGNORE}
-    return Encoding("CamVid class indices", table, legal, _nothing)
-
-
-CAMVID_INDICES = _camvid()

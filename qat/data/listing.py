@@ -1,4 +1,4 @@
-"""The images of a split and their labels, from a list file or a folder: found, named, sorted, checked to exist."""
+"""Images and their labels from a list file, images without labels from a folder: named, sorted, checked to exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qat.errors import UserError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+LIST_SUFFIXES = (".txt", ".lst", ".csv")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,32 @@ def checked(entries: Iterable[Entry], where: str) -> list[Entry]:
             raise UserError(f"image {entry.image} appears twice in {where}; expected each image once")
         seen.add(entry.name)
     return result
+
+
+def find_images(path: str | Path) -> list[Path]:
+    """The image `path`; or the images in the folder `path` and below, sorted; or those that the list file `path` names.
+
+    As `make infer` takes them. Paths in a list file are relative to its folder; a second column (labels) is not used.
+    Raises UserError where there is nothing of the kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _in_folder(path)
+    if not path.is_file():
+        raise UserError(f"input {path} does not exist; expected an image, a folder of images or a list file")
+    if path.suffix.lower() in LIST_SUFFIXES:
+        return [entry.image for entry in read_list(path, [path.parent])]
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return [path]
+    known = " ".join(IMAGE_SUFFIXES + LIST_SUFFIXES)
+    raise UserError(f"input {path} is no image and no list file by its suffix; expected one of: {known}")
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    images = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not images:
+        raise UserError(f"folder {folder} holds no image; expected files that end in {' '.join(IMAGE_SUFFIXES)}")
+    return sorted(images, key=Path.as_posix)
 
 
 def _rows(path: Path) -> Iterator[list[str]]:

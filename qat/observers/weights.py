@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 LOW, HIGH = -128, 127
+METHODS = ("min_max", "mse")
 SHRINK = 80  # candidates between half and all of the largest scale
 _CACHED = 1 << 15  # float64 values whose search stays in a core's cache
 

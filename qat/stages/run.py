@@ -10,6 +10,7 @@ from typing import Any
 from qat.errors import UserError
 from qat.files import sha256
 from qat.origin import Origin
+from qat.resources import find_checkpoint
 from qat.stages.folders import CHECKPOINTS, Folders
 from qat.stages.record import read_record
 
@@ -27,9 +28,9 @@ class Tuned:
 class Run:
     """A run's folders and what decides its stages, each by `SECTION.KEY`, as JSON holds it.
 
-    `weights`: the float checkpoint's path, None where no key names one. `network`: decides every stage; `quant`: those
-    with an int8 grid; `kernels`: stage int_infer alone; `qat`: fine-tuning and what starts from it. `takes_from`:
-    QUANT.FROM. `tuned`: where the backend isn't fx. `defaults`: of a name that an older record lacks.
+    `weights`: the float checkpoint, as the config says it; None where no key names one. `network`: decides every stage;
+    `quant`: those with an int8 grid; `kernels`: stage int_infer alone; `qat`: fine-tuning and what starts from it.
+    `takes_from`: QUANT.FROM. `tuned`: where the backend isn't fx. `defaults`: of a name that an older record lacks.
     """
 
     folders: Folders
@@ -47,11 +48,7 @@ class Run:
         """The float checkpoint; UserError where the config names none or there is no such file."""
         if self.weights is None:
             raise UserError("TEST.MODEL_FILE is empty; set it to the float checkpoint (.pt, .pth, .safetensors)")
-        if not self.weights.is_file():
-            raise UserError(
-                f"no float checkpoint at {self.weights}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file"
-            )
-        return self.weights
+        return find_checkpoint(self.weights)
 
 
 def source_of(run: Run) -> str:

@@ -18,6 +18,7 @@ from qat.data.segmentation import Image
 from qat.data.transforms import InferenceTransform, TrainingTransform
 from qat.errors import UserError
 from qat.training.distributed import Place
+from qat.workflow.data import data_spec, training_transform
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Data:
 
 def build_data(cfg: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
     """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
-    train = build_dataset(cfg, "train", TrainingTransform.from_cfg(cfg))
-    return train, build_dataset(cfg, "val", InferenceTransform())
+    spec = data_spec(cfg)
+    return build_dataset(spec, "train", training_transform(cfg)), build_dataset(spec, "val", InferenceTransform())
 
 
 @dataclass(frozen=True)

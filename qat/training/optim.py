@@ -7,6 +7,8 @@ from torch import nn
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
+OPTIMIZERS = ("sgd", "adamw")
+
 
 def make_optimizer(model: nn.Module, cfg: CfgNode) -> Optimizer:
     """TRAIN.OPTIMIZER: SGD or AdamW of what needs gradients.

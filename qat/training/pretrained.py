@@ -7,8 +7,8 @@ import logging
 from torch import nn
 
 from qat.errors import UserError
-from qat.files import locate
 from qat.models.checkpoint import read_tensors, strip
+from qat.resources import find_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -19,10 +19,7 @@ def load_pretrained(model: nn.Module, path: str) -> None:
     Official ImageNet checkpoints have no segmentation heads, and another data set has other classes: those parts keep
     their random weights. Raises UserError if the file is missing or nothing of it fits.
     """
-    file = locate(path)
-    if not file.is_file():
-        raise UserError(f"no file MODEL.PRETRAINED {path}; put it there, or set it to '' to train from scratch")
-    given, foreign = strip(read_tensors(file))
+    given, foreign = strip(read_tensors(find_checkpoint(path, "MODEL.PRETRAINED")))
     wanted = model.state_dict()
     fitting = {key: value for key, value in given.items() if key in wanted and value.shape == wanted[key].shape}
     if not fitting:

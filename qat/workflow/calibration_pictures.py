@@ -13,6 +13,7 @@ from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spa
 from qat.data.transforms import InferenceTransform, normalise
 from qat.errors import UserError
 from qat.workflow import stages
+from qat.workflow.data import data_spec
 
 FEW = 8  # pictures that channel ranges are measured on
 
@@ -32,7 +33,7 @@ class CalibrationPictures:
     @classmethod
     def of(cls, cfg: CfgNode) -> CalibrationPictures:
         """As the config says."""
-        dataset = build_dataset(cfg, "train", InferenceTransform())
+        dataset = build_dataset(data_spec(cfg), "train", InferenceTransform())
         return cls(cfg, dataset, evenly_spaced(len(dataset), cfg.QUANT.CALIB_IMAGES))
 
     @cached_property

@@ -26,6 +26,7 @@ from qat.folders import replaced_folder
 from qat.invocation import Invocation
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.config import invocation_of_run
+from qat.workflow.data import data_spec
 from qat.workflow.load import example_input, load_calibration, load_float, load_plain
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, run_of, twin
@@ -69,7 +70,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
         inspection = tuple(choice.backend.inspect(load_calibration(config), example_input(config), folder))
         log.info("layer errors, sensitivity and advice: of the twin on backend fx, whose grid is the same")
         config = twin(config)
-    dataset = build_dataset(config, "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     _check_budgets(config, dataset)
     subject = _subject(config)
     measured = _measure(config, subject, dataset, progress)

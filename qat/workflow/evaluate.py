@@ -24,6 +24,7 @@ from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, previous_record, source_of
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form
+from qat.workflow.data import data_spec
 from qat.workflow.inputs import float_logits, to_input
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.progress import Progress, counter, silent
@@ -63,7 +64,7 @@ def evaluate(
     Raises:
         UserError: for a stage that isn't made yet, was made from other weights or another config, or can't be scored.
     """
-    dataset = build_dataset(config, "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     if stage != "float" and not _float_is_recorded(config, dataset):
         log.info("float isn't evaluated on these images yet: doing that first")
         measure(config, "float", dataset, progress)

@@ -12,14 +12,15 @@ import torch
 from yacs.config import CfgNode
 
 from qat.data import class_set
-from qat.data.folder import find_images
 from qat.data.image_io import read_image
 from qat.data.labels import ClassSet
+from qat.data.listing import find_images
 from qat.data.transforms.artefact import resized
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay
 from qat.report.overlay import Picture
+from qat.workflow.data import data_spec
 from qat.workflow.evaluate import announce
 from qat.workflow.inputs import input_size, to_input
 from qat.workflow.load import load_stage
@@ -68,7 +69,7 @@ def infer(
     paths = find_images(source)
     folder = Path(output) if output else folders_of(config).stage(stage) / "infer"
     shown = ["float"] if stage == "float" else ["float", stage]
-    networks, classes = {name: classifier(config, name) for name in shown}, class_set(config)
+    networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
     common = os.path.commonpath([path.absolute().parent for path in paths])
     written = []
     for path in watched(paths, progress, len(paths), f"infer {stage}"):

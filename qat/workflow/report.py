@@ -17,6 +17,7 @@ from qat.report.pictures import seen
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
 from qat.workflow.config import invocation_of_run
+from qat.workflow.data import data_spec
 from qat.workflow.evaluate import announce, evaluated_names
 from qat.workflow.inputs import float_logits, to_input
 from qat.workflow.load import load_stage
@@ -66,7 +67,7 @@ def report(
     pictures = _pictures(config, sources, stage, images, progress)
     made_by = named.command("report", "--stage", stage, "--images", str(images))
     path = folders_of(config).stage("report") / "report.html"
-    write_text(path, page(sources, pictures, class_set(config), named.config, made_by))
+    write_text(path, page(sources, pictures, class_set(data_spec(config)), named.config, made_by))
     return ReportPage(path, path.stat().st_size, headline(sources), tuple(sources.metrics), sources.stale)
 
 
@@ -77,7 +78,7 @@ def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progres
         return Pictures(why="Left out by --images 0.", target="report")
     if title not in sources.metrics:
         return Pictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
-    dataset = build_dataset(config, "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     names, store = evaluated_names(config, dataset), float_logits(config)
     if not store.holds(names):
         return Pictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
@@ -91,5 +92,5 @@ def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progres
         align_corners=config.MODEL.ALIGN_CORNERS,
         progress=counter(progress, len(names), f"pictures of {title}"),
     )
-    palette = class_set(config).palette
+    palette = class_set(data_spec(config)).palette
     return Pictures(title, tuple(seen(shown, palette, title) for shown in worst), tuple(shares))

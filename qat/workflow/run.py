@@ -11,9 +11,9 @@ from yacs.config import CfgNode
 
 from qat.config import default_config, with_values
 from qat.engine import choose_engine
-from qat.files import locate
 from qat.origin import Origin
 from qat.stages import Folders, Run, Tuned, origin_of, write_record
+from qat.workflow.data import built_in_origin, descriptor_origin
 from qat.workflow.settings import backend_choice
 
 NETWORK_KEYS = (
@@ -37,14 +37,15 @@ def run_of(config: CfgNode) -> Run:
     defaults = default_config()
     return Run(
         folders=folders_of(config),
-        weights=locate(config.TEST.MODEL_FILE) if config.TEST.MODEL_FILE else None,
-        network=_values(config, NETWORK_KEYS),
+        weights=Path(config.TEST.MODEL_FILE) if config.TEST.MODEL_FILE else None,
+        network=_values(config, NETWORK_KEYS) | descriptor_origin(config),
         quant=_values(config, _quant_keys()) | {"reduce_range": choose_engine(config.QUANT.ENGINE).reduce_range},
         kernels=_values(config, ("QUANT.ENGINE",)),
         qat=_values(config, tuple(f"QAT.{name}" for name in config.QAT)),
         takes_from=config.QUANT.FROM,
         tuned=_tuned(config),
-        defaults=_values(defaults, (*_quant_keys(), "QUANT.ENGINE", *(f"QAT.{name}" for name in defaults.QAT))),
+        defaults=_values(defaults, (*_quant_keys(), "QUANT.ENGINE", *(f"QAT.{name}" for name in defaults.QAT)))
+        | built_in_origin(config),
     )
 
 

@@ -29,7 +29,10 @@ FLOAT = {
 def stages(camvid_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     if not CHECKPOINT.is_file():
         pytest.skip(f"no CamVid checkpoint at {CHECKPOINT}")
-    return all_stages("camvid/pidnet_s.yaml", tmp_path_factory.mktemp("camvid"), "DATASET.ROOT", str(camvid_root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMVID_ROOT", str(camvid_root))
+        patch.setenv("PIDNET_S_CAMVID", str(CHECKPOINT))
+        return all_stages("camvid/pidnet_s.yaml", tmp_path_factory.mktemp("camvid"))
 
 
 def test_float_equals_the_checkpoints_card(stages: dict[str, dict[str, Any]]) -> None:

@@ -154,7 +154,7 @@ def test_what_eval_refuses(calibrated: list[str], folder: Path, changed: str, sa
         ("COMPILE.OPSET 12", "COMPILE.OPSET is 12; expected an ONNX operator set from 13 to 21"),
         ("COMPILE.RUNTIMES ['opencvv']", r"unknown runtime opencvv; did you mean opencv\?"),
         ("QUANT.PERCENTILE 99.9", "was made with QUANT.PERCENTILE 99.99, now it is 99.9; run make calib again"),
-        ("TEST.MODEL_FILE none.pt", "no float checkpoint at none.pt"),
+        ("TEST.MODEL_FILE none.pt", "no checkpoint at none.pt"),
     ],
 )
 def test_what_compile_refuses(calibrated: list[str], folder: Path, changed: str, said: str) -> None:

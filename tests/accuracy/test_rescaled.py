@@ -18,6 +18,7 @@ from qat.evaluation.score import Score, Scorer
 from qat.ptq.equalise.equalise import equalise
 from qat.ptq.equalise.ranges import channel_ranges
 from qat.workflow import stages
+from qat.workflow.data import data_spec
 from tests.accuracy.runs import ROOT
 from tests.ptq.rescaling import RESIDUAL, Stream, rescale
 
@@ -42,7 +43,7 @@ def floating(cfg: CfgNode) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def scorer(cfg: CfgNode, floating: nn.Module) -> Scorer:
-    val = build_dataset(cfg, "val", InferenceTransform())
+    val = build_dataset(data_spec(cfg), "val", InferenceTransform())
     batches = data_loader(val, 1, 0, indices=range(0, len(val), EVERY))
     return Scorer(
         floating, batches, cfg.DATASET.NUM_CLASSES, to_input=normaliser(cfg), align_corners=cfg.MODEL.ALIGN_CORNERS
@@ -54,7 +55,7 @@ def normaliser(cfg: CfgNode) -> Normaliser:
 
 
 def pictures(cfg: CfgNode, count: int) -> Iterator[Tensor]:
-    train = build_dataset(cfg, "train", InferenceTransform())
+    train = build_dataset(data_spec(cfg), "train", InferenceTransform())
     to_input = normaliser(cfg)
     for batch in data_loader(train, 1, 0, indices=evenly_spaced(len(train), count)):
         yield to_input(batch["image"])

@@ -44,7 +44,8 @@ class Blocks(nn.Module):
 
 def options(output: Path, *more: str) -> CfgNode:
     """A config for the network."""
-    fixed = f"DATASET.NUM_CLASSES 3 DATASET.MEAN {list(MEAN)} DATASET.STD {list(STD)} TEST.IMAGE_SIZE {[WIDTH, HEIGHT]}"
+    fixed = "DATASET.NUM_CLASSES 3 DATASET.LABELS trainIds "
+    fixed += f"DATASET.MEAN {list(MEAN)} DATASET.STD {list(STD)} TEST.IMAGE_SIZE {[WIDTH, HEIGHT]}"
     keys = fixed.replace(", ", ",").split()
     quick = [
         "COMPILE.RUNTIMES",

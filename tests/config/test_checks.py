@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from qat.config import load_config
+from qat.config import CHOICES, default_config, load_config
 from qat.config.checks import AT_LEAST, RULES
-from qat.config.defaults import CHOICES
+from qat.config.choices import opsets
 from qat.errors import UserError
 
 WRONG = {
-    "DATASET.MEAN": ["[0.5, 0.5]", "['a', 0.5, 0.5]"],
-    "DATASET.STD": ["[0.2, 0.2]", "[0.2, 0.0, 0.2]", "[0.2, None, 0.2]"],
+    "LOSS.OHEMTHRES": ["0.0", "1.5"],
+    "LOSS.BALANCE_WEIGHTS": ["[1.0]", "[-0.1, 1.0]", "[0.4, 1.0, 1.0]"],
+    "LOSS.SB_WEIGHTS": ["-1.0"],
+    "DATASET.MEAN": ["[0.5, 0.5]", "['a', 0.5, 0.5]", "[123.675, 116.28, 103.53]", "[-0.1, 0.5, 0.5]"],
+    "DATASET.STD": ["[0.2, 0.2]", "[0.2, 0.0, 0.2]", "[0.2, None, 0.2]", "[58.395, 57.12, 57.375]"],
     "TRAIN.IMAGE_SIZE": ["[512]", "[512, 0]", "[512.0, 256]"],
+    "TRAIN.COLOR": ["-0.1"],
+    "TRAIN.LR": ["0.0", "-0.1", "1e400"],
+    "TRAIN.LR_POWER": ["-0.9"],
+    "TRAIN.MOMENTUM": ["-0.1", "1.0"],
+    "TRAIN.WD": ["-0.1"],
+    "TRAIN.EMA": ["-0.1", "1.0"],
     "TEST.IMAGE_SIZE": ["[512, 256, 3]", "[-512, 256]"],
     "COMPILE.INPUT_SIZE": ["[512]", "1024,0", "1024,2048,3", "[64.0, 64]", "-8,8"],
-    "COMPILE.OPSET": ["12", "22"],
     "QUANT.PERCENTILE": ["50", "100.5", "-1.0"],
     "QUANT.AVERAGING_CONSTANT": ["abc", "-0.1", "1.5", "True", "[0.1]"],
     "QUANT.MAX_DROP": ["-0.1", "1.0"],
@@ -27,12 +38,20 @@ WRONG = {
     "QAT.BOUNDARY": ["-1.0", "1e400"],
 }
 RIGHT = {
-    "DATASET.MEAN": "[0, 0, 0]",
+    "LOSS.OHEMTHRES": "1",
+    "LOSS.BALANCE_WEIGHTS": "[0, 1]",
+    "LOSS.SB_WEIGHTS": "0",
+    "DATASET.MEAN": "[0, 0, 1]",
     "DATASET.STD": "[1, 1, 1]",
     "TRAIN.IMAGE_SIZE": "[1, 1]",
+    "TRAIN.COLOR": "0",
+    "TRAIN.LR": "1",
+    "TRAIN.LR_POWER": "0",
+    "TRAIN.MOMENTUM": "0",
+    "TRAIN.WD": "0",
+    "TRAIN.EMA": "0",
     "TEST.IMAGE_SIZE": "(8, 8)",
     "COMPILE.INPUT_SIZE": "1,1",
-    "COMPILE.OPSET": "13",
     "QUANT.PERCENTILE": "100",
     "QUANT.AVERAGING_CONSTANT": "1",
     "QUANT.MAX_DROP": "0.0005",
@@ -66,9 +85,9 @@ def test_a_value_at_the_limit_is_taken(key: str, text: str) -> None:
 
 @pytest.mark.parametrize(("key", "least"), AT_LEAST.items())
 def test_a_count_has_a_least_value(key: str, least: int) -> None:
-    load_config(None, [key, str(least)])
+    load_config(None, [key, str(least), "DATASET.LABELS", "trainIds"])
     with pytest.raises(UserError, match=f"^{key} is {least - 1}; expected at least {least}$"):
-        load_config(None, [key, str(least - 1)])
+        load_config(None, [key, str(least - 1), "DATASET.LABELS", "trainIds"])
 
 
 @pytest.mark.parametrize(("key", "choice"), [(key, choice) for key, choices in CHOICES.items() for choice in choices])
@@ -79,3 +98,26 @@ def test_every_choice_is_taken(key: str, choice: str) -> None:
 
 def test_no_observation_constant_means_equal_weights() -> None:
     assert load_config(None).QUANT.AVERAGING_CONSTANT is None
+
+
+def test_every_default_is_one_of_its_key_s_words() -> None:
+    defaults = default_config()
+    for key, words in CHOICES.items():
+        section, name = key.split(".")
+        assert defaults[section][name] in (*words, None)
+        assert len(set(words)) == len(words) > 0
+
+
+@pytest.mark.parametrize("wrong", [12, 22])
+def test_the_operator_set_is_one_that_the_writer_knows(wrong: int) -> None:
+    assert opsets() == range(13, 22)
+    assert load_config(None, ["COMPILE.OPSET", "13"]).COMPILE.OPSET == 13
+    said = f"COMPILE.OPSET is {wrong}; expected an ONNX operator set from 13 to 21, such as 17"
+    with pytest.raises(UserError, match=said):
+        load_config(None, ["COMPILE.OPSET", str(wrong)])
+
+
+def test_importing_the_room_imports_no_other() -> None:
+    code = "import sys, qat.config; print({'torch', 'onnx', 'cv2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -9,7 +9,7 @@ import pytest
 from yacs.config import CfgNode
 
 from qat.config import load_config
-from qat.data.labels import CITYSCAPES_LABEL_IDS
+from qat.data import read_descriptor
 
 SIZE = (64, 32)  # width, height
 FRAMES = {"train": ("ulm/ulm_000001_000019", "aachen/aachen_000002_000019", "aachen/aachen_000001_000019"),
@@ -38,13 +38,14 @@ def save_fixture() -> Callable[[Path, np.ndarray], Path]:
 def cityscapes_root(tmp_path: Path) -> Path:
     """A small Cityscapes: images whose red channel is the train id times 10, labelIds and labelTrainIds."""
     rng = np.random.default_rng(0)
+    classes = read_descriptor("cityscapes").classes
     root = tmp_path / "city"
     for split, frames in FRAMES.items():
         for frame in frames:
             train_ids = rng.integers(0, 19, (SIZE[1] // 8, SIZE[0] // 8)).repeat(8, 0).repeat(8, 1).astype(np.uint8)
             rgb = np.stack([train_ids * 10, rng.integers(0, 255, train_ids.shape), train_ids], axis=2).astype(np.uint8)
             save(root / "leftImg8bit" / split / f"{frame}_leftImg8bit.png", rgb[:, :, ::-1])
-            label_ids = np.array(CITYSCAPES_LABEL_IDS, np.uint8)[train_ids]
+            label_ids = np.array([one.ids[0] for one in classes], np.uint8)[train_ids]
             save(root / "gtFine" / split / f"{frame}_gtFine_labelIds.png", label_ids)
             save(root / "gtFine" / split / f"{frame}_gtFine_labelTrainIds.png", train_ids)
     return root

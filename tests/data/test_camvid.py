@@ -11,14 +11,14 @@ from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spa
 from qat.data.labels import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
+from qat.workflow.data import data_spec
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]
-OPTS = ("DATASET.NUM_CLASSES", "11", "DATASET.TRAIN_SET", "train.txt", "DATASET.TEST_SET", "val.txt")
 
 
 def build(cfg: CfgNode, split: str = "train") -> SegmentationDataset:
-    return build_dataset(cfg, split, InferenceTransform())
+    return build_dataset(data_spec(cfg), split, InferenceTransform())
 
 
 @pytest.fixture
@@ -31,37 +31,37 @@ def small_root(tmp_path: Path, save: Save) -> Path:
 
 
 def test_void_is_ignored_and_the_root_comes_from_the_config(small_root: Path, make_cfg: MakeCfg) -> None:
-    data = build(make_cfg("camvid", small_root, *OPTS))
+    data = build(make_cfg("camvid", small_root))
     assert data.names == ["train/a"]
     assert data[0]["label"].flatten().tolist() == [*range(11), IGNORE] * 2
 
 
 def test_the_environment_wins(small_root: Path, make_cfg: MakeCfg, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMVID_ROOT", str(small_root))
-    assert len(build(make_cfg("camvid", Path("nowhere"), *OPTS))) == 1
+    assert len(build(make_cfg("camvid", Path("nowhere")))) == 1
     monkeypatch.setenv("CAMVID_ROOT", "gone")
-    with pytest.raises(UserError, match=r"no CamVid list file gone/train\.txt; set CAMVID_ROOT"):
-        build(make_cfg("camvid", small_root, *OPTS))
+    with pytest.raises(UserError, match=r"CAMVID_ROOT gone is not a folder; set CAMVID_ROOT or .* holds train\.txt"):
+        build(make_cfg("camvid", small_root))
 
 
 def test_a_chosen_root_is_never_replaced(tmp_path: Path, make_cfg: MakeCfg) -> None:
-    with pytest.raises(UserError, match=rf"no CamVid list file {tmp_path}/none/train.txt; set CAMVID_ROOT"):
-        build(make_cfg("camvid", tmp_path / "none", "DATASET.NUM_CLASSES", "11", "DATASET.TRAIN_SET", "train.txt"))
+    with pytest.raises(UserError, match=rf"DATASET\.ROOT {tmp_path}/none is not a folder; set CAMVID_ROOT"):
+        build(make_cfg("camvid", tmp_path / "none"))
 
 
 def test_a_missing_list_is_named(small_root: Path, make_cfg: MakeCfg) -> None:
-    with pytest.raises(UserError, match=r"no CamVid list file .*small/night\.txt"):
-        build(make_cfg("camvid", small_root, *OPTS, "DATASET.TRAIN_SET", "night.txt"))
+    with pytest.raises(UserError, match=r"no list file .*small/night\.txt"):
+        build(make_cfg("camvid", small_root, "DATASET.TRAIN_SET", "night.txt"))
 
 
 def test_a_wrong_class_index_is_named(small_root: Path, make_cfg: MakeCfg, save: Save) -> None:
     save(small_root / "trainannot/a.png", np.full((4, 6), 12, np.uint8))
     with pytest.raises(UserError, match=r"trainannot/a\.png holds class index 12"):
-        build(make_cfg("camvid", small_root, *OPTS))[0]
+        build(make_cfg("camvid", small_root))[0]
 
 
 def test_the_real_camvid(camvid_root: Path, make_cfg: MakeCfg) -> None:
-    cfg = make_cfg("camvid", camvid_root, *OPTS)
+    cfg = make_cfg("camvid", camvid_root)
     train, val = build(cfg), build(cfg, "val")
     assert (len(train), len(val)) == (367, 101)
     assert train.names == sorted(train.names)

@@ -13,6 +13,7 @@ from qat.config import load_config
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
+from qat.workflow.data import data_spec
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]
@@ -21,7 +22,7 @@ LABELS = "gtFine/train/aachen/aachen_000001_000019_gtFine_"
 
 
 def build(cfg: CfgNode, split: str = "train") -> SegmentationDataset:
-    return build_dataset(cfg, split, InferenceTransform())
+    return build_dataset(data_spec(cfg), split, InferenceTransform())
 
 
 def test_the_layout_is_found_and_sorted(cityscapes_root: Path, make_cfg: MakeCfg) -> None:

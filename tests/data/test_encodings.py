@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qat.data.encodings import CAMVID_INDICES, LABEL_IDS, present, train_ids
-from qat.data.labels import CITYSCAPES_LABEL_IDS, IGNORE, LABELID_TO_TRAINID
+from qat.data import encodings, read_descriptor
+from qat.data.encodings import present
+from qat.data.labels import IGNORE
 from qat.errors import UserError
 
 PATH = Path("some/label.png")
 VEHICLES = range(26, 34)
+CITYSCAPES = read_descriptor("cityscapes")
+LABEL_IDS = encodings.label_ids(CITYSCAPES)
+LABELID_TO_TRAINID = LABEL_IDS.table
+CAMVID_INDICES = encodings.label_ids(read_descriptor("camvid"))
+CITYSCAPES_LABEL_IDS = [one.ids[0] for one in CITYSCAPES.classes]
+
+
+def train_ids(num_classes: int) -> encodings.Encoding:
+    return encodings.train_ids(CITYSCAPES, num_classes)
 
 
 def a_map(values: object) -> np.ndarray:

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
-from qat.data.transforms import InferenceTransform, TrainingTransform
+from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
+from qat.workflow.data import data_spec, training_transform
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]
@@ -24,12 +25,12 @@ Save = Callable[[Path, np.ndarray], Path]
 @pytest.fixture
 def training(cityscapes_root: Path, make_cfg: MakeCfg) -> SegmentationDataset:
     cfg = make_cfg("cityscapes", cityscapes_root, "TRAIN.COLOR", "0.4")
-    return build_dataset(cfg, "train", TrainingTransform.from_cfg(cfg))
+    return build_dataset(data_spec(cfg), "train", training_transform(cfg))
 
 
 @pytest.fixture
 def inference(cityscapes_root: Path, make_cfg: MakeCfg) -> SegmentationDataset:
-    return build_dataset(make_cfg("cityscapes", cityscapes_root), "train", InferenceTransform())
+    return build_dataset(data_spec(make_cfg("cityscapes", cityscapes_root)), "train", InferenceTransform())
 
 
 def one_pass(data: SegmentationDataset, workers: int, epoch: int, seed: int = 0) -> list[tuple[str, torch.Tensor]]:

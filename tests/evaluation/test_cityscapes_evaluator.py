@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from qat.data.labels import CITYSCAPES_CLASSES, LABELID_TO_TRAINID
+from qat.data import read_descriptor
+from qat.data.encodings import label_ids
 from qat.evaluation import ConfusionMatrix
 
 official = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
 
+CITYSCAPES = read_descriptor("cityscapes")
+CITYSCAPES_CLASSES, LABELID_TO_TRAINID = CITYSCAPES.class_set.names, label_ids(CITYSCAPES).table
 ALL_IDS = np.arange(34, dtype=np.uint8)  # void ones too; only "license plate" (-1) can't be stored in a PNG
 EVALUATED_IDS = ALL_IDS[LABELID_TO_TRAINID[ALL_IDS] != 255]
 NEVER_SEEN = [27, 28]  # truck, bus: neither labelled nor predicted

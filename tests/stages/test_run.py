@@ -102,7 +102,7 @@ def test_a_damaged_record_is_one_line(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"), [(None, "TEST.MODEL_FILE is empty"), (Path("none.pt"), "no float checkpoint at none.pt")]
+    ("weights", "message"), [(None, "TEST.MODEL_FILE is empty"), (Path("none.pt"), "no checkpoint at none.pt")]
 )
 def test_missing_weights_are_one_line(run: Run, weights: Path | None, message: str) -> None:
     with pytest.raises(UserError, match=message):

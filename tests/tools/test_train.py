@@ -45,5 +45,5 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = run_train("MODEL.PRETRAINED", str(tmp_path / "none.pt"))
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        f"error: no file MODEL.PRETRAINED {tmp_path / 'none.pt'}; put it there, or set it to '' to train from scratch"
+        f"error: no checkpoint at {tmp_path / 'none.pt'}; set MODEL.PRETRAINED to a .pt, .pth or .safetensors file"
     )

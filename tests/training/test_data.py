@@ -33,6 +33,7 @@ def unlabelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CfgNode:
         "DATASET.TRAIN_SET": "list.txt",
         "DATASET.TEST_SET": "list.txt",
         "DATASET.NUM_CLASSES": 3,
+        "DATASET.LABELS": "trainIds",
         "TRAIN.IMAGE_SIZE": [SIDE, SIDE],
         "TRAIN.BASE_SIZE": SIDE,
         "TRAIN.BATCH_SIZE_PER_GPU": 2,

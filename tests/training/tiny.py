@@ -97,6 +97,7 @@ def tiny_config(folder: Path, *opts: str) -> CfgNode:
         "WORKERS": "0",
         "PRINT_FREQ": "1",
         "DATASET.NUM_CLASSES": str(CLASSES),
+        "DATASET.LABELS": "trainIds",
         "DATASET.MEAN": "[0.5, 0.5, 0.5]",
         "DATASET.STD": "[1.0, 1.0, 1.0]",
         "LOSS.OHEMKEEP": "100",

@@ -13,12 +13,15 @@ from qat.backends.horizon.plugin import call, part
 from qat.errors import UserError
 from qat.files import atomic_path
 
+MARCHES = ("bayes",)  # processors
+SOURCES = ("ddr", "pyramid")  # normalised RGB from memory, the camera's centred YUV444
+OPTS = ("O0", "O1", "O2", "O3", "ddr", "fast", "balance")
 _CHECK = "run make check TARGET=j5: the plugin's own lines above name the operation"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the compiler is told. `opt`: O0 .. O3, ddr, fast, balance. `jobs`: threads.
+    """What the compiler is told. `opt`: one of OPTS. `jobs`: threads.
 
     `network`: the name of perf_model's files. `picture`: the svg's name.
     """

@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from yacs.config import CfgNode
 
 from qat.data.labels import IGNORE
-from qat.data.transforms.boundary import boundary_map
-from qat.data.transforms.colour import jitter
 from qat.data.transforms.normalise import lookup, table
 from qat.errors import UserError
 
 Picture = NDArray[np.uint8]
+_FRAME = 6  # pixels at each side without boundary: there the label's own rim lies
+_THICKNESS = 4  # pixels, side of the square that dilates
 
 
 @dataclass(frozen=True)
@@ -27,19 +26,11 @@ class TrainingTransform:
     crop: tuple[int, int]  # width, height
     base_size: int  # long side at scale 1
     scale_factor: int  # scale is 0.5 + randint(0, scale_factor) / 10; used with multi_scale
+    mean: Sequence[float]  # of RGB / 255
+    std: Sequence[float]
     multi_scale: bool = True
     flip: bool = True
-    color: float = 0.0
-    mean: Sequence[float] = (0.485, 0.456, 0.406)
-    std: Sequence[float] = (0.229, 0.224, 0.225)
-
-    @classmethod
-    def from_cfg(cls, cfg: CfgNode) -> TrainingTransform:
-        """From the keys TRAIN.* and DATASET.MEAN, DATASET.STD."""
-        train = cfg.TRAIN
-        width, height = train.IMAGE_SIZE
-        options = (train.MULTI_SCALE, train.FLIP, train.COLOR, tuple(cfg.DATASET.MEAN), tuple(cfg.DATASET.STD))
-        return cls((width, height), train.BASE_SIZE, train.SCALE_FACTOR, *options)
+    color: float = 0.0  # strength of random brightness, contrast and saturation
 
     def __call__(self, image: Picture, label: Picture | None, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """(H, W, 3), (H, W) train ids -> image float32 (3, h, w), label int64 (h, w), edge float32 (h, w), 0/1."""
@@ -91,3 +82,35 @@ def _pad(plane: Picture, crop: tuple[int, int], value: int) -> Picture:
     """Right and below, up to `crop`."""
     down, right = crop[1] - plane.shape[0], crop[0] - plane.shape[1]
     return cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(value,) * 3)  # type: ignore[return-value]
+
+
+def boundary_map(label: Picture) -> Picture:
+    """(H, W) train ids -> (H, W) 0 or 1: 1 within two pixels of a class change, but not at the picture's rim.
+
+    As in the official PIDNet: Canny on the train ids, a 6-pixel frame zeroed, 4x4 dilation.
+    """
+    edge = cv2.Canny(label, 0.1, 0.2)
+    inner = np.zeros_like(edge)
+    rows, columns = slice(_FRAME, -_FRAME), slice(_FRAME, -_FRAME)
+    inner[rows, columns] = edge[rows, columns] // 255
+    return cv2.dilate(inner, np.ones((_THICKNESS, _THICKNESS), np.uint8))  # type: ignore[return-value]
+
+
+def jitter(image: Picture, strength: float, rng: np.random.Generator) -> Picture:
+    """(H, W, 3) RGB -> the same with brightness, contrast and saturation each times 1 +- `strength` (0 = unchanged)."""
+    if strength == 0:
+        return image
+    brightness, contrast, saturation = rng.uniform(max(0.0, 1 - strength), 1 + strength, size=3)
+    return _saturate(_contrast(image, brightness, contrast), saturation)
+
+
+def _contrast(image: Picture, brightness: float, contrast: float) -> Picture:
+    """About the mean, so that contrast doesn't darken or lighten."""
+    pivot = brightness * float(np.mean(cv2.mean(image)[:3]))
+    values = pivot + (np.arange(256) * brightness - pivot) * contrast
+    return cv2.LUT(image, np.clip(np.rint(values), 0, 255).astype(np.uint8))  # type: ignore[return-value]
+
+
+def _saturate(image: Picture, saturation: float) -> Picture:
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, saturation, grey, 1 - saturation, 0)  # type: ignore[return-value]

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from qat.config import load_config
 from qat.data.labels import IGNORE
 from qat.data.transforms import TrainingTransform, normalise
+from qat.data.transforms.training import boundary_map, jitter
 from qat.errors import UserError
 
 RNG = np.random.default_rng(0)
 LABEL = RNG.integers(0, 19, (4, 8)).repeat(16, 0).repeat(16, 1).astype(np.uint8)  # 64 x 128
 IMAGE = np.stack([LABEL * 10, LABEL, 255 - LABEL], axis=2)
-PLAIN = TrainingTransform((128, 64), base_size=128, scale_factor=16, multi_scale=False, flip=False)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PLAIN = TrainingTransform((128, 64), 128, 16, MEAN, STD, multi_scale=False, flip=False)
 
 
 def sample(transform: TrainingTransform, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -82,12 +84,69 @@ def test_one_seed_is_one_picture() -> None:
     assert not torch.equal(sample(transform, 7)["image"], sample(transform, 8)["image"])
 
 
-def test_from_the_config() -> None:
-    cfg = load_config(None, ["TRAIN.IMAGE_SIZE", "[100, 50]", "TRAIN.COLOR", "0.2", "TRAIN.FLIP", "False"])
-    transform = TrainingTransform.from_cfg(cfg)
-    assert transform == TrainingTransform((100, 50), 2048, 16, multi_scale=True, flip=False, color=0.2)
-
-
 def test_training_needs_labels() -> None:
     with pytest.raises(UserError, match="training needs labels"):
         PLAIN(IMAGE, None, RNG)
+
+
+def test_a_flat_label_has_no_boundary() -> None:
+    assert boundary_map(np.full((40, 60), 7, np.uint8)).max() == 0
+
+
+def test_a_straight_edge_is_a_thin_band() -> None:
+    label = np.zeros((40, 60), np.uint8)
+    label[:, 30:] = 1
+    band = boundary_map(label)
+    assert set(np.unique(band)) == {0, 1}
+    columns = np.flatnonzero(band[20])
+    assert 4 <= len(columns) <= 5
+    assert columns.min() >= 27
+    assert columns.max() <= 32
+
+
+def test_the_rim_is_free_even_where_the_label_changes() -> None:
+    label = np.zeros((40, 60), np.uint8)
+    label[:3], label[-3:], label[:, :3], label[:, -3:] = 255, 255, 255, 255
+    assert boundary_map(label).max() == 0
+
+
+def test_every_boundary_pixel_lies_at_a_class_change() -> None:
+    label = np.random.default_rng(0).integers(0, 19, (8, 10)).repeat(16, 0).repeat(16, 1).astype(np.uint8)
+    changes = np.zeros(label.shape, bool)
+    changes[:, 1:] |= label[:, 1:] != label[:, :-1]
+    changes[1:] |= label[1:] != label[:-1]
+    near = cv2.dilate(changes.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
+    band = boundary_map(label) > 0
+    assert band.any()
+    assert not (band & ~near).any()
+
+
+GREYISH = np.random.default_rng(0).integers(60, 180, (20, 30, 3), np.uint8)
+
+
+def test_strength_zero_changes_nothing() -> None:
+    np.testing.assert_array_equal(jitter(GREYISH, 0.0, np.random.default_rng(1)), GREYISH)
+
+
+def test_the_change_grows_with_the_strength() -> None:
+    def change(strength: float) -> float:
+        pictures = [jitter(GREYISH, strength, np.random.default_rng(seed)) for seed in range(8)]
+        return float(np.mean([np.abs(picture.astype(int) - GREYISH).mean() for picture in pictures]))
+
+    assert 1 < change(0.1) < change(0.3) < change(0.6) < 100
+
+
+def test_brightness_goes_both_ways() -> None:
+    means = [jitter(GREYISH, 0.4, np.random.default_rng(seed)).mean() / GREYISH.mean() for seed in range(30)]
+    assert min(means) < 0.8
+    assert max(means) > 1.2
+    assert min(means) > 0.55
+    assert max(means) < 1.45
+
+
+def test_grey_stays_grey_and_keeps_its_order() -> None:
+    grey = np.repeat(np.linspace(50, 200, 30, dtype=np.uint8)[None, :, None], 3, axis=2)
+    for seed in range(5):
+        picture = jitter(grey, 0.5, np.random.default_rng(seed)).astype(int)
+        assert np.ptp(picture, axis=2).max() <= 1
+        assert (np.diff(picture[0, :, 0]) >= 0).all()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qat.data.listing import read_list
+from qat.data.listing import find_images, read_list
 from qat.errors import UserError
 
 
@@ -91,3 +91,35 @@ def test_an_unreadable_list_is_named(root: Path) -> None:
     (root / "binary.txt").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match=r"binary\.txt: not UTF-8"):
         read_list(root / "binary.txt", [root])
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for name in ("b.png", "a.JPG", "sub/c.jpeg", "notes.md", "label.json"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "in"
+
+
+def test_one_image(pictures: Path) -> None:
+    assert find_images(pictures / "b.png") == [pictures / "b.png"]
+
+
+def test_a_folder_is_sorted_and_searched_below(pictures: Path) -> None:
+    assert find_images(str(pictures)) == [pictures / "a.JPG", pictures / "b.png", pictures / "sub/c.jpeg"]
+
+
+def test_a_list_file_names_images_beside_it(pictures: Path) -> None:
+    (pictures / "some.txt").write_text("sub/c.jpeg\nb.png\n")
+    assert find_images(pictures / "some.txt") == [pictures / "b.png", pictures / "sub/c.jpeg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("none.png", "does not exist"), ("notes.md", "no image and no list file"), ("empty", "holds no image")],
+)
+def test_nothing_to_read_is_one_clear_line(pictures: Path, name: str, words: str) -> None:
+    (pictures / "empty").mkdir()
+    with pytest.raises(UserError, match=f"{name}.*{words}"):
+        find_images(pictures / name)

@@ -1,0 +1,76 @@
+"""A data set's descriptor: its classes, where its pictures and labels lie, how the labels' values become train ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from qat.data.labels import ClassSet
+from qat.files import sha256_text
+
+LABEL_IDS, TRAIN_IDS = "labelIds", "trainIds"  # the encodings that a label file can be in
+PLACE = ("root", "root_variable")  # where a data set lies: on another machine it is the same data set
+
+
+@dataclass(frozen=True)
+class DataClass:
+    """A class: its name, the label files' values that mean it, its colour (RGB), its weight in a balanced loss."""
+
+    name: str
+    ids: tuple[int, ...]
+    colour: tuple[int, ...]
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Streets:
+    """How many pictures the generator of streets writes for training and for evaluation, and from which seed."""
+
+    train: int
+    val: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What is known of a data set before one of its files is read.
+
+    `root`: its folder, where no key and no variable names another. `root_variable`: the environment's variable that
+    names the folder; "" for none. `images`, `labels`: patterns of paths below the folder, `labels` by encoding; "" and
+    {} where list files name every picture. `train`, `val`: splits or list files. `unlabelled`: splits without labels.
+    `void`: values of label files, beside 255, that no class has. `streets`: of a generated data set.
+    """
+
+    name: str
+    classes: tuple[DataClass, ...]
+    root: str
+    root_variable: str = ""
+    images: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    train: str = "train"
+    val: str = "val"
+    unlabelled: tuple[str, ...] = ()
+    void: tuple[int, ...] = ()
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    streets: Streets | None = None
+
+    @property
+    def class_set(self) -> ClassSet:
+        """Names, colours and weights of the classes."""
+        weights = [one.weight for one in self.classes if one.weight is not None]
+        palette = np.array([one.colour for one in self.classes], np.uint8)
+        return ClassSet(tuple(one.name for one in self.classes), palette, tuple(weights) or None)
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """The encodings that its label files come in."""
+        return tuple(encoding for encoding, _ in self.labels)
+
+
+def digest(descriptor: Descriptor) -> str:
+    """Hex SHA-256 of what a descriptor says, however and wherever it is written; where the data lie doesn't count."""
+    content = {key: value for key, value in asdict(descriptor).items() if key not in PLACE}
+    return sha256_text(json.dumps(content, sort_keys=True))

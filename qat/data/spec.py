@@ -1,0 +1,116 @@
+"""From a data set's settings to its pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qat.data.descriptor import Descriptor, Streets
+from qat.data.encodings import AUTO, encoding_of
+from qat.data.labels import ClassSet
+from qat.data.layout import Pattern, find_split
+from qat.data.listing import Entry, read_list
+from qat.data.segmentation import SegmentationDataset, Transform
+from qat.data.streets import write
+from qat.errors import UserError, nearest
+from qat.resources import expand
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which pictures a run takes.
+
+    `root`: the data set's folder, where the variable that the descriptor names isn't set; may hold `${NAME}`. `train`,
+    `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
+    `seed`: of random pictures. `streets`: of a generated data set.
+    """
+
+    descriptor: Descriptor
+    root: str
+    train: str
+    val: str
+    num_classes: int
+    labels: str = AUTO
+    seed: int = 0
+    streets: Streets | None = None
+
+    @property
+    def subsets(self) -> dict[str, str]:
+        """What `train` and `val` stand for."""
+        return {"train": self.train, "val": self.val}
+
+
+def build_dataset(spec: DataSpec, split: str, transform: Transform) -> SegmentationDataset:
+    """The pictures and labels of `split`, train or val, sorted by image path.
+
+    Raises UserError for whatever is missing or empty; what can be seen only in a file's pixels is raised when its
+    sample is read.
+    """
+    if split not in spec.subsets:
+        raise UserError(f"split is {split!r}; {nearest(split, spec.subsets)}")
+    subset = spec.subsets[split]
+    entries = find_entries(spec, find_root(spec, subset), subset)
+    encodings = [encoding_of(entry.label, spec.labels, spec.descriptor, spec.num_classes) for entry in entries]
+    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed)
+
+
+def class_set(spec: DataSpec) -> ClassSet:
+    """Names and colours of the classes, without reading any picture."""
+    return spec.descriptor.class_set.resized(spec.num_classes)
+
+
+def find_root(spec: DataSpec, subset: str) -> Path:
+    """The data set's folder; pictures of a generated one are written first where they aren't there."""
+    variable = spec.descriptor.root_variable
+    given = os.environ.get(variable, "") if variable else ""
+    root = Path(given or expand(spec.root, "DATASET.ROOT")).expanduser()
+    if spec.streets is not None:
+        return _written(root, spec.streets)
+    if not root.is_dir():
+        settable = f"set {variable} or DATASET.ROOT" if variable else "set DATASET.ROOT"
+        parts = _parts(spec.descriptor) or (subset,)
+        raise UserError(
+            f"{variable if given else 'DATASET.ROOT'} {root} is not a folder; {settable} to the one that holds "
+            f"{' and '.join(parts)}"
+        )
+    return root
+
+
+def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
+    """Sorted entries of a list file `root/subset`, or else of the split of that name in the descriptor's layout.
+
+    Pictures may lie in the root or in its subfolder of the data set's name (where the official PIDNet looks).
+    """
+    descriptor = spec.descriptor
+    bases = [base for base in (root / descriptor.name, root) if base.is_dir()]
+    if (root / subset).is_file():
+        return read_list(root / subset, bases)
+    if not descriptor.images:
+        raise UserError(f"no list file {root / subset}; set DATASET.ROOT, TRAIN_SET, TEST_SET")
+    split = Path(subset).stem
+    folder = Pattern.of(descriptor.images, split).folder
+    base = next((base for base in bases if (base / folder).is_dir()), None)
+    if base is None:
+        expected = f"expected a list file, or images in {bases[-1] / folder}"
+        raise UserError(
+            f"{subset} is no list file and no split of {root}; {expected}; set DATASET.ROOT, TRAIN_SET, TEST_SET"
+        )
+    if split != subset:
+        _log.info("no list file %s: using the split %s of %s", root / subset, split, base)
+    return find_split(descriptor, base, split, spec.labels)
+
+
+def _written(root: Path, streets: Streets) -> Path:
+    """The folder of these street pictures. Other numbers or seeds: another folder."""
+    folder = root / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
+    return write(folder, train=streets.train, val=streets.val, seed=streets.seed)
+
+
+def _parts(descriptor: Descriptor) -> tuple[str, ...]:
+    """The folders directly below the root."""
+    patterns = (descriptor.images, *(pattern for _, pattern in descriptor.labels))
+    return tuple(dict.fromkeys(pattern.split("/")[0] for pattern in patterns if pattern))
