@@ -12,13 +12,14 @@ from qat.version import __version__
 
 if TYPE_CHECKING:
     from qat.backends.calibration import calibrate
-    from qat.backends.fx import convert, fake_quantised, prepare
+    from qat.backends.fx import convert, fake_quantized, prepare
+    from qat.backends.fx import fake_quantized as fake_quantised
     from qat.backends.spec import QuantSpec
     from qat.errors import UserError
     from qat.evaluation import evaluate
     from qat.graph import check, rewrite
     from qat.models import build_model, load_checkpoint
-    from qat.workflow.stages import load_stage
+    from qat.workflow.load import load_stage
 
 _HOMES = {
     "QuantSpec": "qat.backends.spec",
@@ -28,12 +29,13 @@ _HOMES = {
     "check": "qat.graph",
     "convert": "qat.backends.fx",
     "evaluate": "qat.evaluation",
-    "fake_quantised": "qat.backends.fx",
+    "fake_quantized": "qat.backends.fx",
     "load_checkpoint": "qat.models",
-    "load_stage": "qat.workflow.stages",
+    "load_stage": "qat.workflow.load",
     "prepare": "qat.backends.fx",
     "rewrite": "qat.graph",
 }
+_ALIASES = {"fake_quantised": "fake_quantized"}  # British spellings
 __all__ = [
     "QuantSpec",
     "UserError",
@@ -44,6 +46,7 @@ __all__ = [
     "convert",
     "evaluate",
     "fake_quantised",
+    "fake_quantized",
     "load_checkpoint",
     "load_stage",
     "prepare",
@@ -52,6 +55,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    name = _ALIASES.get(name, name)
     if name not in _HOMES:
         raise AttributeError(f"module 'qat' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,7 +51,21 @@ def choose_engine(wanted: str = "auto") -> Engine:
 
 
 def activate(wanted: str = "auto") -> Engine:
-    """Choose the engine and make it torch's current one."""
+    """Choose the engine and make it torch's current one, for the whole process; `engine_in_use` takes it back."""
     engine = choose_engine(wanted)
     torch.backends.quantized.engine = engine.name
     return engine
+
+
+@contextmanager
+def engine_in_use(wanted: str = "auto") -> Iterator[Engine]:
+    """Make the engine torch's current one for the block, and the one before again after it.
+
+    int8 weights are packed for the engine that is current when they are converted or loaded, and qnnpack's kernels look
+    at it whenever they run.
+    """
+    before = torch.backends.quantized.engine
+    try:
+        yield activate(wanted)
+    finally:
+        torch.backends.quantized.engine = before

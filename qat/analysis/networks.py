@@ -14,7 +14,7 @@ from qat.analysis.toggle import Switches
 from qat.backends.fx import convert
 from qat.backends.node_facts import is_idle, is_quantiser
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import quantisers, settle
+from qat.backends.scales import freeze_scales, quantisers
 from qat.graph.nodes import op_name
 from qat.program.lower import program_of
 from qat.program.steps import Program
@@ -40,7 +40,7 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Settle what is still open, so that every form has the same scales."""
-        settle(self.prepared)
+        freeze_scales(self.prepared)
 
     @cached_property
     def on(self) -> Switches:

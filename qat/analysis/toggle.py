@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import fake_quantised, frozen
+from qat.backends.fx import fake_quantized, frozen
 from qat.backends.integer_resampling import rounded
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers
@@ -111,7 +111,7 @@ class Switches:
         for node, quantiser in calls.items():
             if type(quantiser) is ActivationQuantiser:  # nothing is rounded after a constant was added or multiplied
                 self._add_rounding(node, quantiser, calls)
-        self._add_weights(plain, fake_quantised(prepared))
+        self._add_weights(plain, fake_quantized(prepared))
         self.graph.recompile()
         order = {node: index for index, node in enumerate(self.graph.graph.nodes)}
         self.layers = {layer.name: layer for layer in sorted(self.layers.values(), key=lambda one: order[one.start])}

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import observe, quantisers
+from qat.backends.fx import observe
+from qat.backends.scales import quantisers
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.origin import Origin

@@ -34,7 +34,7 @@ class Backend(Protocol):
     def observe(self, prepared: Prepared) -> None:
         """From here on watch what passes and round nothing; after this the network's mode must stay as it is."""
 
-    def fake_quantised(self, prepared: Prepared) -> nn.Module:
+    def fake_quantized(self, prepared: Prepared) -> nn.Module:
         """A copy that rounds to int8 levels in float: stage calib."""
 
     def convert(self, prepared: Prepared) -> nn.Module:

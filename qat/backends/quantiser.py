@@ -73,7 +73,7 @@ class ActivationQuantiser(FakeQuantizeBase):
             x, self.scale[0], self.zero_point[0], self.quant_min, self.quant_max
         )
 
-    def keep(self, bits: int) -> None:
+    def keep_bits(self, bits: int) -> None:
         """Give the tensor 16 bits over everything seen, or float (32)."""
         self.bits.fill_(bits)
         if self.fixed is None and bits == 16:

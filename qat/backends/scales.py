@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 
-from qat.ao import core_of
-from qat.backends.fx_config import StoredScales
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError, nearest
@@ -58,7 +56,7 @@ def add_weight_scales(prepared: fx.GraphModule) -> None:
         module.register_buffer("weight_scale", torch.zeros(scales))
 
 
-def settle(prepared: fx.GraphModule) -> None:
+def freeze_scales(prepared: fx.GraphModule) -> None:
     """Fix every scale that isn't yet: activations' from what was observed, weights' by the scheme's weight observer.
 
     From here on scales, weights and biases are only read, so what changes them now (rounding, bias correction,
@@ -77,7 +75,7 @@ def _scale_weight(module: nn.Module, method: str) -> None:
     cast(Tensor, module.weight_scale).copy_(weight_scales(rows, method))
 
 
-def keep(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
+def keep_bits(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
     """Keep what these layers give in `bits` instead of int8: 16 (int8 weights, as J5 does), 32 (float, weights too).
 
     `layers`: names of nodes whose output is rounded; `prepared` is settled. What shares a grid with such a tensor
@@ -88,18 +86,18 @@ def keep(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
         if layer not in calls:
             raise UserError(f"no layer {layer} gives a rounded tensor; {nearest(layer, calls)}")
         node, quantiser = calls[layer]
-        quantiser.keep(bits)
+        quantiser.keep_bits(bits)
         if bits == 32 and node.op == "call_module":
             for module in weighted(prepared.get_submodule(str(node.target))):
                 cast(Tensor, module.weight_scale).fill_(_FLOAT)
 
 
-def kept(prepared: fx.GraphModule) -> dict[str, int]:
+def kept_bits(prepared: fx.GraphModule) -> dict[str, int]:
     """Each tensor that isn't int8, by its node's name, with its bits."""
     return {node.all_input_nodes[0].name: int(q.bits) for node, q in quantisers(prepared) if q.bits != 8}
 
 
-def free_kept(model: fx.GraphModule) -> None:
+def remove_kept_roundings(model: fx.GraphModule) -> None:
     """Take the roundings of kept tensors out: what makes and what reads them then runs in float."""
     for node, quantiser in list(quantisers(model)):
         if quantiser.bits != 8:
@@ -108,21 +106,10 @@ def free_kept(model: fx.GraphModule) -> None:
     model.recompile()
 
 
-def unsettle(prepared: fx.GraphModule) -> None:
+def reset_scales(prepared: fx.GraphModule) -> None:
     """Forget the scales and what was kept in more bits, not the statistics."""
     for _, quantiser in quantisers(prepared):
         quantiser.settled.fill_(False)
         quantiser.bits.fill_(8)
     for module in weighted(prepared):
         cast(Tensor, module.weight_scale).zero_()
-
-
-def tell_scales(model: fx.GraphModule) -> None:
-    """Give each layer a qconfig with its own weight scales, where torch.ao looks for them; none to one in float."""
-    for module in list(model.modules()):
-        core = core_of(module)
-        qconfig: Any = getattr(module, "qconfig", None)
-        if isinstance(core, INT8_LAYERS) and qconfig:
-            stored = StoredScales.with_args(scales=core.weight_scale)
-            config: Any = None if in_float(core) else qconfig._replace(weight=stored)
-            module.qconfig = config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qat.backends.fx_backend import FxBackend
+from qat.backends.fx.backend import FxBackend
 from qat.backends.horizon import HorizonBackend, Options
 from qat.backends.horizon.plugin import version, why_not
 from qat.backends.protocol import Backend

@@ -71,7 +71,7 @@ class Network:
     @cached_property
     def calib(self) -> fx.GraphModule:
         """Stage calib: int8 levels in float."""
-        return fx_backend.fake_quantised(self.prepared).eval()
+        return fx_backend.fake_quantized(self.prepared).eval()
 
     @cached_property
     def converted(self) -> fx.GraphModule:

@@ -10,15 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from qat.backends.fx import to_torchscript
+from qat.backends.scales import spec_of
 from qat.compile.artefacts import ARTEFACTS, MNN_FORMS, Made
 from qat.compile.io_spec import Ends
 from qat.compile.io_wrapper import Ended
 from qat.compile.network import Network
 from qat.compile.onnx.values import OPENVINO, ORT, PLAIN
 from qat.compile.onnx.writer import Form, to_onnx
+from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.runtimes.mnn_convert import to_mnn
 from qat.runtimes.ncnn_convert import to_ncnn
+from qat.runtimes.torchscript import save_script
 
 FLOAT = "model_float.onnx"
 SPELLINGS = {"model.onnx": PLAIN, "model_ort.onnx": ORT, "model_openvino.onnx": OPENVINO}
@@ -34,16 +37,17 @@ def write_files(
     for name, spelling in SPELLINGS.items():
         onnx.save(to_onnx(network.program, spelling, form), folder / name)
     onnx.save(to_onnx(network.float_program, PLAIN, form), folder / FLOAT)
-    save_script(network.converted, network.example, form.ends, folder / "int_model.pt")
-    save_script(network.floating, network.example, form.ends, folder / "model_float.pt")
+    engine = choose_engine(spec_of(network.prepared).engine).name
+    save_network(network.converted, network.example, form.ends, folder / "int_model.pt", engine)
+    save_network(network.floating, network.example, form.ends, folder / "model_float.pt")
     missing = _convert(folder, runtimes)
     return [made for made in ARTEFACTS if (folder / made.name).is_file()], missing
 
 
-def save_script(model: nn.Module, example: Tensor, ends: Ends, path: Path) -> None:
-    """Trace and freeze `model` between its ends, and save it."""
+def save_network(model: nn.Module, example: Tensor, ends: Ends, path: Path, engine: str = "") -> None:
+    """Trace and freeze `model` between its ends, and save it with the engine of its int8 kernels."""
     picture = (example * 64 + 128).clamp(0, 255).to(torch.uint8) if ends.source == "uint8" else example.contiguous()
-    to_torchscript(Ended(model, ends).eval(), picture).save(str(path))
+    save_script(to_torchscript(Ended(model, ends).eval(), picture), path, engine)
 
 
 def _convert(folder: Path, runtimes: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor, fx
 
-from qat.backends.fx import frozen, quantisers
+from qat.backends.fx import frozen
 from qat.backends.node_facts import (
     ends_in_relu,
     is_idle,
@@ -17,6 +17,7 @@ from qat.backends.node_facts import (
     reads,
     settings,
 )
+from qat.backends.scales import quantisers
 from qat.graph.counts import macs
 from qat.graph.nodes import arguments, op_name, op_of, shape_of
 from qat.graph.shapes import propagate

@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import fake_quantised
+from qat.backends.fx import fake_quantized
 from qat.errors import UserError
 from qat.graph.ops import INT8_LAYERS
 
@@ -44,11 +44,11 @@ def correct_biases(
 ) -> Report:
     """Correct the biases of the settled `prepared` in place.
 
-    `floating`: the network that it should agree with, layers under the same names (`unrounded` of the graph before its
+    `floating`: the network that it should agree with, layers under the same names (`float_view` of the graph before its
     weights were rounded). `batches()`: calibration pictures (N, 3, H, W). `after_batch` is called with the number of
     batches done. UserError for no batches.
     """
-    plain, rounded, done = copy.deepcopy(floating), fake_quantised(prepared), 0
+    plain, rounded, done = copy.deepcopy(floating), fake_quantized(prepared), 0
     means = _Means(plain, rounded)
     with torch.no_grad():
         for done, batch in enumerate(batches(), 1):

@@ -9,7 +9,7 @@ from torch import fx, nn
 from qat.backends.scales import quantisers
 
 
-def unrounded(prepared: fx.GraphModule) -> fx.GraphModule:
+def float_view(prepared: fx.GraphModule) -> fx.GraphModule:
     """A copy of a prepared graph, with its layers' names and weights, that neither observes nor rounds."""
     model = copy.deepcopy(prepared)
     for node, _ in list(quantisers(model)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
-from qat.backends.scales import keep, quantisers
+from qat.backends.scales import keep_bits, quantisers
 from qat.errors import UserError
 from qat.graph.counts import macs
 from qat.graph.nodes import module_of
@@ -57,7 +57,7 @@ def hold_drop(
     def drop(layers: Sequence[str]) -> float:
         if tuple(layers) not in measured:
             graph = copy.deepcopy(prepared)
-            keep(graph, layers, bits)
+            keep_bits(graph, layers, bits)
             measured[tuple(layers)] = floating - mean_iou(rounded(graph))
         return measured[tuple(layers)]
 
@@ -68,7 +68,7 @@ def hold_drop(
             f"QUANT.MAX_DROP {allowed} can't be held: with every layer in {bits} bits mIoU still drops by "
             f"{drop(order):.4f} on the held-out pictures; raise it, or improve the weights (QUANT.ADAROUND True)"
         )
-    keep(prepared, layers, bits)
+    keep_bits(prepared, layers, bits)
     return Kept(tuple(layers), bits, share_of_macs(prepared, layers), drop(layers))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from qat.backends.fx import fake_quantised
+from qat.backends.fx import fake_quantized
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers, spec_of
 from qat.evaluation.score import Score
@@ -47,7 +47,7 @@ def search_observers(
     """Score all candidates of a graph calibrated with observer auto, and choose the best one in place.
 
     `judge`: such as a `qat.evaluation.score.Scorer` of held-out pictures. The choice lies in the graph's state dict;
-    `settle` then takes its grids. Deterministic: the same statistics and pictures give the same choice.
+    `freeze_scales` then takes its grids. Deterministic: the same statistics and pictures give the same choice.
     """
     scored = search(prepared, observer_candidates(prepared), judge, after_candidate)
     choose(prepared, best(scored).candidate)
@@ -96,7 +96,7 @@ def _rounded(prepared: fx.GraphModule, candidate: Candidate) -> fx.GraphModule:
     """A copy that rounds weights and activations: the weights' search runs once for all candidates."""
     model = copy.deepcopy(prepared)
     choose(model, candidate)
-    return fake_quantised(model)
+    return fake_quantized(model)
 
 
 def _observing(model: fx.GraphModule) -> list[ActivationQuantiser]:

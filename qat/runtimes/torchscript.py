@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from qat.runtimes.adapter import Adapter, AdapterSession
 from qat.runtimes.artefact import TORCHSCRIPT, Artefact
+
+if TYPE_CHECKING:
+    import torch
+
+ENGINE = "engine"  # the entry of a file that names the engine of its int8 kernels
+
+
+def save_script(script: torch.jit.ScriptModule, path: Path, engine: str = "") -> None:
+    """Write a traced network; `engine`: that its int8 kernels were made for, as torch calls it."""
+    script.save(str(path), _extra_files={ENGINE: engine} if engine else {})
+
+
+def engine_of(path: Path) -> str:
+    """The engine that a file was made for; auto where it says none, as float networks and older files do."""
+    with zipfile.ZipFile(path) as archive:
+        entry = next((name for name in archive.namelist() if name.endswith(f"/extra/{ENGINE}")), None)
+        return archive.read(entry).decode() if entry else "auto"
 
 
 class TorchScript(Adapter):
@@ -18,19 +39,22 @@ class TorchScript(Adapter):
 
 
 class _Session(AdapterSession):
+    """Loads and runs on the artefact's own engine; the process's is the same before and after."""
+
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         import torch  # here: a child process for another runtime needn't wait for it
 
-        from qat.engine import activate
+        from qat.engine import engine_in_use
 
         super().__init__(who, artefact, "its number of threads is the whole process's")
         self._torch, self._threads = torch, threads
-        activate()  # int8 weights are packed for the engine that is current when they are loaded
-        self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
+        self._engine, self._engine_in_use = engine_of(artefact.path), engine_in_use
+        with engine_in_use(self._engine):
+            self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
 
     def _run(self, x: np.ndarray) -> np.ndarray:
         torch = self._torch
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
-        with torch.inference_mode():
+        with self._engine_in_use(self._engine), torch.inference_mode():
             return self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)).numpy()

@@ -19,7 +19,7 @@ from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat.backends import calibration
-from qat.backends.fx import fake_quantised
+from qat.backends.fx import fake_quantized
 from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.trainable import trainable_quantisers, write_back
 from qat.config import with_values
@@ -141,7 +141,7 @@ class FineTuner(Loop):
 
     def averaged(self) -> Callable[[Tensor], Tensor]:
         """The averaged weights as stage qat computes with them."""
-        return fake_quantised(self._result()).to(self.place.device)
+        return fake_quantized(self._result()).to(self.place.device)
 
     def _result(self) -> fx.GraphModule:
         write_back(cast(fx.GraphModule, self.state.average.model), self.pair.prepared)

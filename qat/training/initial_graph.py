@@ -10,8 +10,7 @@ from torch import fx
 from yacs.config import CfgNode
 
 from qat.backends import calibration
-from qat.backends.fx import settle
-from qat.backends.scales import quantisers
+from qat.backends.scales import freeze_scales, quantisers
 from qat.evaluation.metrics import passes
 from qat.ptq.equalise import channel_ranges, equalise
 from qat.ptq.methods import METHODS
@@ -91,7 +90,7 @@ def starting_graph(cfg: CfgNode, start: Start, write: bool) -> fx.GraphModule:
         calibration.save(prepared, path, 0, stages.made_from(cfg, "qat"))
     calibration.calibrate(prepared, pictures.batches())
     _choose_as(calibrated, prepared)
-    settle(prepared)
+    freeze_scales(prepared)
     return prepared.cpu()
 
 

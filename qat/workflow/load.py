@@ -36,7 +36,7 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     backend = backend_choice(config).backend
     prepared = load_calibration(config, stage=stage if stage in CHECKPOINTS else None)
     if stage in CHECKPOINTS:
-        return Sized(backend.fake_quantised(prepared).to(device(config)), config.TEST.IMAGE_SIZE)
+        return Sized(backend.fake_quantized(prepared).to(device(config)), config.TEST.IMAGE_SIZE)
     script = backend.to_torchscript(backend.convert(prepared), example_input(config))
     return Sized(script, config.TEST.IMAGE_SIZE)
 

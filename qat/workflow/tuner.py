@@ -15,7 +15,8 @@ from yacs.config import CfgNode
 
 from qat.analysis.sensitivity import most_sensitive
 from qat.backends import calibration
-from qat.backends.fx import fake_quantised, settle
+from qat.backends.fx import fake_quantized
+from qat.backends.scales import freeze_scales
 from qat.data import data_loader
 from qat.data.transforms import normalise
 from qat.errors import UserError
@@ -27,7 +28,7 @@ from qat.origin import Origin
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.bias import correct_biases
 from qat.ptq.equalise import channel_ranges, equalise
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from qat.ptq.mixed_precision import hold_drop
 from qat.ptq.observer_search import observer_candidates, search_observers
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
@@ -77,7 +78,7 @@ class Tuner:
                 method(self, prepared)
                 self._save(prepared)
                 write_json(self.folder / METHODS, self.record)
-        settle(prepared)
+        freeze_scales(prepared)
         write_json(self.folder / METHODS, self.record)
         prepared.cpu()
 
@@ -92,7 +93,7 @@ class Tuner:
     @cached_property
     def plain(self) -> fx.GraphModule:
         """The float network that the calibrated one should agree with: rewritten, and equalised where that is on."""
-        return unrounded(stages.load_plain(self.cfg)).to(stages.device(self.cfg))
+        return float_view(stages.load_plain(self.cfg)).to(stages.device(self.cfg))
 
     @property
     def example(self) -> Tensor:
@@ -136,7 +137,7 @@ class Tuner:
 
     def _round(self, prepared: fx.GraphModule) -> None:
         options, state = AdaRoundOptions(), self.folder / "adaround.ckpt"
-        settle(prepared)
+        freeze_scales(prepared)
         with self._timed("ADAROUND") as record:
             layers = adaround(prepared, self.pictures.batches, options, self._titled("adaround"), state)
             record["layers"] = [asdict(layer) for layer in layers]
@@ -161,19 +162,19 @@ class Tuner:
         return lambda done, total, text: self.progress(done, total, f"{title}: {text}")
 
     def _correct(self, prepared: fx.GraphModule) -> None:
-        settle(prepared)
+        freeze_scales(prepared)
         with self._timed("BIAS_CORRECTION") as record:
             record |= asdict(correct_biases(prepared, self.plain, self.pictures.batches))
 
     def _hold(self, prepared: fx.GraphModule) -> None:
-        settle(prepared)
+        freeze_scales(prepared)
         floating = self.judge(self.plain).mean_iou
         if floating is None:
             raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
         with self._timed("MAX_DROP") as record:
             propagate(prepared, [self.example])
             bound, bits = (floating, self.cfg.QUANT.MAX_DROP), BITS[self.cfg.QUANT.TARGET]
-            kept = hold_drop(prepared, self._ranking(prepared), self._mean_iou, fake_quantised, bound, bits)
+            kept = hold_drop(prepared, self._ranking(prepared), self._mean_iou, fake_quantized, bound, bits)
             record |= asdict(kept)
         log.info("%s", kept)
 

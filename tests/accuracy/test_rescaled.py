@@ -67,7 +67,7 @@ def prepared(cfg: CfgNode, model: nn.Module) -> fx.GraphModule:
 
 def score(cfg: CfgNode, scorer: Scorer, graph: fx.GraphModule) -> Score:
     qat.calibrate(graph, pictures(cfg, 64))
-    return scorer(qat.fake_quantised(graph))
+    return scorer(qat.fake_quantized(graph))
 
 
 @pytest.mark.parametrize("streams", SPOILT.values(), ids=SPOILT)

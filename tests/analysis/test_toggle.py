@@ -7,10 +7,10 @@ import torch
 
 from qat.analysis.networks import Subject
 from qat.analysis.toggle import switched
-from qat.backends.fx import fake_quantised
+from qat.backends.fx import fake_quantized
 from qat.errors import UserError
 from qat.program.steps import Program
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from tests.analysis.networks import block, samples
 
 IMAGE = samples()[0].image
@@ -23,8 +23,8 @@ def subject() -> Subject:
 
 @torch.no_grad()
 def test_all_on_is_calib_and_all_off_is_float(subject: Subject) -> None:
-    assert torch.equal(subject.on.graph(IMAGE), fake_quantised(subject.prepared)(IMAGE))
-    assert torch.equal(subject.off.graph(IMAGE), unrounded(subject.plain)(IMAGE))
+    assert torch.equal(subject.on.graph(IMAGE), fake_quantized(subject.prepared)(IMAGE))
+    assert torch.equal(subject.off.graph(IMAGE), float_view(subject.plain)(IMAGE))
 
 
 def test_layers_are_what_the_program_rounds_and_its_tail(subject: Subject) -> None:

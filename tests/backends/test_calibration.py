@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.backends import calibration
-from qat.backends.fx import quantisers
+from qat.backends.scales import quantisers
 from qat.backends.spec import QuantSpec
 from qat.origin import Origin
 from qat.stages import CHECKPOINTS, PARTIAL

@@ -53,6 +53,32 @@ def test_wide_depthwise_layers_do_not_saturate() -> None:
     model, pictures = nn.Sequential(*layers).eval(), [torch.randn(1, 3, 16, 16) for _ in range(3)]
     graph = qat.prepare(qat.rewrite(model, pictures[0], "x86"))  # the pooling becomes a depthwise convolution
     qat.calibrate(graph, pictures)
-    calib, int8 = qat.fake_quantised(graph), qat.convert(graph)
+    calib, int8 = qat.fake_quantized(graph), qat.convert(graph)
     for x in pictures:
         assert (int8(x) - calib(x)).abs().max() < 0.05 * calib(x).abs().max()
+
+
+def test_only_convert_changes_the_engine_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """prepare left torch's global engine changed, for whatever else the process runs."""
+    before = torch.backends.quantized.engine
+    other = next(name for name in torch.backends.quantized.supported_engines if name not in ("none", before))
+    picture = torch.randn(1, 3, 16, 16)
+    try:
+        graph = qat.prepare(
+            qat.rewrite(nn.Sequential(nn.Conv2d(3, 4, 1)).eval(), picture, "x86"), QuantSpec(engine=other)
+        )
+        qat.calibrate(graph, [picture])
+        assert torch.backends.quantized.engine == before
+        qat.convert(graph)
+        assert torch.backends.quantized.engine == other  # its kernels look at it while they run
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def test_the_engine_comes_back_after_an_error() -> None:
+    before = torch.backends.quantized.engine
+    with pytest.raises(UserError, match="no_such"), engine.engine_in_use("no_such"):
+        raise AssertionError
+    with pytest.raises(RuntimeError), engine.engine_in_use("qnnpack"):
+        raise RuntimeError
+    assert torch.backends.quantized.engine == before

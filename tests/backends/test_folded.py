@@ -10,7 +10,7 @@ import qat
 from qat.backends.bn_folding import folded
 from qat.backends.fx import prepare
 from qat.backends.scales import weighted
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from tests.compile.small import shuffle_norms
 
 SHAPE = (1, 3, 64, 64)
@@ -44,7 +44,7 @@ def test_it_computes_what_the_prepared_graph_does_in_float(index: int) -> None:
             if layer.bias is not None:
                 layer.bias.add_(0.01)
     result = folded(rewritten, prepared)
-    assert torch.allclose(result.module(x), unrounded(prepared)(x), atol=1e-4)
+    assert torch.allclose(result.module(x), float_view(prepared)(x), atol=1e-4)
     assert not torch.allclose(result.module(x), model(x), atol=1e-2)
     assert torch.allclose(rewritten.module(x), model(x), atol=1e-4)  # stays as it was
 
@@ -53,6 +53,6 @@ def test_it_can_be_prepared_again() -> None:
     model, x = networks()[1], torch.randn(SHAPE)
     rewritten = qat.rewrite(model, x, "j5", prove=False)
     again = folded(rewritten, prepare(rewritten))
-    assert torch.allclose(unrounded(prepare(again))(x), model(x), atol=1e-4)
+    assert torch.allclose(float_view(prepare(again))(x), model(x), atol=1e-4)
     norms = [sum(isinstance(m, nn.BatchNorm2d) for m in r.module.modules()) for r in (rewritten, again)]
     assert norms[1] <= norms[0]

@@ -10,8 +10,9 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.backends.calibration import qparams
-from qat.backends.fx import quantisers, to_torchscript
+from qat.backends.fx import to_torchscript
 from qat.backends.quantiser import OnGrid
+from qat.backends.scales import quantisers
 from qat.observers.weights import weight_scales
 
 SIZE = (1, 3, 64, 96)
@@ -60,7 +61,7 @@ def test_int8_stays_close_to_float_and_to_calib(small: nn.Module, scheme: str, o
     prepared = calibrated(small, qat.QuantSpec(scheme=scheme, observer=observer))
     x = batches()[0]
     with torch.no_grad():
-        reference, calib, int8 = small(x), qat.fake_quantised(prepared)(x), qat.convert(prepared)(x)
+        reference, calib, int8 = small(x), qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)
     assert sqnr(reference, calib) > 25
     assert sqnr(reference, int8) > 25
     assert sqnr(calib, int8) > 35
@@ -155,7 +156,7 @@ def test_a_graph_for_j5_runs_here_too() -> None:
     prepared = qat.prepare(qat.rewrite(model, x, "j5"))
     qat.calibrate(prepared, [x])
     with torch.no_grad():
-        assert sqnr(qat.fake_quantised(prepared)(x), qat.convert(prepared)(x)) > 8  # random weights amplify rounding
+        assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)) > 8  # random weights amplify rounding
 
 
 def test_the_tail_gives_float_from_int8_weights(small: nn.Module) -> None:
@@ -197,7 +198,7 @@ def test_converting_leaves_the_prepared_graph_usable(small: nn.Module) -> None:
     x = batches()[0]
     with torch.no_grad():
         first = qat.convert(prepared)(x)
-        qat.fake_quantised(prepared)
+        qat.fake_quantized(prepared)
         assert torch.equal(qat.convert(prepared)(x), first)
 
 
@@ -221,7 +222,7 @@ def test_operations_with_a_grid_of_their_own(operation: nn.Module) -> None:
     converted, x = qat.convert(prepared), batches()[0]
     assert dequantised(converted) == ["3"]
     with torch.no_grad():
-        assert sqnr(qat.fake_quantised(prepared)(x), converted(x)) > 35
+        assert sqnr(qat.fake_quantized(prepared)(x), converted(x)) > 35
 
 
 def test_transposed_convolution() -> None:
@@ -233,4 +234,4 @@ def test_transposed_convolution() -> None:
     x = batches()[0]
     with torch.no_grad():
         assert sqnr(model(x), qat.convert(prepared)(x)) > 25
-        assert sqnr(qat.fake_quantised(prepared)(x), qat.convert(prepared)(x)) > 40
+        assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)) > 40

@@ -75,7 +75,7 @@ def test_every_stage_stays_close_to_float(network: nn.Module, source: str, obser
     x = normalised(pictures()[0])
     int8 = horizon.to_torchscript(horizon.convert(prepared), torch.zeros(SIZE))
     with torch.no_grad():
-        assert sqnr(network(x), horizon.fake_quantised(prepared)(x)) > 20
+        assert sqnr(network(x), horizon.fake_quantized(prepared)(x)) > 20
         assert sqnr(network(x), int8(x)) > 20
 
 
@@ -87,7 +87,7 @@ def test_it_agrees_with_fx(network: nn.Module) -> None:
     theirs = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), spec)
     calibration.calibrate(theirs, [x], observe=horizon.observe)
     with torch.no_grad():
-        assert sqnr(qat.fake_quantised(ours)(x), horizon.fake_quantised(theirs)(x)) > 25
+        assert sqnr(qat.fake_quantized(ours)(x), horizon.fake_quantized(theirs)(x)) > 25
 
 
 def test_the_users_model_and_graph_stay_as_they_were(network: nn.Module) -> None:
@@ -175,7 +175,7 @@ def test_saved_and_loaded_it_says_the_same(network: nn.Module) -> None:
     again = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), qat.QuantSpec(observer="mse"))
     again.load_state_dict(prepared.state_dict())  # with CALIBRATION's flags in it
     with torch.no_grad():
-        assert torch.equal(horizon.fake_quantised(again)(x), horizon.fake_quantised(prepared)(x))
+        assert torch.equal(horizon.fake_quantized(again)(x), horizon.fake_quantized(prepared)(x))
 
 
 def test_a_killed_calibration_goes_on_to_identical_scales(network: nn.Module, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_validation_leaves_scales_and_calibration_alone(network: nn.Module) -> N
     prepared = calibrated(network, horizon)
     before = horizon.qparams(prepared)
     with torch.no_grad():
-        horizon.fake_quantised(prepared)(100 * normalised(pictures()[0]))
+        horizon.fake_quantized(prepared)(100 * normalised(pictures()[0]))
         prepared(normalised(pictures()[0]))  # still observing
     assert horizon.qparams(prepared).keys() == before.keys()
     assert horizon.qparams(prepared) != before

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import qat
-from qat.backends.fx import fake_quantised, frozen, quantisers
+from qat.backends.fx import fake_quantized, frozen
 from qat.backends.integer_resampling import LIMIT, resample_integers, rounded
+from qat.backends.scales import quantisers
 from qat.graph.nodes import op_name
 
 
@@ -69,7 +70,7 @@ def test_runs_on_integers_and_says_nearly_the_same(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["interpolate", "avg_pool2d"])
 def test_its_results_are_levels(how: str) -> None:
-    model, x = fake_quantised(calibrated(how)), torch.randn(1, 3, 6, 8)
+    model, x = fake_quantized(calibrated(how)), torch.randn(1, 3, 6, 8)
     name, scale = next(
         (node.name, q.scale)
         for node, q in quantisers(model)
@@ -100,4 +101,4 @@ def test_ties_that_scaled_floats_break_at_random_are_even() -> None:
 
 @pytest.mark.parametrize("how", ["mul", "relu"])
 def test_other_operations_stay(how: str) -> None:
-    assert resampled(fake_quantised(calibrated(how))) == 0
+    assert resampled(fake_quantized(calibrated(how))) == 0

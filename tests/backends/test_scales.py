@@ -7,8 +7,7 @@ import torch
 from torch import fx, nn
 
 import qat
-from qat.backends.fx import settle
-from qat.backends.scales import keep, kept, quantisers, unsettle, weighted
+from qat.backends.scales import freeze_scales, keep_bits, kept_bits, quantisers, reset_scales, weighted
 from qat.errors import UserError
 from qat.program.lower import program_of
 
@@ -33,7 +32,7 @@ def calibrated() -> tuple[nn.Module, fx.GraphModule]:
     model = Net().eval()
     graph = qat.prepare(qat.rewrite(model, torch.randn(SHAPE), "x86"))
     qat.calibrate(graph, [torch.randn(SHAPE) for _ in range(4)])
-    settle(graph)
+    freeze_scales(graph)
     return model, graph
 
 
@@ -52,53 +51,53 @@ def test_settled_scales_are_only_read() -> None:
     module = next(weighted(graph))
     quantiser.scale.mul_(2)
     module.weight_scale.mul_(2)
-    settle(graph)
+    freeze_scales(graph)
     assert program_of(graph, torch.randn(SHAPE)).steps[0].quant.scale == pytest.approx(float(quantiser.scale))
-    unsettle(graph)
-    settle(graph)
+    reset_scales(graph)
+    freeze_scales(graph)
     assert program_of(graph, torch.randn(SHAPE)).steps[0].quant.scale == pytest.approx(float(quantiser.scale))
     assert qat.backends.calibration.qparams(graph)["x"]["scale"] == pytest.approx(float(quantiser.scale))
 
 
 def test_everything_in_float_is_float() -> None:
     model, graph = calibrated()
-    keep(graph, names(graph), 32)
+    keep_bits(graph, names(graph), 32)
     for module in weighted(graph):
         module.weight_scale.fill_(-1.0)  # the tail too
-    assert error(qat.fake_quantised(graph), model) < 1e-10
+    assert error(qat.fake_quantized(graph), model) < 1e-10
     assert error(qat.convert(graph), model) < 1e-10
 
 
 @pytest.mark.parametrize("bits", [16, 32])
 def test_every_layer_can_be_kept(bits: int) -> None:
     model, graph = calibrated()
-    before = error(qat.fake_quantised(graph), model)
+    before = error(qat.fake_quantized(graph), model)
     for name in names(graph):
         _, graph = calibrated()
-        keep(graph, [name], bits)
-        calib, int8 = qat.fake_quantised(graph), qat.convert(graph)
+        keep_bits(graph, [name], bits)
+        calib, int8 = qat.fake_quantized(graph), qat.convert(graph)
         assert error(calib, model) < 1.05 * before, name
         assert error(int8, calib) < 0.2 * before, name
-        assert name in kept(graph)
+        assert name in kept_bits(graph)
         assert program_of(graph, torch.randn(SHAPE)).outputs
-    keep(graph, names(graph), bits)
-    assert error(qat.fake_quantised(graph), model) < 0.6 * before
+    keep_bits(graph, names(graph), bits)
+    assert error(qat.fake_quantized(graph), model) < 0.6 * before
 
 
 def test_what_is_kept_survives_a_checkpoint() -> None:
     _, graph = calibrated()
-    keep(graph, [names(graph)[1]], 32)
+    keep_bits(graph, [names(graph)[1]], 32)
     _, other = calibrated()
     other.load_state_dict(graph.state_dict())
-    assert kept(other) == kept(graph)
+    assert kept_bits(other) == kept_bits(graph)
     x = torch.randn(SHAPE)
-    assert torch.equal(qat.fake_quantised(other)(x), qat.fake_quantised(graph)(x))
+    assert torch.equal(qat.fake_quantized(other)(x), qat.fake_quantized(graph)(x))
 
 
 def test_sixteen_bits_hold_everything_seen() -> None:
     _, graph = calibrated()
     name = names(graph)[1]
-    keep(graph, [name], 16)
+    keep_bits(graph, [name], 16)
     quantiser = next(q for node, q in quantisers(graph) if node.all_input_nodes[0].name == name)
     quantiser.observing(False)
     x = torch.linspace(0, float(quantiser.observer.extremes[1]), 1000)
@@ -108,4 +107,4 @@ def test_sixteen_bits_hold_everything_seen() -> None:
 def test_a_wrong_name_shows_the_nearest() -> None:
     _, graph = calibrated()
     with pytest.raises(UserError, match=r"no layer first_9 .*first_0"):
-        keep(graph, ["first_9"], 32)
+        keep_bits(graph, ["first_9"], 32)

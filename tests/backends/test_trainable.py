@@ -7,8 +7,7 @@ import torch
 from torch import fx, nn
 
 import qat
-from qat.backends.fx import settle
-from qat.backends.scales import quantisers, weighted
+from qat.backends.scales import freeze_scales, quantisers, weighted
 from qat.backends.trainable import trainable, trainable_quantisers, write_back
 
 SHAPE = (1, 3, 16, 24)
@@ -31,14 +30,14 @@ def prepared() -> fx.GraphModule:
     torch.manual_seed(0)
     graph = qat.prepare(qat.rewrite(Net().eval(), torch.randn(SHAPE), "x86"))
     qat.calibrate(graph, [torch.randn(SHAPE) for _ in range(3)])
-    settle(graph)
+    freeze_scales(graph)
     return graph
 
 
 @pytest.mark.parametrize("learn", [False, True])
 def test_it_computes_the_stage(prepared: fx.GraphModule, learn: bool) -> None:
     x = torch.randn(SHAPE)
-    assert torch.equal(trainable(prepared, learn)(x), qat.fake_quantised(prepared)(x))
+    assert torch.equal(trainable(prepared, learn)(x), qat.fake_quantized(prepared)(x))
 
 
 def test_everything_gets_a_gradient(prepared: fx.GraphModule) -> None:
@@ -95,7 +94,7 @@ def test_what_was_learnt_comes_back(prepared: fx.GraphModule) -> None:
                 parameter.mul_(1.03)
     write_back(model, prepared)
     x = torch.randn(SHAPE)
-    assert torch.equal(qat.fake_quantised(prepared)(x), model(x))
+    assert torch.equal(qat.fake_quantized(prepared)(x), model(x))
     assert (qat.convert(prepared)(x) - model(x)).abs().max() < 0.1 * model(x).abs().max()
 
 

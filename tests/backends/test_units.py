@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.fx import settle
 from qat.backends.scaled_parameters import channel_scales, learn_in_units
-from qat.backends.scales import quantisers
+from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.trainable import trainable, trainable_quantisers, write_back
 
 SHAPE = (2, 3, 16, 24)
@@ -34,7 +33,7 @@ def prepared(model: nn.Module) -> fx.GraphModule:
     graph = qat.prepare(qat.rewrite(model, torch.zeros(SHAPE), "j5"))
     generator = torch.Generator().manual_seed(1)
     qat.calibrate(graph, [torch.randn(SHAPE, generator=generator) for _ in range(3)])
-    settle(graph)
+    freeze_scales(graph)
     return graph
 
 
@@ -59,7 +58,7 @@ def steps(model: nn.Module, x: Tensor, count: int = 3) -> Tensor:
     """What the network says, in float, after a few steps towards zero."""
     graph = prepared(model)
     for _, quantiser in quantisers(graph):
-        quantiser.keep(32)
+        quantiser.keep_bits(32)
     for module in graph.modules():
         if hasattr(module, "weight_scale"):
             module.weight_scale.fill_(-1.0)
@@ -118,7 +117,7 @@ def test_what_was_learnt_comes_back(network: Net) -> None:
         for parameter in learn_in_units(student):
             parameter.mul_(1.03)
     write_back(student, graph)
-    torch.testing.assert_close(qat.fake_quantised(graph)(x), student(x))
+    torch.testing.assert_close(qat.fake_quantized(graph)(x), student(x))
     scales = {quantiser.scale.item() for _, quantiser in trainable_quantisers(student)}
     assert scales == {quantiser.scale.item() for _, quantiser in quantisers(graph)}
 

@@ -142,8 +142,8 @@ def _turned(constant: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = write_artefacts.save_script
-    monkeypatch.setattr(write_artefacts, "save_script", lambda model, *given: real(blocks.Blocks().eval(), *given))
+    real = write_artefacts.save_network
+    monkeypatch.setattr(write_artefacts, "save_network", lambda model, *given: real(blocks.Blocks().eval(), *given))
     with pytest.raises(UserError, match=r"^int_model.pt doesn't give what int_infer gives on blocks"):
         compile_blocks()
     assert [*tmp_path.iterdir()] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qat.backends.fx import quantisers
+from qat.backends.scales import quantisers
 from qat.compile.onnx.writer import to_onnx
 from qat.compile.verify.tensors import tensors_of
 from tests.compile.operations import ELEMENTWISE, Operation, title

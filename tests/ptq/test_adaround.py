@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.fx import settle
-from qat.backends.scales import weighted
+from qat.backends.scales import freeze_scales, weighted
 from qat.errors import UserError
 from qat.observers.weights import fake_quantise
 from qat.ptq.adaround import AdaRoundOptions, adaround
 from qat.ptq.adaround.descent import descend, feedback
 from qat.ptq.adaround.layerwise import Walk
 from qat.ptq.adaround.patches import patches, positions
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 
 SHAPE = (1, 3, 24, 32)
 OPTIONS = AdaRoundOptions(samples=4000)
@@ -55,7 +54,7 @@ def prepared() -> fx.GraphModule:
     torch.manual_seed(0)
     graph = qat.prepare(qat.rewrite(Net().eval(), torch.randn(SHAPE), "x86"))
     qat.calibrate(graph, pictures())
-    settle(graph)
+    freeze_scales(graph)
     for layer in weighted(graph):
         layer.weight_scale.mul_(8)  # levels far apart: rounding is what is lost
     return graph
@@ -67,7 +66,7 @@ def run(graph: fx.GraphModule, state: Path, progress=lambda *_: None):
 
 @torch.no_grad()
 def output_error(graph: fx.GraphModule, float_network: fx.GraphModule) -> float:
-    model = qat.fake_quantised(graph)
+    model = qat.fake_quantized(graph)
     return sum(float((model(x) - float_network(x)).square().sum()) for x in pictures())
 
 
@@ -79,7 +78,7 @@ def test_no_layer_is_worse_than_nearest(prepared: fx.GraphModule, tmp_path: Path
 
 
 def test_the_network_comes_nearer_to_float(prepared: fx.GraphModule, tmp_path: Path) -> None:
-    float_network = unrounded(prepared)
+    float_network = float_view(prepared)
     before = output_error(prepared, float_network)
     run(prepared, tmp_path / "state")
     assert output_error(prepared, float_network) < 0.9 * before
@@ -138,7 +137,7 @@ def test_memory_bounds_the_pictures(prepared: fx.GraphModule, tmp_path: Path) ->
 
 
 def test_a_walk_keeps_only_what_is_still_read(prepared: fx.GraphModule) -> None:
-    graph, batches = qat.fake_quantised(prepared), list(pictures())
+    graph, batches = qat.fake_quantized(prepared), list(pictures())
     walk, most = Walk(graph, batches), 0
     while walk.run_next():
         most = max(most, walk.bytes())

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.fx import fake_quantised
-from qat.backends.scales import settle
+from qat.backends.fx import fake_quantized
+from qat.backends.scales import freeze_scales
 from qat.program.lower import program_of
 from qat.ptq.bias import Report, correct_biases
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from tests.compile.small import Block, pictures, shuffle_norms
 
 SHAPE = (2, 3, 16, 24)
@@ -30,7 +30,7 @@ def rough() -> fx.GraphModule:
     torch.manual_seed(3)
     graph = qat.prepare(qat.rewrite(shuffle_norms(Block()).eval(), pictures(SHAPE)[0], "x86"))
     qat.calibrate(graph, batches())
-    settle(graph)
+    freeze_scales(graph)
     for module in graph.modules():
         if isinstance(module, nn.Conv2d):
             module.weight_scale *= 32
@@ -40,7 +40,7 @@ def rough() -> fx.GraphModule:
 @pytest.fixture(scope="module")
 def corrected(rough: fx.GraphModule) -> tuple[fx.GraphModule, Report]:
     graph = copy.deepcopy(rough)
-    return graph, correct_biases(graph, unrounded(graph), batches)
+    return graph, correct_biases(graph, float_view(graph), batches)
 
 
 def means(model: nn.Module) -> Tensor:
@@ -49,9 +49,9 @@ def means(model: nn.Module) -> Tensor:
 
 
 def test_the_outputs_means_come_back(rough: fx.GraphModule, corrected: tuple[fx.GraphModule, Report]) -> None:
-    wanted = means(unrounded(rough))
-    before = (means(fake_quantised(rough)) - wanted).abs().max()
-    after = (means(fake_quantised(corrected[0])) - wanted).abs().max()
+    wanted = means(float_view(rough))
+    before = (means(fake_quantized(rough)) - wanted).abs().max()
+    after = (means(fake_quantized(corrected[0])) - wanted).abs().max()
     assert after < 0.25 * before
 
 
@@ -71,7 +71,7 @@ def test_the_report_names_every_layer_and_its_change(corrected: tuple[fx.GraphMo
 def test_later_stages_take_the_corrected_biases(corrected: tuple[fx.GraphModule, Report]) -> None:
     graph, picture = corrected[0], next(batches())
     with torch.no_grad():
-        calib, int8 = fake_quantised(graph)(picture), qat.convert(graph)(picture)
+        calib, int8 = fake_quantized(graph)(picture), qat.convert(graph)(picture)
     assert (calib - int8).abs().mean() < 0.05 * calib.abs().mean()
     tail = program_of(graph, picture).steps[-1]
     assert tail.weight is not None
@@ -81,7 +81,7 @@ def test_later_stages_take_the_corrected_biases(corrected: tuple[fx.GraphModule,
 def test_progress_and_no_pictures(rough: fx.GraphModule) -> None:
     seen: list[int] = []
     graph = copy.deepcopy(rough)
-    correct_biases(graph, unrounded(graph), batches, seen.append)
+    correct_biases(graph, float_view(graph), batches, seen.append)
     assert seen == list(range(1, 13))
     with pytest.raises(qat.UserError, match="bias correction got no images"):
-        correct_biases(graph, unrounded(graph), lambda: [])
+        correct_biases(graph, float_view(graph), lambda: [])

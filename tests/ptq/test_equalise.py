@@ -11,7 +11,7 @@ from qat.ptq.equalise import scale
 from qat.ptq.equalise.equalise import equalise
 from qat.ptq.equalise.ranges import channel_ranges
 from qat.ptq.equalise.report import Report
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from tests.compile.small import Block, pictures, shuffle_norms
 from tests.ptq.equalising import CASES, Case, prepared
 from tests.ptq.rescaling import rescale
@@ -55,7 +55,7 @@ def sqnr(model: nn.Module, graph: fx.GraphModule) -> float:
     qat.calibrate(graph, images())
     picture = pictures(SHAPE, 1, seed=9)[0]
     with torch.no_grad():
-        wanted, got = model(picture), qat.fake_quantised(graph)(picture)
+        wanted, got = model(picture), qat.fake_quantized(graph)(picture)
     signal = wanted - wanted.mean((0, 2, 3), keepdim=True)
     return float(10 * torch.log10(signal.square().sum() / (wanted - got).square().sum()))
 
@@ -80,9 +80,9 @@ def test_a_good_network_loses_nothing(rows: nn.Module) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_it_computes_stays_the_same(case: Case) -> None:
     graph = prepared(case)
-    before = unrounded(graph)(pictures()[0])
+    before = float_view(graph)(pictures()[0])
     report = equalise(graph, pictures()[0], channel_ranges(graph, pictures()))
-    torch.testing.assert_close(unrounded(graph)(pictures()[0]), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(float_view(graph)(pictures()[0]), before, rtol=1e-4, atol=1e-5)
     assert report.difference <= 1e-5
 
 

@@ -12,7 +12,7 @@ from qat.graph.shapes import propagate
 from qat.ptq.equalise.channels import Channels
 from qat.ptq.equalise.groups import Groups, find_groups
 from qat.ptq.equalise.scale import scale_layers
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from tests.compile.small import pictures
 from tests.ptq.equalising import CASES, Case, prepared
 
@@ -36,7 +36,7 @@ def random_factors(groups: Groups) -> Tensor:
 
 def change(graph: fx.GraphModule, picture: Tensor) -> float:
     """How far random factors move the outputs, in float64."""
-    plain, picture = unrounded(graph).double(), picture.double()
+    plain, picture = float_view(graph).double(), picture.double()
     with torch.no_grad():
         before = plain(picture)
         groups = groups_of(plain, picture)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.fx import fake_quantised, settle
-from qat.backends.scales import kept, quantisers
+from qat.backends.fx import fake_quantized
+from qat.backends.scales import freeze_scales, kept_bits, quantisers
 from qat.errors import UserError
 from qat.graph.shapes import propagate
 from qat.ptq.mixed_precision import fewest, hold_drop, share_of_macs
@@ -40,13 +40,13 @@ def graph() -> fx.GraphModule:
     torch.manual_seed(0)
     prepared = qat.prepare(qat.rewrite(Net().eval(), torch.randn(SHAPE), "x86"))
     qat.calibrate(prepared, [torch.randn(SHAPE) for _ in range(4)])
-    settle(prepared)
+    freeze_scales(prepared)
     propagate(prepared, [torch.randn(SHAPE)])
     return prepared
 
 
 def quality(prepared: fx.GraphModule) -> Quality:
-    everything = fake_quantised(prepared)
+    everything = fake_quantized(prepared)
     return Quality(everything)
 
 
@@ -76,10 +76,10 @@ def test_exactly_what_is_needed_is_kept(needed: set[int]) -> None:
 
 def test_a_loose_bound_needs_nothing(graph: fx.GraphModule) -> None:
     judge = quality(graph)
-    found = hold_drop(graph, lambda: pytest.fail("no need"), judge, fake_quantised, (1.0, 1 - judge.worst + 1e-6), 32)
+    found = hold_drop(graph, lambda: pytest.fail("no need"), judge, fake_quantized, (1.0, 1 - judge.worst + 1e-6), 32)
     assert found.layers == ()
     assert found.macs == 0
-    assert kept(graph) == {}
+    assert kept_bits(graph) == {}
     assert "none needed" in str(found)
 
 
@@ -87,10 +87,10 @@ def test_a_loose_bound_needs_nothing(graph: fx.GraphModule) -> None:
 def test_the_bound_holds_and_no_smaller_head_holds_it(graph: fx.GraphModule, bits: int) -> None:
     judge, ranking = quality(graph), ["second", *(name for name in layers(graph) if name != "second")]
     allowed = 0.5 * (1 - judge.worst)
-    found = hold_drop(graph, lambda: ranking, judge, fake_quantised, (1.0, allowed), bits)
+    found = hold_drop(graph, lambda: ranking, judge, fake_quantized, (1.0, allowed), bits)
     assert found.layers == ("second",)
-    assert kept(graph) == {"second": bits}
-    assert 1 - judge(fake_quantised(graph)) == pytest.approx(found.drop)
+    assert kept_bits(graph) == {"second": bits}
+    assert 1 - judge(fake_quantized(graph)) == pytest.approx(found.drop)
     assert found.drop <= allowed
     assert ("float" if bits == 32 else "int16") in str(found)
 
@@ -103,7 +103,7 @@ def test_the_cost_is_what_reads_or_gives_the_tensor(graph: fx.GraphModule) -> No
 
 def test_what_no_bits_can_hold_says_so(graph: fx.GraphModule) -> None:
     with pytest.raises(UserError, match=r"QUANT.MAX_DROP 0.0 can't be held: with every layer in 16 bits"):
-        hold_drop(graph, lambda: layers(graph), quality(graph), fake_quantised, (1.0, 0.0), 16)
+        hold_drop(graph, lambda: layers(graph), quality(graph), fake_quantized, (1.0, 0.0), 16)
 
 
 def test_brute_force_agrees_on_the_number(graph: fx.GraphModule) -> None:

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.fx import settle
-from qat.backends.scales import weighted
+from qat.backends.scales import freeze_scales, weighted
 from qat.errors import UserError
 from qat.evaluation.divergence import divergence
 from qat.observers.weights import fake_quantise
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
 
 SIZE = (16, 24)
@@ -46,31 +45,44 @@ def pictures(seed: int = 0) -> Iterator[Tensor]:
 
 @pytest.fixture
 def prepared() -> fx.GraphModule:
-    torch.manual_seed(0)
+    return coarse(seed=0, factor=8)
+
+
+def coarse(seed: int, factor: float) -> fx.GraphModule:
+    """A settled graph with weights' levels `factor` times as far apart: rounding is what is lost."""
+    torch.manual_seed(seed)
     graph = qat.prepare(qat.rewrite(Net().eval(), torch.randn(1, 3, *SIZE), "x86"))
     qat.calibrate(graph, [x[..., : SIZE[0], : SIZE[1]] for x in pictures()])
-    settle(graph)
+    freeze_scales(graph)
     for layer in weighted(graph):
-        layer.weight_scale.mul_(8)  # levels far apart: rounding is what is lost
+        layer.weight_scale.mul_(factor)
     return graph
 
 
 def run(graph: fx.GraphModule, state: Path, progress=lambda *_: None, **changes) -> fx.GraphModule:
-    reconstruct(graph, unrounded(graph), pictures, replace(OPTIONS, **changes), progress, state)
+    reconstruct(graph, float_view(graph), pictures, replace(OPTIONS, **changes), progress, state)
     return graph
 
 
 @torch.no_grad()
 def distance(graph: fx.GraphModule, float_network: fx.GraphModule) -> float:
-    model = qat.fake_quantised(graph)
+    model = qat.fake_quantized(graph)
     unseen = [x[..., : SIZE[0], : SIZE[1]] for x in pictures(seed=1)]
     return float(torch.stack([divergence(model(x), float_network(x)) for x in unseen]).mean())
 
 
-def test_unseen_pictures_come_nearer_to_float(prepared: fx.GraphModule, tmp_path: Path) -> None:
-    float_network = unrounded(prepared)
-    before = distance(prepared, float_network)
-    assert distance(run(prepared, tmp_path / "state", steps=150), float_network) < 0.8 * before
+def test_unseen_pictures_come_nearer_to_float(tmp_path: Path) -> None:
+    """Of six networks each, and well on average. One seed alone, with little to gain, says nothing: it passed by luck."""
+    shares = [share_left(coarse(seed, factor=48), tmp_path / str(seed)) for seed in range(6)]
+    assert max(shares) < 1
+    assert sum(shares) / len(shares) < 0.8
+
+
+def share_left(graph: fx.GraphModule, state: Path) -> float:
+    """The distance from float that is left, as a share of that before."""
+    float_network = float_view(graph)
+    before = distance(graph, float_network)
+    return distance(run(graph, state, steps=60), float_network) / before
 
 
 def test_weights_end_on_their_levels(prepared: fx.GraphModule, tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_a_loss_of_nan_names_the_tensor_and_changes_nothing(prepared: fx.GraphMo
         yield from list(pictures()) + list(pictures())
         yield torch.full((1, 3, 20, 32), torch.nan)
 
-    options, float_network = replace(OPTIONS, save_every=5), unrounded(prepared)
+    options, float_network = replace(OPTIONS, save_every=5), float_view(prepared)
     with pytest.raises(UserError, match=r"step 13: NaN or infinity first in the pictures.* in .*state"):
         reconstruct(prepared, float_network, poisoned, options, lambda *_: None, state)
     assert state.is_file()
@@ -136,7 +148,7 @@ def test_the_picture_must_hold_the_graphs_size(prepared: fx.GraphModule, tmp_pat
     with pytest.raises(UserError, match="24x16"):
         reconstruct(
             prepared,
-            unrounded(prepared),
+            float_view(prepared),
             lambda: [torch.zeros(1, 3, 8, 24)],
             OPTIONS,
             lambda *_: None,

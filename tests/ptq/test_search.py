@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.backends import calibration
-from qat.backends.scales import quantisers, settle
+from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.spec import QuantSpec
 from qat.evaluation.score import Score
 from qat.observers.candidates import Candidate
@@ -73,7 +73,7 @@ def test_each_candidate_is_scored_as_a_run_of_it_alone_would_be() -> None:
         alone = calibrated(
             candidate.method, percentile=candidate.percentile or 99.99, averaging_constant=candidate.averaging
         )
-        assert one.score == judge(qat.fake_quantised(alone))
+        assert one.score == judge(qat.fake_quantized(alone))
 
 
 def test_the_best_is_chosen_and_settles_like_a_run_of_it_alone() -> None:
@@ -81,7 +81,7 @@ def test_the_best_is_chosen_and_settles_like_a_run_of_it_alone() -> None:
     scored = search_observers(graph, Judge())
     top = max(scored, key=lambda one: one.score.logit_sqnr).candidate
     alone = calibrated(top.method, percentile=top.percentile or 99.99, averaging_constant=top.averaging)
-    settle(graph)
+    freeze_scales(graph)
     assert calibration.qparams(graph) == calibration.qparams(alone)
     rows = calibration.qparams(graph).values()
     assert {(row["observer"], row["averaging"]) for row in rows} == {("fixed", None), (top.label, top.averaging)}
@@ -93,7 +93,7 @@ def test_searching_leaves_the_graph_as_it_was() -> None:
     search(graph, observer_candidates(graph), Judge())
     assert all(torch.equal(value, before[key]) for key, value in graph.state_dict().items())
     with pytest.raises(qat.UserError, match="auto has chosen no observer yet"):
-        qat.fake_quantised(graph)
+        qat.fake_quantized(graph)
 
 
 def test_identical_grids_are_judged_once() -> None:

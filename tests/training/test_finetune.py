@@ -39,7 +39,7 @@ def make_tuner(
 def distance(tuner: FineTuner) -> float:
     """How far the result is from float on new pictures."""
     images = torch.stack([Pictures(20, True)[i]["image"] for i in range(6, 20)])
-    return float(divergence(qat.fake_quantised(tuner.pair.prepared)(images), tuner.pair.teacher(images)[0]))
+    return float(divergence(qat.fake_quantized(tuner.pair.prepared)(images), tuner.pair.teacher(images)[0]))
 
 
 def test_a_poor_calibration_recovers(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_the_result_is_the_average(tmp_path: Path) -> None:
     tuner, _ = make_tuner(tmp_path, "QAT.EMA", "0.999")
     tuner.run()
     image = Pictures(1, True)[0]["image"][None]
-    result = qat.fake_quantised(tuner.pair.prepared)(image)
+    result = qat.fake_quantized(tuner.pair.prepared)(image)
     torch.testing.assert_close(result, tuner.state.average.model(image)[0], rtol=0, atol=1e-5)
     assert not torch.equal(result, tuner.pair.student(image)[0])
 

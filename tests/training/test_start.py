@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 
 import qat
 from qat.config import load_config
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 from qat.training.initial_graph import Start, equalises, scales_learn, starting_graph
 from qat.workflow import stages
 from tests.accuracy.runs import ROOT, in_process
@@ -92,7 +92,7 @@ def picture() -> Tensor:
 def test_equalising_starts_nearer_to_float(cfg: CfgNode) -> None:
     plain, equalised = (starting_graph(cfg, Start(True, on, ("", "")), write=True) for on in (False, True))
     floating, x = stages.load_float(cfg), picture()
-    poor, good = (sqnr(qat.fake_quantised(graph), floating, x) for graph in (plain, equalised))
+    poor, good = (sqnr(qat.fake_quantized(graph), floating, x) for graph in (plain, equalised))
     assert good > poor + 6
 
 
@@ -103,7 +103,7 @@ def test_float_is_equalised_as_the_start_is(cfg: CfgNode) -> None:
     theirs = stages.load_plain(cfg, "qat").state_dict()
     weights = [name for name, _ in started.named_parameters()]
     assert all(torch.equal(started.state_dict()[name], theirs[name]) for name in weights)
-    assert sqnr(unrounded(stages.load_plain(cfg, "qat")), stages.load_float(cfg), picture()) > 80
+    assert sqnr(float_view(stages.load_plain(cfg, "qat")), stages.load_float(cfg), picture()) > 80
     ours = stages.load_plain(cfg).state_dict()
     assert any(not torch.equal(ours[name], theirs[name]) for name in weights)
     starting_graph(cfg, Start(True, False, ("", "")), write=True)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 import qat
-from qat.backends.scales import quantisers, settle, weighted
+from qat.backends.scales import freeze_scales, quantisers, weighted
 from qat.config import load_config
 from qat.data.labels import IGNORE
 from qat.errors import UserError
@@ -146,7 +146,7 @@ def tiny_pair(learn_scales: bool = False, seed: int = 0) -> Pair:
     """The learnt network and a poor calibration of it: scales 8 times too large, noise in the weights."""
     network, generator = learnt_net(), torch.Generator().manual_seed(seed)
     prepared = calibrated(network)
-    settle(prepared)
+    freeze_scales(prepared)
     for _, quantiser in quantisers(prepared):
         quantiser.scale.mul_(8)
     for module in weighted(prepared):

@@ -92,7 +92,7 @@ class HorizonBackend:
         """State CALIBRATION."""
         to_calibration(prepared)
 
-    def fake_quantised(self, prepared: nn.Module) -> nn.Module:
+    def fake_quantized(self, prepared: nn.Module) -> nn.Module:
         """A copy in state VALIDATION."""
         model = copy.deepcopy(prepared)
         to_validation(model)
@@ -100,7 +100,7 @@ class HorizonBackend:
 
     def convert(self, prepared: nn.Module) -> nn.Module:
         """The plugin's integer network."""
-        model = self.fake_quantised(prepared).cpu()
+        model = self.fake_quantized(prepared).cpu()
         network = self._network(model)
         advice = "run make calib again, and see what make check TARGET=j5 says"
         converted = call(part("quantization").convert_fx, network, advice=advice)

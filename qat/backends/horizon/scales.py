@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from qat.errors import UserError
+from qat.observers.weights import HIGH, LOW
 
-LOW, HIGH = -128, 127
 UNSET = 1.0  # what the plugin starts every scale with
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from qat.compile.perf.probes import COPIED, LAYERS, Probe, copy_probe, fp32_probe, int8_probe, macs_of
-from qat.engine import activate
+from qat.engine import engine_in_use
 
 RUNS = 3  # of each probe in a turn
 
@@ -49,9 +49,8 @@ class Peaks:
     """
 
     def __init__(self, threads: int) -> None:
-        activate()
         self.threads = threads
-        with warnings.catch_warnings():
+        with engine_in_use(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch announces that its quantised tensors will move
             self._probes = {
                 "fp32": [(macs_of(*layer), fp32_probe(*layer)) for layer in LAYERS],

@@ -10,8 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, fx
 
-from qat.backends.fx import quantisers
 from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import quantisers
 from qat.compile.io_spec import Ends
 from qat.compile.io_wrapper import head
 from qat.compile.network import Network

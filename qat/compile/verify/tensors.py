@@ -11,7 +11,7 @@ import torch
 from onnx import ModelProto, NodeProto
 from torch import Tensor, fx
 
-from qat.backends.fx import quantisers
+from qat.backends.scales import quantisers
 from qat.compile.network import Network
 from qat.program.steps import Program, Step
 from qat.runtimes.ort import options

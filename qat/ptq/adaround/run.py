@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import fake_quantised
+from qat.backends.fx import fake_quantized
 from qat.backends.scales import in_float
 from qat.errors import UserError
 from qat.graph.nodes import module_of
@@ -22,7 +22,7 @@ from qat.ptq.adaround.layer import round_layer
 from qat.ptq.adaround.layerwise import Walk, most_bytes
 from qat.ptq.adaround.moments import Moments, measure
 from qat.ptq.adaround.options import AdaRoundOptions, LayerReport
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def adaround(
     convolution keeps its nearest levels. `progress` takes (layers done, of how many, the layer's report). `state`:
     where a run that was killed goes on; it then ends exactly as one that wasn't. UserError for no pictures.
     """
-    floating, quantised = unrounded(prepared), fake_quantised(prepared)
+    floating, quantised = float_view(prepared), fake_quantized(prepared)
     key, pictures = resume.fingerprint(prepared, options), _pictures(batches, (floating, quantised), options.memory)
     done: list[dict[str, Any]] = resume.load(state, key) or []
     walks = Walk(quantised, pictures), Walk(floating, pictures)

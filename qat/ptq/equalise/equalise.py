@@ -14,7 +14,7 @@ from qat.ptq.equalise.groups import find_groups
 from qat.ptq.equalise.ranges import Ranges
 from qat.ptq.equalise.report import Report, describe
 from qat.ptq.equalise.scale import scale_layers
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 
 
 def equalise(prepared: fx.GraphModule, example: Tensor, ranges: Ranges) -> Report:
@@ -29,7 +29,7 @@ def equalise(prepared: fx.GraphModule, example: Tensor, ranges: Ranges) -> Repor
     factors = choose_factors(graph, groups, ranges)
     scaled = copy.deepcopy(prepared)
     scale_layers(scaled, groups, factors)
-    difference = Judge(unrounded(prepared), [example]).difference(unrounded(scaled))
+    difference = Judge(float_view(prepared), [example]).difference(float_view(scaled))
     if not difference <= TOLERANCE:
         raise UserError(
             f"equalisation would change the network's outputs by {difference:.2g} of their scale (tolerance "

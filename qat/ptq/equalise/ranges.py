@@ -12,7 +12,7 @@ from qat.backends.node_facts import ends_in_relu
 from qat.backends.scales import quantisers
 from qat.errors import UserError
 from qat.graph.nodes import module_of
-from qat.ptq.float_view import unrounded
+from qat.ptq.float_view import float_view
 
 QUIET = 8.0
 Ranges = dict[str, Tensor]  # node name -> (channels,) float64
@@ -25,7 +25,7 @@ def channel_ranges(prepared: fx.GraphModule, batches: Iterable[Tensor]) -> Range
     Behind a ReLU at least 1 / QUIET of the range before it: a channel that these pictures hardly use may be used by
     others. `batches` (N, 3, H, W): a few calibration pictures. `prepared` stays as it is. UserError for no batches.
     """
-    watch = _Watch(unrounded(prepared), {node.all_input_nodes[0].name for node, _ in quantisers(prepared)})
+    watch = _Watch(float_view(prepared), {node.all_input_nodes[0].name for node, _ in quantisers(prepared)})
     with torch.no_grad():
         for batch in batches:
             watch.run(batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from qat.ao import (
     BackendConfig,
@@ -14,10 +14,14 @@ from qat.ao import (
     QConfig,
     QConfigMapping,
     UniformQuantizationObserverBase,
+    core_of,
     get_x86_backend_config,
 )
 from qat.backends.quantiser import ActivationQuantiser
+from qat.backends.scales import in_float
 from qat.backends.spec import QuantSpec
+from qat.graph.ops import INT8_LAYERS
+from qat.observers.weights import HIGH, LOW
 
 SIGMOIDS = (torch.sigmoid, torch.nn.functional.sigmoid, nn.Sigmoid, "sigmoid")
 KERNEL_GRIDS: dict[Any, tuple[float, int]] = {  # output scale and zero point that torch's int8 kernels have built in
@@ -36,7 +40,7 @@ class StoredScales(UniformQuantizationObserverBase):
     def __init__(self, scales: Tensor | None = None) -> None:
         whole = scales is not None and len(scales) == 1
         scheme = torch.per_tensor_symmetric if whole else torch.per_channel_symmetric
-        super().__init__(dtype=torch.qint8, qscheme=scheme, quant_min=-128, quant_max=127)
+        super().__init__(dtype=torch.qint8, qscheme=scheme, quant_min=LOW, quant_max=HIGH)
         self.ch_axis = 0
         self.scales = torch.ones(1) if scales is None else scales
 
@@ -83,3 +87,14 @@ def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     for name in float_output:
         mapping.set_module_name(name, tail)
     return mapping
+
+
+def set_qconfig_scales(model: fx.GraphModule) -> None:
+    """Give each layer a qconfig with its own weight scales, where torch.ao looks for them; none to one in float."""
+    for module in list(model.modules()):
+        core = core_of(module)
+        qconfig: Any = getattr(module, "qconfig", None)
+        if isinstance(core, INT8_LAYERS) and qconfig:
+            stored = StoredScales.with_args(scales=core.weight_scale)
+            config: Any = None if in_float(core) else qconfig._replace(weight=stored)
+            module.qconfig = config

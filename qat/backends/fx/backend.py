@@ -32,9 +32,9 @@ class FxBackend:
         """`qat.backends.fx.observe`."""
         functions.observe(prepared)
 
-    def fake_quantised(self, prepared: fx.GraphModule) -> fx.GraphModule:
-        """`qat.backends.fx.fake_quantised`."""
-        return functions.fake_quantised(prepared)
+    def fake_quantized(self, prepared: fx.GraphModule) -> fx.GraphModule:
+        """`qat.backends.fx.fake_quantized`."""
+        return functions.fake_quantized(prepared)
 
     def convert(self, prepared: fx.GraphModule) -> fx.GraphModule:
         """`qat.backends.fx.convert`."""

@@ -11,22 +11,21 @@ from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.float_outputs import float_output_modules
-from qat.backends.fx_config import SIGMOIDS, backend_config, qconfig_mapping
+from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     add_weight_scales,
-    free_kept,
+    freeze_scales,
     quantisers,
+    remove_kept_roundings,
+    reset_scales,
     round_weight,
-    settle,
     spec_of,
-    tell_scales,
-    unsettle,
     weighted,
 )
 from qat.backends.spec import QuantSpec
-from qat.engine import activate
+from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import op_of
@@ -45,11 +44,10 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     spec = spec or QuantSpec()
     if spec.observer not in OBSERVERS:
         raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, OBSERVERS)}")
-    activate(spec.engine)
     mapping = qconfig_mapping(spec, float_output_modules(rewritten.module, spec.high_precision))
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
     graph = copy.deepcopy(rewritten.module).eval()
-    with warnings.catch_warnings():
+    with engine_in_use(spec.engine), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     prepared.meta["spec"] = spec  # where a copy keeps it
@@ -103,12 +101,12 @@ def _is_scalar_op(node: fx.Node) -> bool:
 
 def observe(prepared: fx.GraphModule) -> None:
     """From here on watch what passes and round nothing; scales that were settled are open again."""
-    unsettle(prepared)
+    reset_scales(prepared)
     for _, quantiser in quantisers(prepared):
         quantiser.observing(True)
 
 
-def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
+def fake_quantized(prepared: fx.GraphModule) -> fx.GraphModule:
     """A copy that computes on int8 levels in float: scales settled, weights rounded."""
     model = frozen(prepared)
     for module in weighted(model):
@@ -120,20 +118,23 @@ def fake_quantised(prepared: fx.GraphModule) -> fx.GraphModule:
 def frozen(prepared: fx.GraphModule) -> fx.GraphModule:
     """A copy whose scales are settled and whose activations are rounded; weights as they are."""
     model = copy.deepcopy(prepared)
-    settle(model)
+    freeze_scales(model)
     for _, quantiser in quantisers(model):
         quantiser.observing(False)
     return model
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:
-    """The int8 graph with torch's quantised kernels; the modules with float output run on int8-rounded weights."""
+    """The int8 graph with torch's quantised kernels; the modules with float output run on int8-rounded weights.
+
+    The spec's engine becomes torch's current one and stays it: qnnpack's kernels look at it whenever they run.
+    """
     spec = spec_of(prepared)
     activate(spec.engine)
     model = copy.deepcopy(prepared).cpu()
-    settle(model)
-    tell_scales(model)
-    free_kept(model)
+    freeze_scales(model)
+    set_qconfig_scales(model)
+    remove_kept_roundings(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = convert_fx(model, backend_config=backend_config())
