@@ -72,7 +72,7 @@ def distance(graph: fx.GraphModule, float_network: fx.GraphModule) -> float:
 
 
 def test_unseen_pictures_come_nearer_to_float(tmp_path: Path) -> None:
-    """Of six networks each, and well on average. One seed alone, with little to gain, says nothing: it passed by luck."""
+    """Each of six networks, and all well on average. One network that rounding hardly hurt had passed by luck."""
     shares = [share_left(coarse(seed, factor=48), tmp_path / str(seed)) for seed in range(6)]
     assert max(shares) < 1
     assert sum(shares) / len(shares) < 0.8
