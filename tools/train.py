@@ -1,16 +1,8 @@
-"""Train MODEL.NAME on DATASET; several processes with torchrun --nproc_per_node N tools/train.py -c FILE."""
+"""`rtseg-qat train`."""
 
-from __future__ import annotations
+import sys
 
-import _cli
-from _training import train
-
-from qat.training import make_trainer
-
-
-def main() -> None:
-    train(__doc__, "train", make_trainer)
-
+from qat.cli.main import main
 
 if __name__ == "__main__":
-    _cli.run(main)
+    sys.exit(main(["train", *sys.argv[1:]]))

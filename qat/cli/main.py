@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -55,10 +56,13 @@ def run(command: str, argv: Sequence[str]) -> int:
     module = import_module(module_of(command))
     parser = parser_of(command, module)
     args = parser.parse_intermixed_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_ToStderr()], force=True)
+    main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
+    level = logging.INFO if main_process else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", handlers=[_ToStderr()], force=True)
     from qat.workflow.config import open_config
 
-    return int(module.run(open_config(args.cfg, args.run, args.opts), args, Output(args.json)) or 0)
+    out = Output(args.json, quiet=not main_process)
+    return int(module.run(open_config(args.cfg, args.run, args.opts), args, out) or 0)
 
 
 def parser_of(command: str, module: Any) -> argparse.ArgumentParser:

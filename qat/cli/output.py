@@ -15,15 +15,18 @@ PIPE_WIDTH = 160  # of tables where stdout is no terminal
 
 
 class Output:
-    """A command's way out. `as_json`: the result goes to stdout as one object, all else to stderr."""
+    """A command's way out. `as_json`: the result goes to stdout as one object, all else to stderr. `quiet`: nowhere."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
+        self.quiet = quiet
         self._bar: tuple[Progress, TaskID] | None = None
         self._title = ""
 
     def progress(self, done: int, total: int, text: str) -> None:
         """A bar on stderr for each title; `text`: the title, and after a colon what is in hand."""
+        if self.quiet:
+            return
         title, _, detail = text.partition(": ")
         if title != self._title:
             self.close()
@@ -42,6 +45,8 @@ class Output:
     def result(self, value: Any, *shown: Any) -> None:
         """Print the result: `shown`, rich tables and lines, or `value` as JSON."""
         self.close()
+        if self.quiet:
+            return
         if self.as_json:
             print(json.dumps(to_json(value), indent=2))
             return

@@ -1,7 +1,7 @@
 """Training and fine-tuning: losses, optimiser, weight average, checkpoints, the loop."""
 
-from qat.training.distributed import Place, placed
-from qat.training.finetune import FineTuner, make_fine_tuner
-from qat.training.trainer import Trainer, make_trainer
+from qat.training.distributed import DistContext, dist_context
+from qat.training.finetune import FineTuneConfig, FineTuner
+from qat.training.trainer import TrainConfig, Trainer
 
-__all__ = ["FineTuner", "Place", "Trainer", "make_fine_tuner", "make_trainer", "placed"]
+__all__ = ["DistContext", "FineTuneConfig", "FineTuner", "TrainConfig", "Trainer", "dist_context"]

@@ -10,29 +10,36 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
-from yacs.config import CfgNode
 
-from qat.data import Loader, SegmentationDataset, build_dataset, data_loader
+from qat.data import Loader, SegmentationDataset, data_loader
 from qat.data.labels import IGNORE
 from qat.data.segmentation import Image
-from qat.data.transforms import InferenceTransform, TrainingTransform
+from qat.data.transforms import TrainingTransform
 from qat.errors import UserError
-from qat.training.distributed import Place
-from qat.workflow.data import data_spec, training_transform
+from qat.training.distributed import DistContext
 
 
 @dataclass(frozen=True)
-class Data:
+class DataConfig:
+    """How pictures become batches. `batch_size`: of each process. `val_images`: 0 for all of them.
+
+    `seed`: of the order, and of torch's own randomness.
+    """
+
+    batch_size: int = 8
+    val_batch_size: int = 1
+    val_images: int = 0
+    workers: int = 0
+    shuffle: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Loaders:
     """Batches of this process's share of the training list, and all of the evaluation's."""
 
     train: Loader
     val: Loader
-
-
-def build_data(cfg: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
-    """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
-    spec = data_spec(cfg)
-    return build_dataset(spec, "train", training_transform(cfg)), build_dataset(spec, "val", InferenceTransform())
 
 
 @dataclass(frozen=True)
@@ -51,24 +58,25 @@ def has_labels(dataset: SegmentationDataset) -> bool:
     return all(entry.label is not None for entry in dataset.entries)
 
 
-def make_loaders(cfg: CfgNode, train: Any, val: Any, place: Place) -> Data:
-    """Each process gets every `world`-th image of an order made of (TRAIN.SEED, epoch), in whole batches.
+def make_loaders(
+    config: DataConfig, train: SegmentationDataset, val: SegmentationDataset, context: DistContext
+) -> Loaders:
+    """Each process gets every `world`-th picture of an order made of (seed, epoch), in whole batches.
 
     Raises UserError if an epoch has no whole batch.
     """
-    batch, share = cfg.TRAIN.BATCH_SIZE_PER_GPU, len(train) // place.world
-    if share < batch:
+    if len(train) // context.world < config.batch_size:
         raise UserError(
-            f"{len(train)} training images in {place.world} process(es) make no batch of {batch}; "
+            f"{len(train)} training images in {context.world} process(es) make no batch of {config.batch_size}; "
             "lower TRAIN.BATCH_SIZE_PER_GPU"
         )
     order: DistributedSampler[Any] = DistributedSampler(
-        train, place.world, place.rank, shuffle=cfg.TRAIN.SHUFFLE, seed=cfg.TRAIN.SEED, drop_last=True
+        train, context.world, context.rank, shuffle=config.shuffle, seed=config.seed, drop_last=True
     )
-    count = min(len(val), cfg.TEST.NUM_IMAGES or len(val))
-    return Data(
-        data_loader(train, batch, cfg.WORKERS, sampler=order, drop_last=True),
-        data_loader(val, cfg.TEST.BATCH_SIZE_PER_GPU, cfg.WORKERS, indices=range(count)),
+    count = min(len(val), config.val_images or len(val))
+    return Loaders(
+        data_loader(train, config.batch_size, config.workers, sampler=order, drop_last=True),
+        data_loader(val, config.val_batch_size, config.workers, indices=range(count)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a run takes place: one process, or several that torchrun started."""
+"""One process, or several that torchrun started."""
 
 from __future__ import annotations
 
@@ -12,22 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-from yacs.config import CfgNode
-
-from qat.workflow.stages import device
 
 _TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one evaluates
 
 
-def choose_kernels(cfg: CfgNode) -> None:
-    """As CUDNN says."""
-    torch.backends.cudnn.benchmark = cfg.CUDNN.BENCHMARK
-    torch.backends.cudnn.deterministic = cfg.CUDNN.DETERMINISTIC
-    torch.backends.cudnn.enabled = cfg.CUDNN.ENABLED
-
-
 @dataclass(frozen=True)
-class Place:
+class DistContext:
     """This process's device, its number and how many there are."""
 
     device: torch.device
@@ -58,17 +48,17 @@ class Place:
 
 
 @contextmanager
-def placed(cfg: CfgNode) -> Iterator[Place]:
-    """The place that DEVICE and torchrun's RANK, WORLD_SIZE and LOCAL_RANK name."""
+def dist_context(device: torch.device) -> Iterator[DistContext]:
+    """The context that torchrun's RANK, WORLD_SIZE and LOCAL_RANK name; each process takes its own CUDA device."""
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
-        yield Place(device(cfg))
+        yield DistContext(device)
         return
-    if device(cfg).type == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    here = torch.empty(0, device=device(cfg)).device  # a bare `cuda` gets its number
-    dist.init_process_group("nccl" if here.type == "cuda" else "gloo", timeout=_TIMEOUT)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
-        yield Place(here, dist.get_rank(), world)
+        yield DistContext(device, dist.get_rank(), world)
     finally:
         dist.destroy_process_group()

@@ -28,7 +28,8 @@ def upsampled_nll(logits: Tensor, label: Tensor, align_corners: bool) -> Tensor:
     or 255.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
-    nll: Tensor = _UpsampledNLL.apply(logits.to(wide), label, align_corners)
+    function: Any = _UpsampledNLL
+    nll: Tensor = function.apply(logits.to(wide), label, align_corners)
     return nll
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import fx
-from yacs.config import CfgNode
+from torch import Tensor, fx
 
 from qat.backends import calibration
 from qat.backends.scales import freeze_scales, quantisers
 from qat.evaluation.metrics import passes
 from qat.ptq.equalise import channel_ranges, equalise
-from qat.ptq.methods import METHODS
 from qat.ptq.observer_search import choose
-from qat.stages import EQUALISED
-from qat.workflow import stages
-from qat.workflow.calibration_pictures import CalibrationPictures
 
-_TUNED = (*METHODS, "MAX_DROP")  # what equalising would undo
+
+@dataclass(frozen=True)
+class StartConfig:
+    """`scales`: frozen, learnt or auto. `equalise`: auto or never. `gate`: share of float's mIoU that is good enough.
+
+    `tuned`: the keys of QUANT that are on and that equalising would undo.
+    """
+
+    scales: str = "auto"
+    equalise: str = "auto"
+    gate: float = 0.99
+    tuned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,17 +37,18 @@ class Start:
     reasons: tuple[str, str]
 
     @classmethod
-    def of(cls, cfg: CfgNode, finished: Mapping[str, Mapping[str, Any]]) -> Start:
-        """As QAT says; auto looks at `finished`, the stages' metrics by name."""
-        (scales, why_scales), (equalised, why_equalised) = scales_learn(cfg, finished), equalises(cfg, finished)
-        return cls(scales, equalised, (why_scales, why_equalised))
+    def of(cls, config: StartConfig, finished: Mapping[str, Mapping[str, Any]]) -> Start:
+        """As the config says; auto looks at `finished`, the stages' metrics by name."""
+        scales_learn, why_scales = learns_scales(config, finished)
+        equalised, why_equalised = equalises(config, finished)
+        return cls(scales_learn, equalised, (why_scales, why_equalised))
 
     def record(self) -> dict[str, bool]:
         """What the manifest says, and what a resumed run must share."""
         return {"scales learn": self.scales_learn, "equalised": self.equalised}
 
     def __str__(self) -> str:
-        """The line that tools print."""
+        """The line that is logged."""
         scales, equalised = self.reasons
         return (
             f"activation scales are {'learnt' if self.scales_learn else 'frozen'}: {scales}; "
@@ -49,46 +56,45 @@ class Start:
         )
 
 
-def scales_learn(cfg: CfgNode, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
+def learns_scales(config: StartConfig, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
     """Whether activation scales learn, and why; auto is the vendor's advice: those of a poor calibration do."""
-    if cfg.QAT.SCALES != "auto":
-        return cfg.QAT.SCALES == "learnt", f"QAT.SCALES is {cfg.QAT.SCALES}"
-    return _is_poor(cfg, finished)
+    if config.scales != "auto":
+        return config.scales == "learnt", f"QAT.SCALES is {config.scales}"
+    return _is_poor(config.gate, finished)
 
 
-def equalises(cfg: CfgNode, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
+def equalises(config: StartConfig, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
     """Whether channels are equalised, and why; auto: after a poor calibration without methods."""
-    if cfg.QAT.EQUALISE != "auto":
-        return False, f"QAT.EQUALISE is {cfg.QAT.EQUALISE}"
-    tuned = [key for key in _TUNED if cfg.QUANT[key]]
-    return (False, f"QUANT.{tuned[0]} is on") if tuned else _is_poor(cfg, finished)
+    if config.equalise != "auto":
+        return False, f"QAT.EQUALISE is {config.equalise}"
+    if config.tuned:
+        return False, f"QUANT.{config.tuned[0]} is on"
+    return _is_poor(config.gate, finished)
 
 
-def _is_poor(cfg: CfgNode, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
+def _is_poor(gate: float, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
     if not {"float", "calib"} <= finished.keys():
         return True, "calib isn't evaluated (make eval STAGE=calib)"
-    good = passes(finished["calib"], finished["float"], cfg.QUANT.GATE)
-    return not good, f"calib {'passes' if good else 'fails'} QUANT.GATE {cfg.QUANT.GATE}"
+    good = passes(finished["calib"], finished["float"], gate)
+    return not good, f"calib {'passes' if good else 'fails'} QUANT.GATE {gate}"
 
 
-def starting_graph(cfg: CfgNode, start: Start, write: bool) -> fx.GraphModule:
-    """The settled graph, for pictures of TEST.IMAGE_SIZE, that training starts from; UserError without a calibration.
+def equalised_graph(
+    prepared: fx.GraphModule,
+    calibrated: fx.GraphModule,
+    example: Tensor,
+    pictures: tuple[Iterable[Tensor], Iterable[Tensor]],
+    keep: Callable[[fx.GraphModule], None],
+) -> fx.GraphModule:
+    """`prepared`, which has seen nothing, equalised, calibrated and settled; on the CPU.
 
-    `write`: keep the equalised float network in the stage's folder, which later stages compare with.
+    `calibrated`: says by which observer. `pictures`: a few for the channels' ranges, and all of the calibration, on the
+    device of `prepared` and `example`. `keep` takes the graph as equalising leaves it.
     """
-    calibrated = stages.load_calibration(cfg, stage="calib")
-    path = stages.stage_folder(cfg, "qat") / EQUALISED
-    if write:
-        path.unlink(missing_ok=True)
-    if not start.equalised:
-        return calibrated
-    pictures, (prepared, _) = CalibrationPictures.of(cfg), stages.load_prepared(cfg, prove=False)
-    prepared.to(stages.device(cfg))
-    example = stages.example_input(cfg).to(stages.device(cfg))
-    equalise(prepared, example, channel_ranges(prepared, pictures.few()))
-    if write:
-        calibration.save(prepared, path, 0, stages.made_from(cfg, "qat"))
-    calibration.calibrate(prepared, pictures.batches())
+    few, batches = pictures
+    equalise(prepared, example, channel_ranges(prepared, few))
+    keep(prepared)
+    calibration.calibrate(prepared, batches)
     _choose_as(calibrated, prepared)
     freeze_scales(prepared)
     return prepared.cpu()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,43 +13,68 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from yacs.config import CfgNode
 
+from qat.data import SegmentationDataset
 from qat.data.transforms import normalise
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
 from qat.finite import check_gradients, check_loss, check_weights, culprit
-from qat.training.data import make_loaders, seed_epoch
-from qat.training.distributed import Place
+from qat.training.data import DataConfig, make_loaders, seed_epoch
+from qat.training.distributed import DistContext
 from qat.training.ema import WeightAverage
 from qat.training.optim import set_lr
-from qat.training.reporting import Advance, Reporter
+from qat.training.reporting import Advance, ReportConfig, Reporter
 from qat.training.schedule import Plan
 from qat.training.state import CHECKPOINT, Progress, State
-from qat.workflow.stages import stage_folder
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What every run is told. `folder` gets the checkpoint, history, log and config; `board`: tensorboard's events.
+
+    `config`: the resolved YAML. `resume`: go on from a checkpoint, whatever has changed. `mean`, `std`: of RGB / 255.
+    `align_corners`: of the logits' upsampling.
+    """
+
+    folder: Path
+    board: Path
+    config: str
+    data: DataConfig
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    align_corners: bool = True
+    log_every: int = 20
+    resume: bool = False
 
 
 class Loop(ABC):
     """One run; what it learns, how its result is scored and what is kept is a subclass's.
 
-    `folder` (OUTPUT_DIR/<dataset>/<NAME>/<stage>) gets the checkpoint, history, log and config. `advice`: what to do
-    about NaN.
+    `advice`: what to do about NaN.
     """
 
     advice: str
     batch_norm_learns: bool
 
     def __init__(
-        self, cfg: CfgNode, place: Place, plan: Plan, model: nn.Module, optimizer: Optimizer, train: Any, val: Any
+        self,
+        config: LoopConfig,
+        context: DistContext,
+        plan: Plan,
+        model: nn.Module,
+        optimizer: Optimizer,
+        train: SegmentationDataset,
+        val: SegmentationDataset,
     ) -> None:
-        """`model` lies on the place's device; `train` and `val` are datasets."""
-        self.cfg, self.place, self.plan, self.val_set = cfg, place, plan, val
-        self.folder = stage_folder(cfg, plan.stage)
+        """`model` lies on the context's device."""
+        self.config, self.context, self.plan, self.val_set = config, context, plan, val
+        self.folder = config.folder
         self.state = State(model, WeightAverage(model, plan.ema), optimizer, Progress())
-        self.network = place.wrap(model)
-        self.data = make_loaders(cfg, train, val, place)
+        self.network = context.wrap(model)
+        self.data = make_loaders(config.data, train, val, context)
         self.steps = plan.epochs * len(self.data.train)
 
     @abstractmethod
@@ -73,7 +99,7 @@ class Loop(ABC):
 
     def settings(self) -> str:
         """What a checkpoint's run is compared by: lines of text."""
-        return str(self.cfg.dump())
+        return self.config.config
 
     @property
     def progress(self) -> Progress:
@@ -86,17 +112,22 @@ class Loop(ABC):
         `advance` is called with the number of steps done since its last call and a text for the progress bar. Raises
         UserError, with the last epoch's checkpoint kept, when the loss, a gradient or a weight is NaN or infinite.
         """
-        if self.place.main:
-            write_text(self.folder / "config.yaml", self.cfg.dump())
-        with Reporter(self.cfg, self.plan, self.val_set.palette, advance, self.place.main) as reporter:
+        if self.context.main:
+            write_text(self.folder / "config.yaml", self.config.config)
+        with self._reporter(advance) as reporter:
             self._resume()
             reporter.start(self.progress)
             for epoch in range(self.progress.epoch, self.plan.epochs):
                 self._epoch(epoch, reporter)
-            if self.place.main:
+            if self.context.main:
                 self.finish()
-            self.place.wait()
+            self.context.wait()
         return self.progress.history
+
+    def _reporter(self, advance: Advance) -> Reporter:
+        config = self.config
+        report = ReportConfig(self.folder, config.board, self.plan.epochs, config.log_every, config.align_corners)
+        return Reporter(report, self.val_set.palette, advance, self.context.main)
 
     def _resume(self) -> None:
         path = self.folder / CHECKPOINT
@@ -114,20 +145,20 @@ class Loop(ABC):
         record: dict[str, Any] = {"epoch": epoch + 1, **self._train_epoch(epoch, reporter)}
         check_weights(self.state.model, f"after epoch {epoch + 1}; {self._advice()}")
         self.progress.epoch = epoch + 1
-        result = self._evaluate(reporter) if self.place.main and self.plan.evaluates(epoch) else None
+        result = self._evaluate(reporter) if self.context.main and self.plan.evaluates(epoch) else None
         if result:
             record |= {"mean_iou": result.scores.mean_iou, "class_iou": list(result.scores.class_iou)}
         self.progress.history.append(record)
-        if self.place.main:
+        if self.context.main:
             self.after_epoch(result, reporter)
             self.state.save(self.folder / CHECKPOINT, self.settings())
             write_json(self.folder / "history.json", self.progress.history)
         reporter.epoch(record)
-        self.place.wait()
+        self.context.wait()
 
     def _train_epoch(self, epoch: int, reporter: Reporter) -> dict[str, float]:
         """One pass; returns the mean of each loss part over steps and processes."""
-        seed_epoch(self.cfg.TRAIN.SEED, epoch, self.place.rank)
+        seed_epoch(self.config.data.seed, epoch, self.context.rank)
         self.data.train.set_epoch(epoch)
         self.network.train(self.batch_norm_learns)
         totals: dict[str, float] = {}
@@ -135,8 +166,8 @@ class Loop(ABC):
             parts, lr = self._step(batch)
             totals = {name: totals.get(name, 0.0) + value for name, value in parts.items()}
             reporter.step(self.progress.iteration, parts, lr)
-        means = torch.tensor(list(totals.values()), dtype=torch.float64, device=self.place.device)
-        means = self.place.mean(means / len(self.data.train))
+        means = torch.tensor(list(totals.values()), dtype=torch.float64, device=self.context.device)
+        means = self.context.mean(means / len(self.data.train))
         return dict(zip(totals, means.tolist(), strict=True))
 
     def _step(self, batch: dict[str, Any]) -> tuple[dict[str, float], float]:
@@ -146,9 +177,9 @@ class Loop(ABC):
         losses = self.losses(batch)
         parts = {name: float(value.detach()) for name, value in losses.items()}
         where = f"at iteration {self.progress.iteration}; {self._advice()}"
-        check_loss(parts, lambda: f"{culprit(self.state.model, batch['image'].to(self.place.device))} {where}")
+        check_loss(parts, lambda: f"{culprit(self.state.model, batch['image'].to(self.context.device))} {where}")
         self.state.optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()
+        torch.autograd.backward(losses["loss"])
         check_gradients(self.state.model, where)
         self.state.optimizer.step()
         self.state.average.update(self.state.model)
@@ -157,14 +188,14 @@ class Loop(ABC):
 
     def _evaluate(self, reporter: Reporter) -> Result:
         """Score the averaged weights on the evaluation list."""
-        mean, std = self.cfg.DATASET.MEAN, self.cfg.DATASET.STD
+        config = self.config
         result = evaluate(
             self.averaged(),
             reporter.watched(self.data.val),
-            self.cfg.DATASET.NUM_CLASSES,
-            to_input=partial(normalise, mean=mean, std=std, device=self.place.device),
-            align_corners=self.cfg.MODEL.ALIGN_CORNERS,
-            device=self.place.device,
+            config.num_classes,
+            to_input=partial(normalise, mean=config.mean, std=config.std, device=self.context.device),
+            align_corners=config.align_corners,
+            device=self.context.device,
             record=reporter.record,
         )
         reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)

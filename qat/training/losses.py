@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from yacs.config import CfgNode
 
 from qat.data.labels import IGNORE
-from qat.errors import UserError
 from qat.training.fused_nll import upsampled_nll
 
 BOUNDARY_WEIGHT = 20.0
@@ -24,7 +22,7 @@ BOUNDARY_CONFIDENCE = 0.8  # sigmoid of the boundary logit above which a pixel c
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The LOSS keys; `class_weights` has one float a class, None weighs all the same."""
+    """A loss's settings; `class_weights` has one float a class, None weighs all the same."""
 
     balance: tuple[float, float] = (0.5, 0.5)  # of the auxiliary P head and the main head
     boundary_aware: float = 0.5
@@ -33,21 +31,6 @@ class LossConfig:
     min_kept: int = 100000  # ... and at least this many of the batch, the hardest ones
     class_weights: tuple[float, ...] | None = None
     align_corners: bool = True
-
-    @classmethod
-    def from_cfg(cls, cfg: CfgNode, class_weights: Sequence[float] | None = None) -> LossConfig:
-        """From LOSS.* and MODEL.ALIGN_CORNERS; `class_weights` count only with LOSS.CLASS_BALANCE."""
-        loss = cfg.LOSS
-        if len(loss.BALANCE_WEIGHTS) != 2:
-            raise UserError(f"LOSS.BALANCE_WEIGHTS is {loss.BALANCE_WEIGHTS}; expected two: auxiliary head, main head")
-        if not 0 < loss.OHEMTHRES <= 1:
-            raise UserError(f"LOSS.OHEMTHRES is {loss.OHEMTHRES}; expected a probability above 0 and at most 1")
-        if cfg.TRAIN.IGNORE_LABEL != IGNORE:
-            raise UserError(f"TRAIN.IGNORE_LABEL is {cfg.TRAIN.IGNORE_LABEL}; expected {IGNORE}, as the data sets give")
-        auxiliary, main = map(float, loss.BALANCE_WEIGHTS)
-        weights = tuple(class_weights) if loss.CLASS_BALANCE and class_weights is not None else None
-        ohem = (loss.USE_OHEM, float(loss.OHEMTHRES), max(1, loss.OHEMKEEP))
-        return cls((auxiliary, main), float(loss.SB_WEIGHTS), *ohem, weights, cfg.MODEL.ALIGN_CORNERS)
 
 
 def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: LossConfig) -> dict[str, Tensor]:
@@ -71,8 +54,13 @@ def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: 
     return {"loss": sum(parts.values(), start=torch.zeros_like(nll[0, 0, 0])), **parts}
 
 
+def semantic_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: LossConfig) -> dict[str, Tensor]:
+    """As `pidnet_loss`, for a network whose one output is the logits; nothing learns from `edge`."""
+    return {"loss": label_loss(outputs[0], label, config)}
+
+
 Recipe = Callable[[Sequence[Tensor], Tensor, Tensor, LossConfig], dict[str, Tensor]]
-RECIPES: dict[str, Recipe] = {"pidnet": pidnet_loss}
+RECIPES: dict[str, Recipe] = {"cross_entropy": semantic_loss, "pidnet": pidnet_loss}
 """By `NetworkSpec.loss`: outputs of the train form, label, boundary map and settings -> parts and their sum `loss`."""
 
 

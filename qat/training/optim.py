@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from yacs.config import CfgNode
 
 OPTIMIZERS = ("sgd", "adamw")
 
 
-def make_optimizer(model: nn.Module, cfg: CfgNode) -> Optimizer:
-    """TRAIN.OPTIMIZER: SGD or AdamW of what needs gradients.
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """`name`: sgd or adamw. `momentum`: SGD's, and AdamW's first beta.
 
-    TRAIN.WD pulls on every parameter with SGD, as the official training does; with AdamW on matrices and kernels only,
-    not on biases and batch norms. TRAIN.MOMENTUM is SGD's momentum and AdamW's first beta.
+    `weight_decay` pulls on every parameter with SGD, as the official training does; with AdamW on matrices and kernels
+    only, not on biases and batch norms.
     """
-    train = cfg.TRAIN
-    if train.OPTIMIZER == "adamw":
-        return torch.optim.AdamW(_groups(model, train.WD), lr=train.LR, betas=(train.MOMENTUM, 0.999))
-    options = {"momentum": train.MOMENTUM, "weight_decay": train.WD, "nesterov": train.NESTEROV}
-    return torch.optim.SGD(_learning(model), lr=train.LR, **options)
+
+    name: str = "sgd"
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 0.0001
+    nesterov: bool = False
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
+    """The optimiser of the parameters that need gradients."""
+    if config.name == "adamw":
+        betas = (config.momentum, 0.999)
+        return torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.lr, betas=betas)
+    return torch.optim.SGD(
+        _learning(model),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+    )
 
 
 def _learning(model: nn.Module) -> list[nn.Parameter]:
@@ -43,7 +60,8 @@ def poly_lr(iteration: int, total: int, base: float, power: float = 0.9, warmup:
     [0.5, 0.75, 0.5, 0.25]
     """
     share = min(1.0, (iteration + 1) / warmup) if warmup else 1.0
-    return share * (least + (base - least) * (1 - iteration / total) ** power)
+    fall: float = (1 - iteration / total) ** power
+    return share * (least + (base - least) * fall)
 
 
 def set_lr(optimizer: Optimizer, lr: float) -> None:

@@ -5,34 +5,43 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from yacs.config import CfgNode
 
 from qat.evaluation import Result, upsample_argmax
-from qat.training.schedule import Plan
 from qat.training.state import Progress
 from qat.training.tensorboard import Board
-from qat.workflow.stages import stage_folder
 
 Advance = Callable[[int, str], None]  # steps done, text beside the bar
 PICTURES = 4
 _log = logging.getLogger("qat.training")
 
 
+@dataclass(frozen=True)
+class ReportConfig:
+    """`folder` gets train.log, `board` tensorboard's events; a line every `log_every` steps."""
+
+    folder: Path
+    board: Path
+    epochs: int
+    log_every: int
+    align_corners: bool
+
+
 class Reporter:
-    """Reports to the bar, to train.log in the stage's folder and to LOG_DIR; silent unless the main process's.
+    """Reports to the bar, to train.log and to tensorboard; silent unless the main process's.
 
     A context manager: leaving it closes the files.
     """
 
-    def __init__(self, cfg: CfgNode, plan: Plan, palette: NDArray[Any], advance: Advance, main: bool) -> None:
-        self.cfg, self.plan, self.palette, self.advance, self.main = cfg, plan, palette, advance, main
-        self.folder = stage_folder(cfg, plan.stage)
+    def __init__(self, config: ReportConfig, palette: NDArray[np.uint8], advance: Advance, main: bool) -> None:
+        self.config, self.palette, self.advance, self.main = config, palette, advance, main
         self.mean_iou = ""
         self.seen: list[tuple[Tensor, Tensor]] = []  # of the evaluation's first pictures: image, label
         self.predicted: list[Tensor] = []
@@ -41,8 +50,8 @@ class Reporter:
         """Open the files."""
         self._open = ExitStack()
         if self.main:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(self.folder / "train.log")
+            self.config.folder.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(self.config.folder / "train.log")
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             _log.addHandler(handler)
             self._open.callback(handler.close)
@@ -57,8 +66,7 @@ class Reporter:
 
     def start(self, progress: Progress) -> None:
         """Continue the bar and the board where the run is."""
-        log_dir = Path(self.cfg.LOG_DIR, self.cfg.DATASET.DATASET, self.cfg.NAME, self.plan.stage)
-        self.board = Board(log_dir, self.palette, progress.iteration, self.main)
+        self.board = Board(self.config.board, self.palette, progress.iteration, self.main)
         self._open.callback(self.board.close)
         self.advance(progress.iteration, "")
 
@@ -66,7 +74,7 @@ class Reporter:
         """After an optimiser step; `iteration` counts from 1."""
         text = f"loss {parts['loss']:.3f}  lr {lr:.2e}  {self.mean_iou}"
         self.advance(1, text)
-        if self.main and iteration % self.cfg.PRINT_FREQ == 0:
+        if self.main and iteration % self.config.log_every == 0:
             _log.info("iteration %d  %s", iteration, text)
             self.board.scalars(iteration, {**{f"train/{name}": value for name, value in parts.items()}, "train/lr": lr})
 
@@ -82,7 +90,7 @@ class Reporter:
         """Keep the classes of the first pictures."""
         for one in logits[: PICTURES - len(self.predicted)]:
             size = self.seen[len(self.predicted)][1].shape
-            self.predicted.append(upsample_argmax(one[None], size, self.cfg.MODEL.ALIGN_CORNERS)[0].cpu())
+            self.predicted.append(upsample_argmax(one[None], size, self.config.align_corners)[0].cpu())
 
     def evaluated(self, iteration: int, names: Sequence[str], result: Result) -> None:
         """After an evaluation."""
@@ -100,4 +108,4 @@ class Reporter:
         """After an epoch."""
         if self.main:
             parts = [f"{name} {value:.4f}" for name, value in record.items() if isinstance(value, float)]
-            _log.info("epoch %d of %d: %s", record["epoch"], self.plan.epochs, ", ".join(parts))
+            _log.info("epoch %d of %d: %s", record["epoch"], self.config.epochs, ", ".join(parts))

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import fx
-from yacs.config import CfgNode
 
 from qat.backends.trainable import trainable
-from qat.graph.trace import trace
 from qat.training.distil import give_boundary
-from qat.training.initial_graph import Start, starting_graph
-from qat.workflow import stages
 
 
 @dataclass(frozen=True)
-class Pair:
-    """`prepared`: the calibrated graph for TEST.IMAGE_SIZE, which takes the result.
+class TeacherStudent:
+    """`prepared`: the calibrated graph for the deployed size, which takes the result.
 
     `student` and `teacher` take crops (N, 3, H, W) and give [logits] or [logits, boundary attention].
     """
@@ -27,27 +23,17 @@ class Pair:
     teacher: fx.GraphModule
 
     @classmethod
-    def of(cls, prepared: fx.GraphModule, cropped: fx.GraphModule, teacher: fx.GraphModule, learn_scales: bool) -> Pair:
+    def of(
+        cls, prepared: fx.GraphModule, cropped: fx.GraphModule, teacher: fx.GraphModule, learn_scales: bool
+    ) -> TeacherStudent:
         """`cropped`: the calibrated graph for crops; `teacher`: float's graph, which is changed."""
         student = trainable(cropped, learn_scales)
         for network in (student, teacher):
             give_boundary(network)
         return cls(prepared, student.eval(), teacher.eval().requires_grad_(False))
 
-    def to(self, device: torch.device) -> Pair:
+    def to(self, device: torch.device) -> TeacherStudent:
         """Both networks on `device`, channels last."""
         for network in (self.student, self.teacher):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
-
-
-def load_pair(cfg: CfgNode, start: Start, write: bool = True) -> Pair:
-    """The calibration that training starts from, for TEST.IMAGE_SIZE and for crops of TRAIN.IMAGE_SIZE, and float.
-
-    `write`: see `starting_graph`. UserError if there is no calibration of this config, whose backend is fx.
-    """
-    crop, prepared = cfg.TRAIN.IMAGE_SIZE, starting_graph(cfg, start, write)
-    cropped, _ = stages.load_prepared(cfg, prove=False, size=crop)
-    cropped.load_state_dict(prepared.state_dict())
-    teacher = trace(stages.load_float(cfg), stages.example_input(cfg, crop))
-    return Pair.of(prepared, cropped, teacher, start.scales_learn)

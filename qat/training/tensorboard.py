@@ -43,4 +43,5 @@ def colour(classes: NDArray[Any], palette: NDArray[np.uint8]) -> NDArray[np.uint
     """Classes (H, W) uint8 -> RGB (H, W, 3); black where ignored or beyond the palette."""
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
-    return table[classes]
+    painted: NDArray[np.uint8] = table[classes]
+    return painted

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from yacs.config import CfgNode
 
+from qat.data import SegmentationDataset
 from qat.evaluation import Result
-from qat.models import build_model, resolve
-from qat.training.data import build_data, to_device
-from qat.training.distributed import Place, choose_kernels
-from qat.training.loop import Loop
+from qat.models import NetworkSpec
+from qat.training.data import to_device
+from qat.training.distributed import DistContext
+from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import RECIPES, LossConfig
-from qat.training.optim import make_optimizer
-from qat.training.pretrained import load_pretrained
+from qat.training.optim import OptimizerConfig, make_optimizer
 from qat.training.reporting import Reporter
 from qat.training.schedule import Plan
 from qat.training.state import export
 
+BEST = "best.safetensors"
+FINAL = "final.safetensors"
 _log = logging.getLogger(__name__)
 
 
-def make_trainer(cfg: CfgNode, place: Place) -> Trainer:
-    """The run that a config describes: MODEL.NAME, from MODEL.PRETRAINED or from scratch, on DATASET."""
-    choose_kernels(cfg)
-    torch.manual_seed(cfg.TRAIN.SEED)
-    model = build_model(cfg.MODEL.NAME, cfg.DATASET.NUM_CLASSES, aux=True)
-    if cfg.MODEL.PRETRAINED:
-        load_pretrained(model, cfg.MODEL.PRETRAINED)
-    return Trainer(cfg, place, model, *build_data(cfg))
+@dataclass(frozen=True)
+class TrainConfig:
+    """What a training is told. `network`: its row. `bf16`: forward passes under autocast."""
+
+    network: NetworkSpec
+    loop: LoopConfig
+    plan: Plan
+    optimizer: OptimizerConfig
+    loss: LossConfig
+    bf16: bool = False
 
 
 class Trainer(Loop):
@@ -45,35 +49,47 @@ class Trainer(Loop):
     advice = "lower TRAIN.LR or raise TRAIN.WARMUP"
     batch_norm_learns = True
 
-    def __init__(self, cfg: CfgNode, place: Place, model: nn.Module, train_set: Any, val_set: Any) -> None:
-        model = model.to(device=place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = make_optimizer(model, cfg)
-        super().__init__(cfg, place, Plan.of_training(cfg), model, optimizer, train_set, val_set)
-        self.spec = resolve(cfg.MODEL.NAME)
-        self.loss = LossConfig.from_cfg(cfg, train_set.class_weights)
+    def __init__(
+        self,
+        config: TrainConfig,
+        context: DistContext,
+        model: nn.Module,
+        train: SegmentationDataset,
+        val: SegmentationDataset,
+    ) -> None:
+        self.spec = config.network
+        self.loss, self.bf16 = config.loss, config.bf16
+        model = model.to(device=context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = make_optimizer(model, config.optimizer)
+        super().__init__(config.loop, context, config.plan, model, optimizer, train, val)
 
     def refuses(self, checkpoint: Path) -> str:
         """Going on is the user's choice."""
-        return "" if self.cfg.TRAIN.RESUME or self.cfg.AUTO_RESUME else "TRAIN.RESUME True would go on from it"
+        return "" if self.config.resume else "TRAIN.RESUME True would go on from it"
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The network's recipe."""
-        image, label, edge = to_device(batch, self.place.device)
-        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=self.cfg.TRAIN.AMP == "bf16"):
-            outputs = self.network(image)
+        image, label, edge = to_device(batch, self.context.device)
+        with torch.autocast(self.context.device.type, torch.bfloat16, enabled=self.bf16):
+            outputs = _outputs(self.network(image))
         return RECIPES[self.spec.loss](outputs, label, edge, self.loss)
 
     def averaged(self) -> Callable[[Tensor], Tensor]:
         """The train form's main head."""
-        return lambda x: self.state.average.model(x)[self.spec.main_index]
+        return lambda x: _outputs(self.state.average.model(x))[self.spec.main_index]
 
     def after_epoch(self, result: Result | None, reporter: Reporter) -> None:
         """Export the weights if they are the best so far."""
         if result and result.scores.mean_iou > self.progress.best:
             self.progress.best = result.scores.mean_iou
-            export(self.state.average.model, self.folder / "best.safetensors")
+            export(self.state.average.model, self.folder / BEST)
 
     def finish(self) -> None:
         """Export the last weights."""
-        export(self.state.average.model, self.folder / "final.safetensors")
+        export(self.state.average.model, self.folder / FINAL)
         _log.info("best mIoU %.4f; weights in %s", self.progress.best, self.folder)
+
+
+def _outputs(given: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    """A network's outputs; one that has but one may give it bare."""
+    return [given] if isinstance(given, Tensor) else given

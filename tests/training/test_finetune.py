@@ -10,12 +10,12 @@ from torch import Tensor, fx
 import qat
 from qat.errors import UserError
 from qat.evaluation.divergence import divergence
-from qat.training import FineTuner, Place
-from qat.training.schedule import Plan
+from qat.training import DistContext, FineTuner
+from qat.workflow.finetune import fine_tune_config, plan_of
 from tests.training.events import read_events
 from tests.training.tiny import Pictures, tiny_config, tiny_pair
 
-CPU = Place(torch.device("cpu"))
+CPU = DistContext(torch.device("cpu"))
 ORIGIN = {"calib's checkpoint (sha256)": "abc", "float weights sha256": "def"}
 State = dict[str, Tensor]
 
@@ -32,7 +32,8 @@ def make_tuner(
         kept.append({name: value.clone() for name, value in prepared.state_dict().items()})
 
     pictures = Pictures(6, True, **faults), Pictures(3, False)
-    return FineTuner(cfg, CPU, Plan.of_fine_tuning(cfg), tiny_pair(learn), *pictures, origin, keep), kept
+    settings = fine_tune_config(cfg, plan_of(cfg), origin)
+    return FineTuner(settings, CPU, tiny_pair(learn), *pictures, keep), kept
 
 
 @torch.no_grad()

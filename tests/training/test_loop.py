@@ -11,14 +11,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from qat.errors import UserError
-from qat.training import Place, Trainer, loop
+from qat.training import DistContext, Trainer, loop
+from qat.workflow.train import train_config
 from tests.training.tiny import CLASSES, Pictures, tiny_config, tiny_net
 
-CPU = Place(torch.device("cpu"))
+CPU = DistContext(torch.device("cpu"))
 
 
 def make_trainer(folder: Path, *opts: str, **faults: int) -> Trainer:
-    return Trainer(tiny_config(folder, *opts), CPU, tiny_net(), Pictures(6, True, **faults), Pictures(3, False))
+    settings = train_config(tiny_config(folder, *opts))
+    return Trainer(settings, CPU, tiny_net(), Pictures(6, True, **faults), Pictures(3, False))
 
 
 def weights(trainer: Trainer) -> dict[str, Tensor]:

@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.config import load_config
-from qat.errors import UserError
-from qat.training.losses import LossConfig, boundary_loss, cross_entropy, hard_limit, label_loss, ohem, pidnet_loss
+from qat.training.losses import (
+    LossConfig,
+    boundary_loss,
+    cross_entropy,
+    hard_limit,
+    label_loss,
+    ohem,
+    pidnet_loss,
+    semantic_loss,
+)
 
 CLASSES = 4
 WEIGHTS = (0.5, 1.0, 2.0, 3.0)
@@ -171,21 +178,6 @@ def test_half_precision_outputs_are_summed_in_float32() -> None:
     torch.testing.assert_close(low, pidnet_loss([x.float() for x in rounded], label, edge, LossConfig())["loss"])
 
 
-def test_class_weights_count_only_with_class_balance() -> None:
-    assert LossConfig.from_cfg(load_config(None), WEIGHTS).class_weights is None
-    assert LossConfig.from_cfg(load_config(None, ["LOSS.CLASS_BALANCE", "True"]), WEIGHTS).class_weights == WEIGHTS
-
-
-@pytest.mark.parametrize(
-    "opts",
-    [("LOSS.BALANCE_WEIGHTS", "[1.0]"), ("LOSS.OHEMTHRES", "0.0"), ("TRAIN.IGNORE_LABEL", "-1")],
-    ids=lambda o: o[0],
-)
-def test_a_key_that_makes_no_loss_is_named(opts: tuple[str, str]) -> None:
-    with pytest.raises(UserError, match=opts[0]):
-        LossConfig.from_cfg(load_config(None, opts))
-
-
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "balanced"])
 def test_the_labels_loss_is_the_main_heads_share(weights: tuple[float, ...] | None) -> None:
     outputs, label, edge = sample()
@@ -193,3 +185,9 @@ def test_the_labels_loss_is_the_main_heads_share(weights: tuple[float, ...] | No
     expected = pidnet_loss(outputs, label, edge, config)["semantic"]
     assert float(label_loss(outputs[1], label, config)) == pytest.approx(float(expected))
     assert float(label_loss(outputs[1], torch.full_like(label, 255), config)) == 0
+
+
+def test_a_network_with_one_output_learns_from_labels_alone() -> None:
+    outputs, label, edge = sample()
+    loss = semantic_loss(outputs[1:2], label, edge, LossConfig(min_kept=100))["loss"]
+    assert float(loss) == float(label_loss(outputs[1], label, LossConfig(min_kept=100)))

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qat.config import load_config
-from qat.training.optim import make_optimizer, poly_lr, set_lr
+from qat.training.optim import OptimizerConfig, make_optimizer, poly_lr, set_lr
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,7 @@ def test_warm_up_is_linear_then_poly() -> None:
 @pytest.mark.parametrize(("name", "norm_decays"), [("sgd", True), ("adamw", False)])
 def test_weight_decay(name: str, norm_decays: bool) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    optimizer = make_optimizer(
-        model, load_config(None, ["TRAIN.OPTIMIZER", name, "TRAIN.LR", "0.1", "TRAIN.WD", "0.5"])
-    )
+    optimizer = make_optimizer(model, OptimizerConfig(name, lr=0.1, weight_decay=0.5))
     before = {key: value.detach().clone() for key, value in model.named_parameters()}
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -45,15 +42,15 @@ def test_weight_decay(name: str, norm_decays: bool) -> None:
 def test_what_is_fixed_is_left_out() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     model.get_parameter("1.weight").requires_grad_(False)
-    optimizer = make_optimizer(model, load_config(None))
+    optimizer = make_optimizer(model, OptimizerConfig())
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 3
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
 def test_sgd_momentum(nesterov: bool) -> None:
     model = nn.Linear(1, 1, bias=False)
-    opts = ["TRAIN.LR", "0.1", "TRAIN.WD", "0.0", "TRAIN.MOMENTUM", "0.5", "TRAIN.NESTEROV", str(nesterov)]
-    optimizer = make_optimizer(model, load_config(None, opts))
+    config = OptimizerConfig(lr=0.1, weight_decay=0.0, momentum=0.5, nesterov=nesterov)
+    optimizer = make_optimizer(model, config)
     start = model.weight.item()
     for _ in range(2):
         model.weight.grad = torch.ones(1, 1)
@@ -63,6 +60,6 @@ def test_sgd_momentum(nesterov: bool) -> None:
 
 
 def test_set_lr_reaches_every_group() -> None:
-    optimizer = make_optimizer(nn.Conv2d(3, 4, 1), load_config(None, ["TRAIN.OPTIMIZER", "adamw"]))
+    optimizer = make_optimizer(nn.Conv2d(3, 4, 1), OptimizerConfig("adamw"))
     set_lr(optimizer, 0.125)
     assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]

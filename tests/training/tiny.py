@@ -17,7 +17,7 @@ from qat.config import load_config
 from qat.data.labels import IGNORE
 from qat.errors import UserError
 from qat.graph.trace import trace
-from qat.training.teacher_student import Pair
+from qat.training.teacher_student import TeacherStudent
 
 CLASSES, SIDE = 3, 16
 
@@ -142,7 +142,7 @@ def calibrated(network: nn.Module) -> fx.GraphModule:
     return graph
 
 
-def tiny_pair(learn_scales: bool = False, seed: int = 0) -> Pair:
+def tiny_pair(learn_scales: bool = False, seed: int = 0) -> TeacherStudent:
     """The learnt network and a poor calibration of it: scales 8 times too large, noise in the weights."""
     network, generator = learnt_net(), torch.Generator().manual_seed(seed)
     prepared = calibrated(network)
@@ -151,4 +151,4 @@ def tiny_pair(learn_scales: bool = False, seed: int = 0) -> Pair:
         quantiser.scale.mul_(8)
     for module in weighted(prepared):
         module.weight.data += torch.randn(module.weight.shape, generator=generator) * 0.5
-    return Pair.of(prepared, prepared, trace(network, torch.randn(1, 3, SIDE, SIDE)), learn_scales)
+    return TeacherStudent.of(prepared, prepared, trace(network, torch.randn(1, 3, SIDE, SIDE)), learn_scales)

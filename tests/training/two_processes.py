@@ -7,31 +7,34 @@ from pathlib import Path
 
 import torch
 
-from qat.training import FineTuner, Place, Trainer, placed
+from qat.training import DistContext, FineTuner, Trainer, dist_context
 from qat.training.loop import Loop
-from qat.training.schedule import Plan
+from qat.workflow.finetune import fine_tune_config
+from qat.workflow.finetune import plan_of as plan_of_fine_tuning
+from qat.workflow.train import train_config
 from tests.training.tiny import Pictures, tiny_config, tiny_net, tiny_pair
 
 
-def make_run(kind: str, folder: Path, place: Place) -> Loop:
+def make_run(kind: str, folder: Path, context: DistContext) -> Loop:
     """Other first weights in each process: they must not matter."""
     cfg = tiny_config(folder, "QAT.END_EPOCH", "4")
     pictures = Pictures(9, True), Pictures(3, False)
     if kind == "train":
-        return Trainer(cfg, place, tiny_net(seed=place.rank), *pictures)
-    pair = tiny_pair(learn_scales=True, seed=place.rank)
-    return FineTuner(cfg, place, Plan.of_fine_tuning(cfg), pair, *pictures, {}, lambda prepared, epochs: None)
+        return Trainer(train_config(cfg), context, tiny_net(seed=context.rank), *pictures)
+    settings = fine_tune_config(cfg, plan_of_fine_tuning(cfg), origin={})
+    pair = tiny_pair(learn_scales=True, seed=context.rank)
+    return FineTuner(settings, context, pair, *pictures, keep=lambda prepared, epochs: None)
 
 
 def main(kind: str, folder: Path) -> None:
-    with placed(tiny_config(folder)) as place:
-        run = make_run(kind, folder, place)
+    with dist_context(torch.device("cpu")) as context:
+        run = make_run(kind, folder, context)
         history = run.run()
         names = [name for batch in run.data.train for name in batch["name"]]
         parameters = {name: value.detach() for name, value in run.state.model.named_parameters()}
         torch.save(
             {"parameters": parameters, "loss": [r["loss"] for r in history], "names": names},
-            folder / f"{place.rank}.pt",
+            folder / f"{context.rank}.pt",
         )
 
 

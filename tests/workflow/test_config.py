@@ -36,7 +36,7 @@ def test_a_run_that_was_moved_writes_where_it_lies_now(folder: Path, tmp_path: P
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no config\.yaml"):
+    with pytest.raises(UserError, match=r"holds no run: no config\.yaml"):
         run_config(tmp_path)
 
 

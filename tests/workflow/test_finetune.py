@@ -1,4 +1,4 @@
-"""Fine-tuning without labels: pictures alone are enough."""
+"""What a config says of a fine-tuning, also without labels: pictures alone are enough."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from yacs.config import CfgNode
 from qat.config import load_config, with_values
 from qat.errors import UserError
 from qat.origin import Origin
-from qat.training import Place, finetune, make_fine_tuner
-from qat.training.data import WithoutLabels, build_data, has_labels
+from qat.training import DistContext
+from qat.training.data import WithoutLabels, has_labels
+from qat.training.initial_graph import Start
+from qat.workflow import finetune
+from qat.workflow.finetune import make_fine_tuner, plan_of, settings_text
+from qat.workflow.train import training_data
 from tests.training.tiny import SIDE, tiny_pair
+
+CPU = DistContext(torch.device("cpu"))
+START = Start(scales_learn=True, equalised=False, reasons=("", ""))
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def unlabelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CfgNode:
 
 
 def test_training_refuses_them_and_fine_tuning_ignores_every_pixel(unlabelled: CfgNode) -> None:
-    train, _ = build_data(unlabelled)
+    train, _ = training_data(unlabelled)
     assert not has_labels(train)
     with pytest.raises(UserError, match="training needs labels"):
         train[0]
@@ -62,11 +69,10 @@ def test_the_tool_says_so_and_learns_from_float(
 ) -> None:
     kept: list[int] = []
     monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
-    monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
-    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: Origin({}))
-    monkeypatch.setattr(finetune, "_keep", lambda cfg, more, prepared, epochs: kept.append(epochs))
+    monkeypatch.setattr(finetune, "origin_of", lambda run, stage: Origin({}))
+    monkeypatch.setattr(finetune, "_keep", lambda config, start, prepared, epochs: kept.append(epochs))
     with caplog.at_level(logging.INFO):
-        (record,) = make_fine_tuner(unlabelled, Place(torch.device("cpu"))).run()
+        (record,) = make_fine_tuner(unlabelled, START, CPU).run()
     assert "list.txt has no labels: learning from the float network alone" in caplog.text
     assert "list.txt has no labels: no mIoU on the way" in caplog.text
     assert record["labels"] == 0 < record["logits"]
@@ -82,12 +88,43 @@ def test_fine_tuning_has_random_scales_of_its_own_choice(
 
     def watched(cfg: CfgNode) -> Any:
         seen.append(cfg.TRAIN.MULTI_SCALE)
-        return build_data(cfg)
+        return training_data(cfg)
 
-    monkeypatch.setattr(finetune, "build_data", watched)
+    monkeypatch.setattr(finetune, "training_data", watched)
     monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
-    monkeypatch.setattr(finetune.stages, "finished_stages", lambda cfg: {})
-    monkeypatch.setattr(finetune.stages, "made_from", lambda cfg, stage: Origin({}))
+    monkeypatch.setattr(finetune, "origin_of", lambda run, stage: Origin({}))
     cfg = with_values(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
-    make_fine_tuner(cfg, Place(torch.device("cpu")))
+    make_fine_tuner(cfg, START, CPU)
     assert seen == [wanted]
+
+
+def test_fine_tuning_takes_a_tenth_unless_told() -> None:
+    assert plan_of(load_config(None, ["TRAIN.END_EPOCH", "968"])).epochs == 96
+    assert plan_of(load_config(None, ["QAT.END_EPOCH", "7"])).epochs == 7
+
+
+def test_an_older_checkpoints_settings_are_the_same_text() -> None:
+    """Written before the workflow was a library; another text would start every interrupted run anew."""
+    config = load_config(None, ["QAT.END_EPOCH", "2"])
+    assert settings_text(config, plan_of(config), {"float weights sha256": "abc", "scales learn": True}) == SETTINGS
+
+
+SETTINGS = """\
+float weights sha256: abc
+scales learn: True
+plan: Plan(stage='qat', epochs=2, eval_every=1, ema=0.998, lr=5e-05, power=0.9, warmup=0, min_lr=1e-06)
+TRAIN.IMAGE_SIZE: [1024, 1024]
+TRAIN.BASE_SIZE: 2048
+TRAIN.FLIP: True
+TRAIN.SCALE_FACTOR: 16
+TRAIN.COLOR: 0.0
+TRAIN.BATCH_SIZE_PER_GPU: 8
+TRAIN.SHUFFLE: True
+TRAIN.SEED: 304
+LOSS.USE_OHEM: True
+LOSS.OHEMTHRES: 0.9
+LOSS.OHEMKEEP: 100000
+LOSS.CLASS_BALANCE: False
+LOSS.BALANCE_WEIGHTS: [0.5, 0.5]
+LOSS.SB_WEIGHTS: 0.5
+"""

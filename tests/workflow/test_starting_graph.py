@@ -1,3 +1,5 @@
+"""The graph that fine-tuning starts from."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,57 +14,20 @@ from yacs.config import CfgNode
 import qat
 from qat.config import load_config
 from qat.ptq.float_view import float_view
-from qat.training.initial_graph import Start, equalises, scales_learn, starting_graph
-from qat.workflow import stages
+from qat.training.initial_graph import Start
+from qat.workflow.finetune import starting_graph
+from qat.workflow.load import example_input, load_float, load_plain
 from tests.accuracy.runs import ROOT, in_process
 from tests.ptq.rescaling import rescale
 
-FLOAT = {"mean_iou": 0.8, "image_list": "a", "class_iou": {"road": 0.8}}
-GOOD = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.795}}
-POOR = {"float": FLOAT, "calib": FLOAT | {"mean_iou": 0.7}}
-UNKNOWN = "calib isn't evaluated (make eval STAGE=calib)"
-FAILS, PASSES = "calib fails QUANT.GATE 0.99", "calib passes QUANT.GATE 0.99"
 STREETS = ROOT / "configs" / "streets" / "pidnet_s.yaml"
-
-
-@pytest.mark.parametrize(
-    ("key", "finished", "learn", "why"),
-    [
-        ("auto", GOOD, False, PASSES),
-        ("auto", POOR, True, FAILS),
-        ("auto", {}, True, UNKNOWN),
-        ("frozen", POOR, False, "QAT.SCALES is frozen"),
-        ("learnt", GOOD, True, "QAT.SCALES is learnt"),
-    ],
-    ids=["good", "poor", "unknown", "frozen", "learnt"],
-)
-def test_scales_learn_after_a_poor_calibration(key: str, finished: dict[str, Any], learn: bool, why: str) -> None:
-    assert scales_learn(load_config(None, ["QAT.SCALES", key]), finished) == (learn, why)
-
-
-@pytest.mark.parametrize(
-    ("options", "finished", "equalised", "why"),
-    [
-        ("QAT.EQUALISE auto", GOOD, False, PASSES),
-        ("QAT.EQUALISE auto", POOR, True, FAILS),
-        ("QAT.EQUALISE auto", {}, True, UNKNOWN),
-        ("QAT.EQUALISE never", POOR, False, "QAT.EQUALISE is never"),
-        ("QUANT.EQUALISE True", POOR, False, "QUANT.EQUALISE is on"),
-        ("QUANT.ADAROUND True", POOR, False, "QUANT.ADAROUND is on"),
-        ("QUANT.MAX_DROP 0.01", POOR, False, "QUANT.MAX_DROP is on"),
-    ],
-)
-def test_channels_are_equalised_after_a_poor_calibration_that_nothing_tuned(
-    options: str, finished: dict[str, Any], equalised: bool, why: str
-) -> None:
-    assert equalises(load_config(None, options.split()), finished) == (equalised, why)
 
 
 @pytest.fixture(scope="module")
 def cfg(tmp_path_factory: pytest.TempPathFactory) -> CfgNode:
     """The street network, its channels spoilt, calibrated with min_max."""
     folder = tmp_path_factory.mktemp("start")
-    spoilt = rescale(stages.load_float(load_config(STREETS)), seed=0, power=4)
+    spoilt = rescale(load_float(load_config(STREETS)), seed=0, power=4)
     save_file(spoilt.state_dict(), folder / "spoilt.safetensors")
     values = {
         "OUTPUT_DIR": folder / "output",
@@ -86,12 +51,12 @@ def sqnr(network: Any, reference: Any, x: Tensor) -> float:
 
 
 def picture() -> Tensor:
-    return stages.example_input(load_config(STREETS))
+    return example_input(load_config(STREETS))
 
 
 def test_equalising_starts_nearer_to_float(cfg: CfgNode) -> None:
     plain, equalised = (starting_graph(cfg, Start(True, on, ("", "")), write=True) for on in (False, True))
-    floating, x = stages.load_float(cfg), picture()
+    floating, x = load_float(cfg), picture()
     poor, good = (sqnr(qat.fake_quantized(graph), floating, x) for graph in (plain, equalised))
     assert good > poor + 6
 
@@ -100,11 +65,11 @@ def test_float_is_equalised_as_the_start_is(cfg: CfgNode) -> None:
     """So that layers of stage qat can be compared with float's one by one."""
     path = Path(cfg.OUTPUT_DIR) / "streets" / cfg.NAME / "qat" / "equalised.ckpt"
     started = starting_graph(cfg, Start(True, True, ("", "")), write=True)
-    theirs = stages.load_plain(cfg, "qat").state_dict()
+    theirs = load_plain(cfg, "qat").state_dict()
     weights = [name for name, _ in started.named_parameters()]
     assert all(torch.equal(started.state_dict()[name], theirs[name]) for name in weights)
-    assert sqnr(float_view(stages.load_plain(cfg, "qat")), stages.load_float(cfg), picture()) > 80
-    ours = stages.load_plain(cfg).state_dict()
+    assert sqnr(float_view(load_plain(cfg, "qat")), load_float(cfg), picture()) > 80
+    ours = load_plain(cfg).state_dict()
     assert any(not torch.equal(ours[name], theirs[name]) for name in weights)
     starting_graph(cfg, Start(True, False, ("", "")), write=True)
     assert not path.exists()

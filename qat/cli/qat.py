@@ -1,0 +1,16 @@
+"""Fine-tune the calibrated network, taught by the float one; several processes with torchrun tools/finetune.py."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qat.cli.output import Output
+
+
+def run(config: Any, args: argparse.Namespace, out: Output) -> None:
+    """Fine-tune."""
+    from qat.workflow.finetune import finetune
+
+    done = finetune(config, out.progress)
+    out.result(done, f"fine-tuned for {len(done.history)} epochs -> {done.checkpoint}")

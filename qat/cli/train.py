@@ -1,0 +1,16 @@
+"""Train the float network; several processes with torchrun --nproc_per_node N tools/train.py -c CONFIG."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from qat.cli.output import Output
+
+
+def run(config: Any, args: argparse.Namespace, out: Output) -> None:
+    """Train."""
+    from qat.workflow.train import train
+
+    done = train(config, out.progress)
+    out.result(done, f"trained for {len(done.history)} epochs, best mIoU {done.best_mean_iou:.4f} -> {done.folder}")

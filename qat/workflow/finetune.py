@@ -1,0 +1,193 @@
+"""Fine-tune the calibrated network; also in several processes, which torchrun starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import fx
+from yacs.config import CfgNode
+
+from qat.backends import calibration
+from qat.config import with_values
+from qat.files import write_json
+from qat.graph.trace import trace
+from qat.ptq.methods import METHODS
+from qat.stages import EQUALISED, finished_stages, origin_of
+from qat.stages.folders import METRICS
+from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
+from qat.training.data import WithoutLabels, has_labels
+from qat.training.initial_graph import Start, StartConfig, equalised_graph
+from qat.training.schedule import Plan
+from qat.training.teacher_student import TeacherStudent
+from qat.workflow.calibrate import hand_over
+from qat.workflow.calibration_pictures import CalibrationPictures
+from qat.workflow.load import device, example_input, load_calibration, load_float, load_prepared
+from qat.workflow.progress import Progress, silent
+from qat.workflow.run import folders_of, record_stage, run_of, twin
+from qat.workflow.settings import backend_choice
+from qat.workflow.train import choose_kernels, loop_config, loss_config, run_loop, training_data
+
+log = logging.getLogger(__name__)
+SHARE = 10  # fine-tuning takes a tenth of the float epochs unless QAT.END_EPOCH says otherwise
+PARTS = ("labels", "logits", "boundary")  # of the loss, each with its weight in QAT
+_READ = (  # of TRAIN, beside what the plan holds
+    *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
+    "SEED",
+)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """`checkpoint`: of stage qat. `start`: whether scales learn and channels were equalised, and why.
+
+    `history`: a record an epoch.
+    """
+
+    folder: Path
+    checkpoint: Path
+    start: Start
+    history: tuple[Mapping[str, Any], ...]
+
+
+def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
+    """Fine-tune from the finished calibration of the same config; the float network is the teacher.
+
+    For another backend than fx it is its twin that learns, and the backend takes over what it learnt.
+
+    Args:
+        config: of the run.
+        progress: takes steps done, all steps, a text; in the main process alone.
+
+    Returns:
+        The stage's checkpoint and each epoch's record.
+
+    Raises:
+        UserError: without a calibration, for missing pictures, or NaN and infinity on the way.
+    """
+    start = start_of(config)
+    with dist_context(device(config)) as context:
+        tuner = make_fine_tuner(config, start, context)
+        history = run_loop(tuner, progress, "qat")
+        if context.main and backend_choice(config).backend.name != "fx":
+            hand_over(config, "qat", progress)
+    folders = folders_of(config)
+    return FineTuning(folders.stage("qat"), folders.checkpoint("qat"), start, tuple(history))
+
+
+def start_of(config: CfgNode) -> Start:
+    """Where training starts, as section QAT and the evaluated stages say."""
+    own, quant = config.QAT, config.QUANT
+    tuned = tuple(key for key in (*METHODS, "MAX_DROP") if quant[key])
+    return Start.of(StartConfig(own.SCALES, own.EQUALISE, quant.GATE, tuned), finished_stages(run_of(config)))
+
+
+def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> FineTuner:
+    """The run that a config describes."""
+    choose_kernels(config)
+    if backend_choice(config).backend.name != "fx":
+        load_calibration(config, stage="calib")  # which the result will belong to
+        config = twin(config)
+    log.info("%s", start)
+    pair = load_pair(config, start, write=context.main)
+    train, val = training_data(with_values(config, {"TRAIN.MULTI_SCALE": config.QAT.MULTI_SCALE}))
+    plan = plan_of(config)
+    if not has_labels(train):
+        log.warning("%s has no labels: learning from the float network alone", config.DATASET.TRAIN_SET)
+        train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
+    if not has_labels(val):
+        log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
+        plan = replace(plan, eval_every=0)
+    origin = origin_of(run_of(config), "qat").with_values(start.record())
+    settings = fine_tune_config(config, plan, origin.values, train.class_weights)
+    return FineTuner(settings, context, pair, train, val, keep=partial(_keep, config, start.record()))
+
+
+def fine_tune_config(
+    config: CfgNode, plan: Plan, origin: Mapping[str, Any], class_weights: tuple[float, ...] | None = None
+) -> FineTuneConfig:
+    """What QAT, LOSS and TRAIN say. `origin`: what the run's start and result are decided by."""
+    return FineTuneConfig(
+        loop=loop_config(config, "qat"),
+        plan=plan,
+        settings=settings_text(config, plan, origin),
+        loss=loss_config(config, class_weights),
+        scale_lr=config.QAT.SCALE_LR,
+        weights={part: config.QAT[part.upper()] for part in PARTS},
+    )
+
+
+def plan_of(config: CfgNode) -> Plan:
+    """What QAT says; the schedule's power is TRAIN's.
+
+    >>> from qat.config import load_config
+    >>> [plan_of(load_config(None, ["TRAIN.END_EPOCH", end])).epochs for end in ("3", "484")]
+    [1, 48]
+    """
+    own, train = config.QAT, config.TRAIN
+    return Plan(
+        stage="qat",
+        epochs=own.END_EPOCH or max(1, train.END_EPOCH // SHARE),
+        eval_every=own.EVAL_EVERY,
+        ema=own.EMA,
+        lr=own.LR,
+        power=train.LR_POWER,
+        min_lr=own.MIN_LR,
+    )
+
+
+def settings_text(config: CfgNode, plan: Plan, origin: Mapping[str, Any]) -> str:
+    """What a checkpoint's run is compared by: what started it, how it goes and what it learns from, a line each."""
+    read = {f"TRAIN.{key}": config.TRAIN[key] for key in _READ}
+    read |= {f"LOSS.{key}": value for key, value in config.LOSS.items()}
+    values = {**origin, "plan": plan, **read}
+    return "".join(f"{key}: {value}\n" for key, value in values.items())
+
+
+def load_pair(config: CfgNode, start: Start, write: bool = True) -> TeacherStudent:
+    """The calibration that training starts from, for TEST.IMAGE_SIZE and for crops of TRAIN.IMAGE_SIZE, and float.
+
+    `write`: see `starting_graph`. UserError if there is no calibration of this config, whose backend is fx.
+    """
+    crop, prepared = config.TRAIN.IMAGE_SIZE, starting_graph(config, start, write)
+    cropped, _ = load_prepared(config, prove=False, size=crop)
+    cropped.load_state_dict(prepared.state_dict())
+    teacher = trace(load_float(config), example_input(config, crop))
+    return TeacherStudent.of(prepared, cropped, teacher, start.scales_learn)
+
+
+def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule:
+    """The settled graph, for pictures of TEST.IMAGE_SIZE, that training starts from; UserError without a calibration.
+
+    `write`: keep the equalised float network in the stage's folder, which later stages compare with.
+    """
+    run = run_of(config)
+    calibrated: fx.GraphModule = load_calibration(config, stage="calib")
+    path = run.folders.stage("qat") / EQUALISED
+    if write:
+        path.unlink(missing_ok=True)
+    if not start.equalised:
+        return calibrated
+    pictures, (prepared, _) = CalibrationPictures.of(config), load_prepared(config, prove=False)
+    prepared.to(device(config))
+
+    def keep(equalised: fx.GraphModule) -> None:
+        if write:
+            calibration.save(equalised, path, 0, origin_of(run, "qat"))
+
+    example = example_input(config).to(device(config))
+    return equalised_graph(prepared, calibrated, example, (pictures.few(), pictures.batches()), keep)
+
+
+def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:
+    """Write stage qat's folder."""
+    run = run_of(config)
+    folder = run.folders.stage("qat")
+    write_json(folder / "qparams.json", calibration.qparams(prepared))
+    record_stage(config, "qat", {"epochs": epochs, **start})
+    calibration.save(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"))
+    (folder / METRICS).unlink(missing_ok=True)  # of an earlier run

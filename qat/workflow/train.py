@@ -1,0 +1,182 @@
+"""Train the float network; also in several processes, which torchrun starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from qat.data import SegmentationDataset, build_dataset
+from qat.data.labels import IGNORE
+from qat.data.transforms import InferenceTransform
+from qat.errors import UserError
+from qat.models import build_model, resolve
+from qat.training import DistContext, TrainConfig, Trainer, dist_context
+from qat.training.data import DataConfig
+from qat.training.loop import Loop, LoopConfig
+from qat.training.losses import LossConfig
+from qat.training.optim import OptimizerConfig
+from qat.training.pretrained import load_pretrained
+from qat.training.schedule import Plan
+from qat.training.trainer import BEST, FINAL
+from qat.workflow.data import data_spec, training_transform
+from qat.workflow.load import device
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.run import folders_of
+
+
+@dataclass(frozen=True)
+class Training:
+    """`best`: the weights with the highest mIoU on the way, `best_mean_iou` (0 to 1). `history`: a record an epoch."""
+
+    folder: Path
+    best: Path
+    final: Path
+    best_mean_iou: float
+    history: tuple[Mapping[str, Any], ...]
+
+
+def train(config: CfgNode, progress: Progress = silent) -> Training:
+    """Train MODEL.NAME on DATASET, from MODEL.PRETRAINED or from scratch.
+
+    Args:
+        config: of the run.
+        progress: takes steps done, all steps, a text; in the main process alone.
+
+    Returns:
+        The weights and each epoch's record; the stage's folder has the checkpoint, log and history too.
+
+    Raises:
+        UserError: for missing weights or pictures, or NaN and infinity on the way.
+    """
+    with dist_context(device(config)) as context:
+        trainer = make_trainer(config, context)
+        history = run_loop(trainer, progress, "train")
+    folder = trainer.folder
+    return Training(folder, folder / BEST, folder / FINAL, trainer.progress.best, tuple(history))
+
+
+def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
+    """The run that a config describes."""
+    choose_kernels(config)
+    torch.manual_seed(config.TRAIN.SEED)
+    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux=True)
+    if config.MODEL.PRETRAINED:
+        load_pretrained(model, config.MODEL.PRETRAINED)
+    train, val = training_data(config)
+    return Trainer(train_config(config, train.class_weights), context, model, train, val)
+
+
+def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:
+    """What TRAIN and LOSS say."""
+    return TrainConfig(
+        network=resolve(config.MODEL.NAME),
+        loop=loop_config(config, "train"),
+        plan=plan_of(config),
+        optimizer=_optimizer_config(config),
+        loss=loss_config(config, class_weights),
+        bf16=config.TRAIN.AMP == "bf16",
+    )
+
+
+def run_loop(loop: Loop, progress: Progress, title: str) -> list[dict[str, Any]]:
+    """Run to the end; the main process tells how far it is."""
+    return loop.run(counter(progress if loop.context.main else silent, loop.steps, title))
+
+
+def training_data(config: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
+    """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
+    spec = data_spec(config)
+    train = build_dataset(spec, "train", training_transform(config))
+    return train, build_dataset(spec, "val", InferenceTransform())
+
+
+def choose_kernels(config: CfgNode) -> None:
+    """As CUDNN says."""
+    torch.backends.cudnn.benchmark = config.CUDNN.BENCHMARK
+    torch.backends.cudnn.deterministic = config.CUDNN.DETERMINISTIC
+    torch.backends.cudnn.enabled = config.CUDNN.ENABLED
+
+
+def loop_config(config: CfgNode, stage: str) -> LoopConfig:
+    """What training and fine-tuning are both told."""
+    data, train = config.DATASET, config.TRAIN
+    return LoopConfig(
+        folder=folders_of(config).stage(stage),
+        board=Path(config.LOG_DIR, data.DATASET, config.NAME, stage),
+        config=config.dump(),
+        data=_data_config(config),
+        num_classes=data.NUM_CLASSES,
+        mean=tuple(data.MEAN),
+        std=tuple(data.STD),
+        align_corners=config.MODEL.ALIGN_CORNERS,
+        log_every=config.PRINT_FREQ,
+        resume=train.RESUME or config.AUTO_RESUME,
+    )
+
+
+def loss_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> LossConfig:
+    """Section LOSS; `class_weights` count only with LOSS.CLASS_BALANCE."""
+    loss = config.LOSS
+    _check_loss(config)
+    auxiliary, main = map(float, loss.BALANCE_WEIGHTS)
+    return LossConfig(
+        balance=(auxiliary, main),
+        boundary_aware=float(loss.SB_WEIGHTS),
+        ohem=loss.USE_OHEM,
+        threshold=float(loss.OHEMTHRES),
+        min_kept=max(1, loss.OHEMKEEP),
+        class_weights=tuple(class_weights) if loss.CLASS_BALANCE and class_weights is not None else None,
+        align_corners=config.MODEL.ALIGN_CORNERS,
+    )
+
+
+def _check_loss(config: CfgNode) -> None:
+    loss = config.LOSS
+    if len(loss.BALANCE_WEIGHTS) != 2:
+        raise UserError(f"LOSS.BALANCE_WEIGHTS is {loss.BALANCE_WEIGHTS}; expected two: auxiliary head, main head")
+    if not 0 < loss.OHEMTHRES <= 1:
+        raise UserError(f"LOSS.OHEMTHRES is {loss.OHEMTHRES}; expected a probability above 0 and at most 1")
+    if config.TRAIN.IGNORE_LABEL != IGNORE:
+        raise UserError(f"TRAIN.IGNORE_LABEL is {config.TRAIN.IGNORE_LABEL}; expected {IGNORE}, as the data sets give")
+
+
+def plan_of(config: CfgNode) -> Plan:
+    """How long a training is and how fast it learns."""
+    train = config.TRAIN
+    return Plan(
+        stage="train",
+        epochs=train.END_EPOCH,
+        eval_every=train.EVAL_EVERY,
+        ema=train.EMA,
+        lr=train.LR,
+        power=train.LR_POWER,
+        warmup=train.WARMUP,
+    )
+
+
+def _data_config(config: CfgNode) -> DataConfig:
+    train, test = config.TRAIN, config.TEST
+    return DataConfig(
+        batch_size=train.BATCH_SIZE_PER_GPU,
+        val_batch_size=test.BATCH_SIZE_PER_GPU,
+        val_images=test.NUM_IMAGES,
+        workers=config.WORKERS,
+        shuffle=train.SHUFFLE,
+        seed=train.SEED,
+    )
+
+
+def _optimizer_config(config: CfgNode) -> OptimizerConfig:
+    train = config.TRAIN
+    return OptimizerConfig(
+        name=train.OPTIMIZER,
+        lr=train.LR,
+        momentum=train.MOMENTUM,
+        weight_decay=train.WD,
+        nesterov=train.NESTEROV,
+    )
