@@ -11,17 +11,11 @@ from qat.compile.templates import templates
 from qat.data.labels import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
-from qat.report.parts import artefact_table, rewrite_list
-from qat.report.parts.class_table import class_lines
-from qat.report.parts.grids import grids
-from qat.report.parts.layer_chart import Chart, layer_chart
-from qat.report.parts.layer_table import Line, layer_lines, worst
-from qat.report.parts.origins import origins
-from qat.report.parts.range_panels import histograms
-from qat.report.parts.sensitivity_table import sensitivity_table
-from qat.report.parts.stage_table import stage_panels, stage_rows
-from qat.report.parts.tiles import headline_stage, tiles
-from qat.report.pictures import Layer, Seen
+from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_rows, sensitivity_table, worst
+from qat.report.parts.provenance import artefact_files, missing_files, origins, refusals, rewrites
+from qat.report.parts.ranges import grid_rows, range_panels
+from qat.report.parts.stages import class_rows, headline_stage, stage_panels, stage_rows, tiles
+from qat.report.pictures import DrawnPicture, PictureLayer
 from qat.report.sources import FOLDERS, Sources
 
 CONTENTS = (
@@ -32,11 +26,11 @@ CONTENTS = (
 
 
 @dataclass(frozen=True)
-class Pictures:
+class WorstPictures:
     """The worst images of `stage` and the share changed of every image; `why` there are none, and what makes them."""
 
     stage: str = ""
-    seen: tuple[Seen, ...] = ()
+    drawn: tuple[DrawnPicture, ...] = ()
     shares: tuple[float, ...] = ()
     why: str = ""
     target: str = ""
@@ -47,24 +41,24 @@ class Pictures:
         return statistics.median(self.shares)
 
     @property
-    def layers(self) -> Sequence[Layer]:
+    def layers(self) -> Sequence[PictureLayer]:
         """What can be laid over each other: the layers of the image that has most."""
-        return max((each.layers for each in self.seen), key=len)
+        return max((each.layers for each in self.drawn), key=len)
 
 
 @dataclass(frozen=True)
-class Pair:
+class LayerPair:
     """Layer errors of a stage against another."""
 
     title: str
-    chart: Chart
-    lines: list[Line]
+    chart: LayerChart
+    lines: list[LayerRow]
 
 
-def page(sources: Sources, pictures: Pictures, classes: ClassSet, config_path: str, made_by: str) -> str:
+def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_path: str, made_by: str) -> str:
     """The report as HTML, without anything from elsewhere. `config_path`, `made_by`: for the commands it names."""
     colours = {name: f"#{bytes(colour).hex()}" for name, colour in zip(classes.names, classes.palette, strict=True)}
-    titles, lines = class_lines(sources.metrics, colours)
+    titles, classes_of_stages = class_rows(sources.metrics, colours)
     return (
         templates("qat.report")
         .get_template("report.html.j2")
@@ -79,14 +73,14 @@ def page(sources: Sources, pictures: Pictures, classes: ClassSet, config_path: s
             panels=stage_panels(sources),
             rows=stage_rows(sources),
             stage_titles=titles,
-            class_lines=lines,
+            class_lines=classes_of_stages,
             colours=colours,
             pictures=pictures,
             **_layer_parts(sources),
-            rewrites=rewrite_list.rewrites(sources.made.get("rewrites", rewrite_list.NONE)),
-            refusals=rewrite_list.refusals(sources.made.get("rewrites", rewrite_list.NONE)),
-            files=artefact_table.files(sources),
-            missing=artefact_table.missing(sources),
+            rewrites=rewrites(sources.calibration),
+            refusals=refusals(sources.calibration),
+            files=artefact_files(sources),
+            missing=missing_files(sources),
             origins=origins(sources),
         )
     )
@@ -109,19 +103,19 @@ def again(name: str) -> str:
 
 
 def _layer_parts(sources: Sources) -> dict[str, Any]:
-    found, graph = sources.debug["layers"], sources.graph
+    errors, graph = sources.debug["layers"], sources.graph
     pairs = [
-        Pair(
-            f"{name} against {pair['against']}", layer_chart(pair["layers"], graph), layer_lines(pair["layers"], graph)
+        LayerPair(
+            f"{name} against {pair['against']}", layer_chart(pair["layers"], graph), layer_rows(pair["layers"], graph)
         )
-        for name, pair in found.get("pairs", {}).items()
+        for name, pair in errors.get("pairs", {}).items()
     ]
-    order = [layer["name"] for layer in worst(found["pairs"]["calib"]["layers"])] if pairs else []
+    order = [layer["name"] for layer in worst(errors["pairs"]["calib"]["layers"])] if pairs else []
     return {
         "pairs": pairs,
-        "layer_images": found.get("images"),
+        "layer_images": errors.get("images"),
         "sensitivity": sensitivity_table(sources.debug["sensitivity"], graph),
         "advice": sources.debug["advice"].get("steps", []),
-        "histograms": histograms(sources.debug["ranges"].get("layers", []), order, graph),
-        "grids": grids(sources.qparams, graph),
+        "histograms": range_panels(sources.debug["ranges"].get("layers", []), order, graph),
+        "grids": grid_rows(sources.qparams, graph),
     }

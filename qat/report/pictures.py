@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qat.data.labels import IGNORE
 from qat.report.overlay import Picture, overlay
-from qat.report.worst import Shown
+from qat.report.worst import ComparedPicture
 
 WIDEST, THUMB = 1024, 168  # pixels
 QUALITY, ALPHA = 88, 0.5
@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Difference:
+class ClassDifference:
     """Where the class changed: from right to wrong, from wrong to right, and otherwise (both wrong, or no truth)."""
 
     lost: Mask
@@ -35,7 +35,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Layer:
+class PictureLayer:
     """One way to look at an image; `uri` holds the JPEG."""
 
     key: str
@@ -44,7 +44,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Seen:
+class DrawnPicture:
     """An image of the report: shares in 0 to 1, layers in the order in which they are offered."""
 
     name: str
@@ -54,47 +54,47 @@ class Seen:
     shares: tuple[float, float, float]
     labelled: bool
     thumb: str
-    layers: tuple[Layer, ...]
+    layers: tuple[PictureLayer, ...]
 
 
-def seen(shown: Shown, palette: Picture, stage: str) -> Seen:
+def draw(compared: ComparedPicture, palette: Picture, stage: str) -> DrawnPicture:
     """Draw an image's layers; `palette` is (classes, 3) RGB, `stage` names what was compared with float."""
-    changes = difference(shown)
-    drawn = layers(shown, palette, changes)
+    changes = difference(compared)
+    drawn = layers(compared, palette, changes)
     titles = {"image": "Image", "truth": "Truth", "float": "float", "stage": stage, "difference": "Difference"}
-    height, width = fitted(shown.image, WIDEST).shape[:2]
-    return Seen(
-        shown.name,
+    height, width = fitted(compared.image, WIDEST).shape[:2]
+    return DrawnPicture(
+        compared.name,
         width,
         height,
-        shown.changed,
+        compared.changed,
         changes.shares,
-        shown.truth is not None,
+        compared.truth is not None,
         data_uri(fitted(drawn["difference"], THUMB)),
-        tuple(Layer(key, titles[key], data_uri(fitted(picture, WIDEST))) for key, picture in drawn.items()),
+        tuple(PictureLayer(key, titles[key], data_uri(fitted(picture, WIDEST))) for key, picture in drawn.items()),
     )
 
 
-def layers(shown: Shown, palette: Picture, changes: Difference) -> Mapping[str, Picture]:
+def layers(compared: ComparedPicture, palette: Picture, changes: ClassDifference) -> Mapping[str, Picture]:
     """The pictures (H, W, 3) by key; truth only where there is a label."""
-    drawn = {"image": shown.image}
-    if shown.truth is not None:
-        drawn["truth"] = hatched(overlay(shown.image, shown.truth, palette, ALPHA), shown.truth == IGNORE)
-    for key, found in (("float", shown.before), ("stage", shown.after)):
-        drawn[key] = overlay(shown.image, found, palette, ALPHA)
-    return drawn | {"difference": highlighted(shown.image, changes)}
+    drawn = {"image": compared.image}
+    if compared.truth is not None:
+        drawn["truth"] = hatched(overlay(compared.image, compared.truth, palette, ALPHA), compared.truth == IGNORE)
+    for key, classes in (("float", compared.before), ("stage", compared.after)):
+        drawn[key] = overlay(compared.image, classes, palette, ALPHA)
+    return drawn | {"difference": highlighted(compared.image, changes)}
 
 
-def difference(shown: Shown) -> Difference:
+def difference(compared: ComparedPicture) -> ClassDifference:
     """Split the changed pixels by the truth; void ones are neither lost nor won."""
-    changed = shown.before != shown.after
+    changed = compared.before != compared.after
     nowhere = np.zeros_like(changed)
-    lost = nowhere if shown.truth is None else changed & (shown.before == shown.truth)
-    won = nowhere if shown.truth is None else changed & (shown.after == shown.truth)
-    return Difference(lost, won, changed & ~lost & ~won)
+    lost = nowhere if compared.truth is None else changed & (compared.before == compared.truth)
+    won = nowhere if compared.truth is None else changed & (compared.after == compared.truth)
+    return ClassDifference(lost, won, changed & ~lost & ~won)
 
 
-def highlighted(image: Picture, changes: Difference) -> Picture:
+def highlighted(image: Picture, changes: ClassDifference) -> Picture:
     """The image, grey and dark, with the changed pixels in their colours."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 3
     for mask, colour in ((changes.lost, LOST), (changes.won, WON), (changes.other, OTHER)):

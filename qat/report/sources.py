@@ -32,8 +32,8 @@ class Sources:
 
     `metrics`: of every stage that was evaluated with this config, in order, float first. `stale`: stages and folders
     that are there and were made from other weights or another config. `sizes`: bytes of the file that holds a stage.
-    `floats`: stages that compute in float. `made`: calib's manifest. `debug`: the debug stage's files by stem. `graph`:
-    the graph's page, relative to the report's folder, "" where there is none.
+    `floats`: stages that compute in float. `calibration`: calib's manifest. `debug`: the debug stage's files by stem.
+    `graph`: the graph's page, relative to the report's folder, "" where there is none.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Sources:
     stale: tuple[str, ...]
     sizes: Mapping[str, int]
     floats: frozenset[str]
-    made: Json
+    calibration: Json
     qparams: Json
     compiled: Json
     parity: Json
@@ -76,7 +76,7 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         stale=tuple(name for name in _left(base) if name not in metrics and name not in current),
         sizes=_checkpoints(run) | {stage: record["bytes"] for stage, record in artefacts.items()},
         floats=frozenset({"float"} | {stage for stage, each in artefacts.items() if each["kind"] not in INT8_KINDS}),
-        made=read("calib", MANIFEST),
+        calibration=read("calib", MANIFEST),
         qparams=read("calib", "qparams.json"),
         compiled=compiled,
         parity=read("compile", "parity.json"),
@@ -91,7 +91,7 @@ def _has_graph(folder: Path, current: set[str]) -> bool:
 
 
 def _left(base: Path) -> list[str]:
-    """Evaluated stages by title, and folders with a manifest, whatever made them."""
+    """Evaluated stages by title, and folders with a manifest, whatever they were made from."""
     plain = [stage for stage in STAGES if (base / stage / METRICS).is_file()]
     compiled = [f"compiled {path.parent.name}" for path in sorted(base.glob(f"compile/eval/*/{METRICS}"))]
     folders = [name for name in FOLDERS if name not in plain and (base / name / MANIFEST).is_file()]

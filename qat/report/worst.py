@@ -19,7 +19,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ComparedPicture:
     """An image (H, W, 3) RGB, its classes in float (`before`) and in the other stage, its label where there is one."""
 
     name: str
@@ -43,7 +43,7 @@ def worst_images(
     reference: Callable[[Sequence[str]], Tensor],
     align_corners: bool,
     progress: Callable[[int], None] = lambda images: None,
-) -> tuple[list[Shown], list[float]]:
+) -> tuple[list[ComparedPicture], list[float]]:
     """The `count` most changed images, the worst first, and the share changed of every image in the list's order.
 
     As `qat.evaluation.evaluate` takes them: batches ("label" may be missing), `to_input`, `model`. reference: names ->
@@ -51,14 +51,14 @@ def worst_images(
     """
     shares: list[float] = []
 
-    def each() -> Iterator[Shown]:
+    def each() -> Iterator[ComparedPicture]:
         for batch in batches:
-            for shown in _compared(model, batch, to_input, reference, align_corners):
-                shares.append(shown.changed)
-                yield shown
+            for compared in _compared(model, batch, to_input, reference, align_corners):
+                shares.append(compared.changed)
+                yield compared
             progress(len(batch["name"]))
 
-    return heapq.nlargest(count, each(), key=lambda shown: shown.changed), shares
+    return heapq.nlargest(count, each(), key=lambda compared: compared.changed), shares
 
 
 def _compared(
@@ -67,11 +67,12 @@ def _compared(
     to_input: Callable[[Tensor], Tensor],
     reference: Callable[[Sequence[str]], Tensor],
     align_corners: bool,
-) -> Iterator[Shown]:
+) -> Iterator[ComparedPicture]:
     names, images = list(batch["name"]), batch["image"]
     labels = batch["label"].numpy() if "label" in batch else [None] * len(names)
     with torch.inference_mode():
         logits = model(to_input(images)).cpu()
-    found, expected = (upsample_argmax(x, images.shape[1:3], align_corners).numpy() for x in (logits, reference(names)))
-    for name, image, truth, before, after in zip(names, images.numpy(), labels, expected, found, strict=True):
-        yield Shown(name, image, truth, before, after)
+    size = images.shape[1:3]
+    classes, expected = (upsample_argmax(x, size, align_corners).numpy() for x in (logits, reference(names)))
+    for name, image, truth, before, after in zip(names, images.numpy(), labels, expected, classes, strict=True):
+        yield ComparedPicture(name, image, truth, before, after)

@@ -12,8 +12,8 @@ from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.files import write_text
 from qat.invocation import Invocation
-from qat.report.page import Pictures, headline, page
-from qat.report.pictures import seen
+from qat.report.page import WorstPictures, headline, page
+from qat.report.pictures import draw
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
 from qat.workflow.config import invocation_of_run
@@ -71,17 +71,17 @@ def report(
     return ReportPage(path, path.stat().st_size, headline(sources), tuple(sources.metrics), sources.stale)
 
 
-def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progress: Progress) -> Pictures:
+def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progress: Progress) -> WorstPictures:
     """Run `stage` over the val list and draw the `count` images that changed most; or why that can't be done."""
     title = folders_of(config).title(stage)
     if count == 0:
-        return Pictures(why="Left out by --images 0.", target="report")
+        return WorstPictures(why="Left out by --images 0.", target="report")
     if title not in sources.metrics:
-        return Pictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
+        return WorstPictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     names, store = evaluated_names(config, dataset), float_logits(config)
     if not store.holds(names):
-        return Pictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
+        return WorstPictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
     announce(config, stage)
     worst, shares = worst_images(
         load_stage(config, stage),
@@ -93,4 +93,4 @@ def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progres
         progress=counter(progress, len(names), f"pictures of {title}"),
     )
     palette = class_set(data_spec(config)).palette
-    return Pictures(title, tuple(seen(shown, palette, title) for shown in worst), tuple(shares))
+    return WorstPictures(title, tuple(draw(compared, palette, title) for compared in worst), tuple(shares))

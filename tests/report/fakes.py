@@ -10,7 +10,7 @@ import numpy as np
 
 from qat.data.labels import ClassSet
 from qat.report.sources import Sources
-from qat.report.worst import Shown
+from qat.report.worst import ComparedPicture
 
 CLASSES = ClassSet(("road", "car", "sky"), np.array([[128, 64, 128], [0, 0, 142], [70, 130, 180]], np.uint8))
 NAMES = ("conv1", "layer1_0_conv1", "add", "head")
@@ -127,7 +127,7 @@ def sources(**changed: Any) -> Sources:
         "stale": ("compiled mnn", "debug"),
         "sizes": {"float": 31_000_000, "compiled ort": 8_000_000},
         "floats": frozenset({"float"}),
-        "made": {
+        "calibration": {
             "made_from": made_from,
             "images": "cafe",
             "rewrites": log,
@@ -149,12 +149,12 @@ def sources(**changed: Any) -> Sources:
 
 def bare(**changed: Any) -> Sources:
     """A run of which only float was evaluated."""
-    nothing: dict[str, Any] = {name: {} for name in ("made", "qparams", "compiled", "parity", "perf", "sizes")}
+    nothing: dict[str, Any] = {name: {} for name in ("calibration", "qparams", "compiled", "parity", "perf", "sizes")}
     found = {"metrics": {"float": metrics()}, "stale": (), "debug": {name: {} for name in debug()}, "graph": ""}
     return sources(**(nothing | found | changed))
 
 
-def shown(name: str = "a", changed: int = 3, truth: bool = True, size: tuple[int, int] = (16, 24)) -> Shown:
+def shown(name: str = "a", changed: int = 3, truth: bool = True, size: tuple[int, int] = (16, 24)) -> ComparedPicture:
     """An image on which `changed` pixels of the first row differ; the last row of the truth is void."""
     height, width = size
     image = np.linspace(0, 255, height * width * 3).reshape(height, width, 3).astype(np.uint8)
@@ -163,7 +163,7 @@ def shown(name: str = "a", changed: int = 3, truth: bool = True, size: tuple[int
     after[0, :changed] = 1
     label = before.copy()
     label[0, : changed // 2], label[-1] = 1, 255
-    return Shown(name, image, label if truth else None, before, after)
+    return ComparedPicture(name, image, label if truth else None, before, after)
 
 
 def write_page(path: Path, text: str) -> str:

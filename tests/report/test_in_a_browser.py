@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qat.report.page import Pictures, page
-from qat.report.pictures import seen
+from qat.report.page import WorstPictures, page
+from qat.report.pictures import draw
 from tests.report.fakes import CLASSES, bare, shown, sources
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -69,8 +69,8 @@ class Opener:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    drawn = [seen(shown(f"p{i}", 20 - i, size=SIZE), CLASSES.palette, "int_infer") for i in range(3)]
-    pictures = Pictures("int_infer", tuple(drawn), tuple(each.changed for each in drawn))
+    drawn = [draw(shown(f"p{i}", 20 - i, size=SIZE), CLASSES.palette, "int_infer") for i in range(3)]
+    pictures = WorstPictures("int_infer", tuple(drawn), tuple(each.changed for each in drawn))
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(page(sources(), pictures, CLASSES, "a.yaml", "make report"), encoding="utf-8")
     return path
@@ -204,7 +204,7 @@ def test_everything_that_can_be_used_has_a_name(opener: Opener) -> None:
 
 def test_with_float_alone_it_opens_too(opener: Opener, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(bare(), Pictures(why="Not yet.", target="calib"), CLASSES, "a.yaml", "make report"))
+    path.write_text(page(bare(), WorstPictures(why="Not yet.", target="calib"), CLASSES, "a.yaml", "make report"))
     opened = opener(path.as_uri())
     opened.page.get_by_role("button", name="Dark or light").click()
     assert opened.said == []

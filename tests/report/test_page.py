@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from qat.report.page import Pictures, again, headline, page
-from qat.report.parts.layer_chart import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
-from qat.report.pictures import LOST, OTHER, WON, seen
+from qat.report.page import WorstPictures, again, headline, page
+from qat.report.parts.layers import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
+from qat.report.pictures import LOST, OTHER, WON, draw
 from qat.report.sources import Sources
 from tests.report.fakes import CLASSES, bare, metrics, shown, sources
 
@@ -39,12 +39,12 @@ class Elements(HTMLParser):
         return " ".join(" ".join(self.said).split())
 
 
-def pictures(count: int = 2, truth: bool = True) -> Pictures:
-    drawn = tuple(seen(shown(f"p{i}", truth=truth), CLASSES.palette, "int_infer") for i in range(count))
-    return Pictures("int_infer", drawn, tuple(each.changed for each in drawn))
+def pictures(count: int = 2, truth: bool = True) -> WorstPictures:
+    drawn = tuple(draw(shown(f"p{i}", truth=truth), CLASSES.palette, "int_infer") for i in range(count))
+    return WorstPictures("int_infer", drawn, tuple(each.changed for each in drawn))
 
 
-def written(found: Sources, images: Pictures | None = None) -> str:
+def written(found: Sources, images: WorstPictures | None = None) -> str:
     return page(found, images or pictures(), CLASSES, "configs/a.yaml", "python tools/report.py")
 
 
@@ -60,7 +60,7 @@ def test_it_holds_every_part() -> None:
 
 
 def test_what_isnt_there_names_the_command_that_makes_it() -> None:
-    text = Elements(written(bare(), Pictures(why="Not yet.", target="eval STAGE=int_infer"))).text
+    text = Elements(written(bare(), WorstPictures(why="Not yet.", target="eval STAGE=int_infer"))).text
     for target in ("calib", "debug", "compile", "eval STAGE=int_infer"):
         assert f"make {target} CFG=configs/a.yaml" in text
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from qat.report.pictures import LOST, OTHER, WIDEST, WON, data_uri, difference, fitted, hatched, layers, seen
-from qat.report.worst import Shown
+from qat.report.pictures import LOST, OTHER, WIDEST, WON, data_uri, difference, draw, fitted, hatched, layers
+from qat.report.worst import ComparedPicture
 from tests.report.fakes import CLASSES, shown
 
 
@@ -20,34 +20,34 @@ def decoded(uri: str) -> np.ndarray:
 
 
 @pytest.fixture
-def judged() -> Shown:
+def judged() -> ComparedPicture:
     """Pixels that went wrong, that came right, that were and stay wrong, of void, and one that didn't change."""
     row = {"before": [0, 1, 1, 0, 0], "after": [1, 0, 2, 1, 0], "truth": [0, 0, 0, 255, 0]}
     rows = {key: np.array([value], np.uint8) for key, value in row.items()}
-    return Shown("a", np.full((1, 5, 3), 90, np.uint8), rows["truth"], rows["before"], rows["after"])
+    return ComparedPicture("a", np.full((1, 5, 3), 90, np.uint8), rows["truth"], rows["before"], rows["after"])
 
 
-def test_the_difference_says_what_the_change_did(judged: Shown) -> None:
+def test_the_difference_says_what_the_change_did(judged: ComparedPicture) -> None:
     found = difference(judged)
     assert [mask[0].tolist().index(True) for mask in (found.lost, found.won)] == [0, 1]
     assert found.other[0].tolist() == [False, False, True, True, False]
     assert sum(found.shares) == pytest.approx(judged.changed)
 
 
-def test_changed_pixels_are_coloured_and_the_rest_is_dark(judged: Shown) -> None:
+def test_changed_pixels_are_coloured_and_the_rest_is_dark(judged: ComparedPicture) -> None:
     drawn = layers(judged, CLASSES.palette, difference(judged))["difference"]
     assert drawn[0].tolist() == [[*LOST], [*WON], [*OTHER], [*OTHER], [30, 30, 30]]
 
 
 def test_without_labels_there_is_no_truth_and_no_verdict() -> None:
-    found = seen(shown(truth=False), CLASSES.palette, "int_infer")
+    found = draw(shown(truth=False), CLASSES.palette, "int_infer")
     assert [layer.key for layer in found.layers] == ["image", "float", "stage", "difference"]
     assert found.shares == (0, 0, found.changed)
     assert not found.labelled
 
 
 def test_every_layer_is_a_picture_of_one_size() -> None:
-    found = seen(shown(size=(40, 64)), CLASSES.palette, "calib")
+    found = draw(shown(size=(40, 64)), CLASSES.palette, "calib")
     assert [layer.title for layer in found.layers] == ["Image", "Truth", "float", "calib", "Difference"]
     assert {decoded(layer.uri).shape for layer in found.layers} == {(40, 64, 3)}
     assert len({layer.uri for layer in found.layers}) == 5

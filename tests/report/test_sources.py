@@ -47,24 +47,24 @@ def test_float_alone_is_enough(run: Run, base: Path) -> None:
     found = read(run)
     assert (list(found.metrics), found.stale, found.graph) == (["float"], (), "")
     assert found.sizes == {"float": run.weights_file.stat().st_size}
-    assert not any([found.made, found.qparams, found.compiled, found.perf, *found.debug.values()])
+    assert not any([found.calibration, found.qparams, found.compiled, found.perf, *found.debug.values()])
 
 
 def test_everything_is_read(run: Run, base: Path) -> None:
-    made = sources()
+    left = sources()
     for folder, stage in (("float", "float"), ("calib", "calib"), ("int_infer", "int_infer"), ("debug", "debug")):
         leave(run, folder, stage)
         write_json(base / folder / METRICS, metrics(changed=None if stage == "float" else 0.1))
     artefacts = {"int_model.pt": {"kind": "torchscript", "bytes": 7}, "model.mnn": {"kind": "mnn", "bytes": 9}}
     leave(run, "compile", "compiled", artefacts=artefacts)
     write_json(base / "compile/eval/mnn/manifest.json", {"artefact": "model.mnn"})
-    for name, content in made.debug.items():
+    for name, content in left.debug.items():
         write_json(base / f"debug/{name}.json", content)
-    write_json(base / "calib/qparams.json", made.qparams)
+    write_json(base / "calib/qparams.json", left.qparams)
     (base / "compile/graph.html").touch()
     found = read(run)
-    assert found.debug == made.debug
-    assert found.qparams == made.qparams
+    assert found.debug == left.debug
+    assert found.qparams == left.qparams
     assert (found.sizes["int_infer"], found.sizes["compiled mnn"]) == (7, 9)
     assert found.floats == {"float", "compiled mnn"}
     assert found.graph == "../compile/graph.html"
@@ -82,7 +82,7 @@ def test_what_another_config_made_is_named_and_not_shown(run: Run, base: Path) -
     found = read(run_of(load_config(CONFIG, options)))
     assert list(found.metrics) == ["float"]
     assert found.stale == ("calib", "debug")
-    assert found.debug["layers"] == found.made == {}
+    assert found.debug["layers"] == found.calibration == {}
 
 
 def test_a_damaged_file_is_one_line(run: Run, base: Path) -> None:

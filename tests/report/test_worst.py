@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from qat.report.worst import Shown, worst_images
+from qat.report.worst import ComparedPicture, worst_images
 
 HEIGHT, WIDTH = 8, 12
 
@@ -33,7 +33,9 @@ def reference(names: Sequence[str]) -> Tensor:
     return torch.cat([torch.ones(len(names), 1, HEIGHT, WIDTH), torch.zeros(len(names), 1, HEIGHT, WIDTH)], 1)
 
 
-def worst(count: int, labelled: bool = True, steps: list[int] | None = None) -> tuple[list[Shown], list[float]]:
+def worst(
+    count: int, labelled: bool = True, steps: list[int] | None = None
+) -> tuple[list[ComparedPicture], list[float]]:
     return worst_images(
         model,
         batches(labelled),

@@ -1,0 +1,232 @@
+"""The stages: figures in short, a table of exact ones, bars for what a stage costs, and every class's IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
+from qat.report.sources import Sources
+from qat.report.text import NOTHING, decibels, megabytes, percent, points
+
+LAST = ("int_infer", "qat", "calib")  # the stage that the report is about: the first of these that was evaluated
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure with its unit, under a title and above a note."""
+
+    kind: str
+    title: str
+    figure: str
+    unit: str
+    note: str
+
+
+def headline_stage(metrics: Mapping[str, Metrics]) -> str:
+    """The stage that the report is about; float where no other can be compared with it."""
+    reference = metrics["float"]
+    return next((name for name in LAST if name in metrics and comparable(metrics[name], reference)), "float")
+
+
+def tiles(sources: Sources) -> list[Tile]:
+    """float's mIoU, then what the last stage makes of it."""
+    reference, name = sources.metrics["float"], headline_stage(sources.metrics)
+    count = f"{reference['images']} images"
+    first = Tile(
+        "fp32", "float mIoU", percent(reference["mean_iou"]), "%", f"{_milliseconds(reference)} ms an image, {count}"
+    )
+    if name == "float":
+        return [first]
+    stage = sources.metrics[name]
+    change = f"{points(stage['mean_iou'] - reference['mean_iou'])} points"
+    faster = reference["forward_seconds"] / stage["forward_seconds"]
+    noise = "logits equal" if stage["logit_sqnr"] is None else f"logit SQNR {decibels(stage['logit_sqnr'])} dB"
+    return [
+        first,
+        Tile("int8", f"{name} mIoU", percent(stage["mean_iou"]), "%", change),
+        Tile("", "pixels changed", percent(stage["pixels_changed"], 3), "%", noise),
+        Tile("", f"{name} against float", f"{faster:.1f}", "× the speed", f"{_milliseconds(stage)} ms an image"),
+    ]
+
+
+@dataclass(frozen=True)
+class PanelBar:
+    """A line of a panel: from `left`, `width` wide, both in percent of the panel's width."""
+
+    name: str
+    text: str
+    left: float
+    width: float
+
+
+@dataclass(frozen=True)
+class BarPanel:
+    """Bars under a title; `zero` and `mark` (a limit to stay on one side of) in percent of the width."""
+
+    title: str
+    unit: str
+    bars: tuple[PanelBar, ...]
+    zero: float
+    mark: float | None = None
+    mark_text: str = ""
+
+
+def bar_panel(
+    title: str,
+    unit: str,
+    values: Mapping[str, float | None],
+    text: Callable[[float], str],
+    limit: float | None = None,
+    limit_text: str = "",
+) -> BarPanel:
+    """Lay out the values that aren't None; bars of negative ones end at the zero line."""
+    known = {name: value for name, value in values.items() if value is not None}
+    ends = [0.0, *known.values(), *([] if limit is None else [limit])]
+    low, span = min(ends), max(ends) - min(ends) or 1.0
+
+    def place(value: float) -> float:
+        return 100 * (value - low) / span
+
+    bars = tuple(
+        PanelBar(name, text(value), place(min(value, 0)), 100 * abs(value) / span) for name, value in known.items()
+    )
+    return BarPanel(title, unit, bars, place(0), None if limit is None else place(limit), limit_text)
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage as text; `passes`: the gate, None where there is nothing to hold it against."""
+
+    name: str
+    mean_iou: str
+    kept: str
+    change: str
+    accuracy: str
+    changed: str
+    sqnr: str
+    worst: str
+    worst_iou: str
+    milliseconds: str
+    megabytes: str
+    images: int
+    passes: bool | None
+
+
+def stage_rows(sources: Sources) -> list[StageRow]:
+    """One row a stage, in order."""
+    return [_stage_row(name, sources) for name in sources.metrics]
+
+
+def stage_panels(sources: Sources) -> list[BarPanel]:
+    """What int8 costs and what it gains, each over the stages that have the figure."""
+    metrics = sources.metrics
+    lost = {name: kept - 1 for name in metrics if name != "float" and (kept := _kept(name, sources)) is not None}
+    changed = {name: stage.get("pixels_changed") for name, stage in metrics.items()}
+    times = {name: _forward_ms(stage) for name, stage in metrics.items()}
+    sizes = {name: sources.sizes.get(name) for name in metrics}
+    gate = f"gate, {points(sources.gate - 1)} %"
+    panels = (
+        bar_panel("mIoU against float", "%", lost, points, sources.gate - 1, gate),
+        bar_panel("Pixels whose class changed", "%", changed, lambda share: percent(share, 3)),
+        bar_panel("Time of a forward pass", "ms", times, lambda ms: f"{ms:.1f}"),
+        bar_panel("Size of the file", "MB", sizes, lambda size: megabytes(int(size))),
+    )
+    return [each for each in panels if each.bars]
+
+
+def _stage_row(name: str, sources: Sources) -> StageRow:
+    stage, reference = sources.metrics[name], sources.metrics["float"]
+    kept = _kept(name, sources) if name != "float" else None
+    worst, worst_iou = _worst(stage, None if kept is None else reference)
+    return StageRow(
+        name=name,
+        mean_iou=percent(stage["mean_iou"]),
+        kept=percent(kept),
+        change=NOTHING if kept is None else points(stage["mean_iou"] - reference["mean_iou"]),
+        accuracy=percent(stage["pixel_acc"]),
+        changed=percent(stage.get("pixels_changed"), 3),
+        sqnr=decibels(stage["logit_sqnr"], "equal") if "logit_sqnr" in stage else NOTHING,
+        worst=worst,
+        worst_iou=worst_iou,
+        milliseconds=_milliseconds(stage),
+        megabytes=megabytes(sources.sizes.get(name)),
+        images=stage["images"],
+        passes=None if kept is None else passes(stage, reference, sources.gate),
+    )
+
+
+def _kept(name: str, sources: Sources) -> float | None:
+    """Share of float's mIoU; None where the two can't be compared."""
+    stage, reference = sources.metrics[name], sources.metrics["float"]
+    return share_of_float(stage, reference) if comparable(stage, reference) and reference["mean_iou"] else None
+
+
+def _worst(stage: Metrics, reference: Metrics | None) -> tuple[str, str]:
+    """The class that lost most against float and its change; the lowest class where there is nothing to compare."""
+    iou = known_iou(stage)
+    change = iou if reference is None else class_changes(stage, reference)
+    worst = min(change, key=lambda name: change[name], default="")
+    if not worst:
+        return NOTHING, ""
+    return worst, percent(iou[worst]) if reference is None else points(change[worst])
+
+
+def _forward_ms(stage: Metrics) -> float:
+    return 1000 * stage["forward_seconds"] / stage["images"]
+
+
+def _milliseconds(stage: Metrics) -> str:
+    return f"{_forward_ms(stage):.1f}"
+
+
+FULL = 0.01  # the change of IoU that gets the full colour, unless a larger one is in the table
+
+
+@dataclass(frozen=True)
+class ClassCell:
+    """IoU and its change from float as text; `heat`: the change from -1 to 1, 0 for none."""
+
+    iou: str
+    change: str
+    heat: float
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class: its colour as #rrggbb ("" for the mean), float's IoU as text and 0 to 100, a cell for each stage."""
+
+    name: str
+    colour: str
+    iou: str
+    share: float
+    cells: tuple[ClassCell, ...]
+
+
+def class_rows(metrics: Mapping[str, Metrics], colours: Mapping[str, str]) -> tuple[list[str], list[ClassRow]]:
+    """Titles of the stages that can be compared with float, and a line for each class, the mean last."""
+    reference = metrics["float"]
+    stages = {name: stage for name, stage in metrics.items() if name != "float" and comparable(stage, reference)}
+    changes = {name: class_changes(stage, reference) for name, stage in stages.items()}
+    most = max([FULL, *(abs(change) for by_class in changes.values() for change in by_class.values())])
+    rows = [
+        ClassRow(
+            name,
+            colours.get(name, ""),
+            percent(iou),
+            100 * (iou or 0),
+            tuple(_cell(stages[title]["class_iou"][name], changes[title].get(name), most) for title in stages),
+        )
+        for name, iou in reference["class_iou"].items()
+    ]
+    return list(stages), [*rows, _mean(reference, list(stages.values()), most)]
+
+
+def _mean(reference: Metrics, stages: Sequence[Metrics], most: float) -> ClassRow:
+    iou = reference["mean_iou"]
+    cells = tuple(_cell(stage["mean_iou"], stage["mean_iou"] - iou, most) for stage in stages)
+    return ClassRow("mean", "", percent(iou), 100 * iou, cells)
+
+
+def _cell(iou: float | None, change: float | None, most: float) -> ClassCell:
+    return ClassCell(percent(iou), points(change), (change or 0) / most)
