@@ -1,9 +1,10 @@
-"""The one exception that a user's mistake raises."""
+"""The one exception that a user's mistake raises, and how other errors become it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -33,3 +34,27 @@ def close(wrong: str, right: Iterable[str]) -> str:
     'pidnet_s'
     """
     return next(iter(difflib.get_close_matches(wrong, list(right), n=1)), "")
+
+
+@contextmanager
+def as_user_error(what: str, hint: str = "") -> Iterator[None]:
+    """Any error in the block, other than UserError, becomes the UserError "`what`: reason; `hint`"."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # each library has its own classes of error
+        raise UserError(f"{what}: {reason(str(error)) or type(error).__name__}" + (hint and f"; {hint}")) from error
+
+
+def reason(text: str) -> str:
+    """The line of an error's text that says something.
+
+    >>> reason("Exception from src/inference/src/core.cpp:93:\\nCheck 'ok' failed at x.cpp:3:\\nshapes differ\\n")
+    "Check 'ok' failed at x.cpp:3: shapes differ"
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("The following operation failed"):  # TorchScript: the cause comes last
+        return lines[-1]
+    telling = [line for line in lines if not line.startswith("Exception from")] or lines
+    return " ".join(telling[:2]) if telling and telling[0].endswith(":") else "".join(telling[:1])

@@ -1,4 +1,4 @@
-"""The files of the compile folder, and which runtime runs which."""
+"""The files of the compile folder, one row each."""
 
 from __future__ import annotations
 
@@ -8,41 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from qat.files import sha256
+from qat.runtimes.artefact import ONNX
+from qat.runtimes.conversion import SOURCE
+from qat.runtimes.registry import RUNTIMES
+from qat.stages.folders import INT_MODEL
 
-ONNX_RUNTIMES = ("ort", "openvino", "opencv", "mnn", "ncnn")
-BEST = {  # what each runtime runs best
-    "torchscript": "int_model.pt",
-    "ort": "model_ort.onnx",
-    "openvino": "model_openvino.onnx",
-    "opencv": "model.onnx",
-    "mnn": "model_float.mnn",
-    "ncnn": "model_float.ncnn.param",
-}
+ONNX_RUNTIMES = tuple(runtime.name for runtime in RUNTIMES if ONNX in runtime.kinds)
+CONVERTERS = tuple(runtime.name for runtime in RUNTIMES if runtime.conversions)  # of ONNX, into formats of their own
 
 
 @dataclass(frozen=True)
-class Made:
-    """An artefact: its file's name, kind (as qat.compile.perf reads it), how it was made, the runtimes to run it in."""
+class ArtefactSpec:
+    """A file: its name, its kind in the manifest, how it was made, and the runtimes that it is run in.
+
+    `spelling`: of an ONNX file (`qat.compile.onnx.values.SPELLINGS`). `converter`: the runtime that makes it of the
+    float ONNX file, told the `options`. Without either it is TorchScript. `parts`: files beside it that belong to it.
+    `is_int8`: it holds the int8 network; `is_exact`: the float network with all of its weights' bits.
+    """
 
     name: str
     kind: str
     how: str
-    runtimes: Sequence[str]
-
-    @property
-    def is_int8(self) -> bool:
-        """Whether it holds the int8 network."""
-        return self.kind in ("torchscript", "onnx_int8_s8", "onnx_int8_u8")
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it holds the float network with all of its weights' bits."""
-        return not self.is_int8 and MNN_FORMS.get(self.name) not in ("fp16", "w8")
+    runtimes: tuple[str, ...]
+    spelling: str = ""
+    converter: str = ""
+    options: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    is_int8: bool = False
+    is_exact: bool = False
 
     def record(self, folder: Path, macs: int, runtimes: Sequence[str]) -> dict[str, Any]:
-        """The manifest's entry; `parts`: the hashes of files that belong to it (ncnn's weights)."""
-        path = folder / self.name
-        parts = sorted(set(folder.glob(f"{path.stem}.*")) - {path}) if self.kind == "ncnn" else []
+        """The manifest's entry; `runtimes`: those that ran it."""
+        path, parts = folder / self.name, [folder / name for name in self.parts]
         return {
             "kind": self.kind,
             "sha256": sha256(path),
@@ -54,27 +51,67 @@ class Made:
         }
 
 
-ARTEFACTS = (
-    Made("int_model.pt", "torchscript", "int_infer, traced and frozen", ("torchscript",)),
-    Made("model.onnx", "onnx_int8_s8", "QDQ, int8 activations with zero point 0", ONNX_RUNTIMES),
-    Made("model_ort.onnx", "onnx_int8_u8", "QDQ, the same integers as uint8, for ONNX Runtime on x86", ("ort",)),
-    Made(
-        "model_openvino.onnx",
-        "onnx_int8_s8",
-        "QDQ, the same integers, those after a ReLU as uint8, for OpenVINO on x86",
-        ("openvino",),
+OWN = (
+    ArtefactSpec(
+        name=INT_MODEL,
+        kind="torchscript",
+        how="int_infer, traced and frozen",
+        runtimes=("torchscript",),
+        is_int8=True,
     ),
-    Made("model_float.pt", "torchscript_float", "the rewritten float network, traced and frozen", ("torchscript",)),
-    Made("model_float.onnx", "onnx_float", "the rewritten float network", ("ort", "openvino", "opencv")),
-    Made("model_float.mnn", "mnn", "converted from model_float.onnx, fp32", ("mnn",)),
-    Made("model_float_fp16.mnn", "mnn", "converted from model_float.onnx, weights in fp16", ("mnn",)),
-    Made("model_float_w8.mnn", "mnn", "converted from model_float.onnx, weights in 8 bits", ("mnn",)),
-    Made("model_float_static.mnn", "mnn", "converted from model_float.onnx, shapes stored", ("mnn",)),
-    Made("model_float.ncnn.param", "ncnn", "converted from model_float.onnx by pnnx, fp32", ("ncnn",)),
+    ArtefactSpec(
+        name="model.onnx",
+        kind="onnx_int8_s8",
+        how="QDQ, int8 activations with zero point 0",
+        runtimes=(*ONNX_RUNTIMES, *CONVERTERS),  # the converters refuse it, and say why
+        spelling="plain",
+        is_int8=True,
+    ),
+    ArtefactSpec(
+        name="model_ort.onnx",
+        kind="onnx_int8_u8",
+        how="QDQ, the same integers as uint8, for ONNX Runtime on x86",
+        runtimes=("ort",),
+        spelling="ort",
+        is_int8=True,
+    ),
+    ArtefactSpec(
+        name="model_openvino.onnx",
+        kind="onnx_int8_s8",
+        how="QDQ, the same integers, those after a ReLU as uint8, for OpenVINO on x86",
+        runtimes=("openvino",),
+        spelling="openvino",
+        is_int8=True,
+    ),
+    ArtefactSpec(
+        name="model_float.pt",
+        kind="torchscript_float",
+        how="the rewritten float network, traced and frozen",
+        runtimes=("torchscript",),
+        is_exact=True,
+    ),
+    ArtefactSpec(
+        name=SOURCE,
+        kind="onnx_float",
+        how="the rewritten float network",
+        runtimes=ONNX_RUNTIMES,
+        spelling="plain",
+        is_exact=True,
+    ),
 )
-MNN_FORMS = {
-    "model_float.mnn": "fp32",
-    "model_float_fp16.mnn": "fp16",
-    "model_float_w8.mnn": "w8",
-    "model_float_static.mnn": "static",
-}
+CONVERTED = tuple(
+    ArtefactSpec(
+        name=conversion.name,
+        kind=runtime.name,
+        how=f"converted from {SOURCE}{conversion.how}",
+        runtimes=(runtime.name,),
+        converter=runtime.name,
+        options=conversion.options,
+        parts=conversion.parts,
+        is_exact=conversion.is_exact,
+    )
+    for runtime in RUNTIMES
+    for conversion in runtime.conversions
+)
+ARTEFACTS = (*OWN, *CONVERTED)
+INT8_KINDS = frozenset(spec.kind for spec in ARTEFACTS if spec.is_int8)

@@ -15,7 +15,7 @@ ELEMENT = {"float": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
 
 
 @dataclass(frozen=True)
-class Ends:
+class IOSpec:
     """`source`: float, normalised; or uint8, RGB of 0 .. 255. `result`: logits (N, classes, h, w) as the network gives;
     upsampled, to the input's size; or argmax, the class of each pixel, `classes` (N, H, W) int64.
 
@@ -39,27 +39,27 @@ class Ends:
         return (-np.array(self.mean, np.float64) / np.array(self.std)).astype(np.float32).reshape(1, 3, 1, 1)
 
 
-def start(values: Values, ends: Ends) -> str:
+def start(values: Values, io: IOSpec) -> str:
     """The name of the normalised picture.
 
     Raw pixels are normalised before the first convolution, whose zero padding then stands for the mean colour, as in
     training; folding mean and std into its weights would pad with black.
     """
-    if ends.source == "float":
+    if io.source == "float":
         return "image"
     real = values.node("Cast", ["image"], "image_real", to=TensorProto.FLOAT)
-    scaled = values.node("Mul", [real, values.constant("image_gain", ends.gain)], "image_scaled")
-    return values.node("Add", [scaled, values.constant("image_shift", ends.shift)], "image_normalised")
+    scaled = values.node("Mul", [real, values.constant("image_gain", io.gain)], "image_scaled")
+    return values.node("Add", [scaled, values.constant("image_shift", io.shift)], "image_normalised")
 
 
-def finish(values: Values, last: Step, ends: Ends) -> ValueInfoProto:
+def finish(values: Values, last: Step, io: IOSpec) -> ValueInfoProto:
     """Write the head; returns the file's output, whose name is `logits` or `classes`."""
     image, batch = values.program.steps[0].shape, None
     name, shape = values.real[last.name], list(last.shape)
-    if ends.result != "logits":
+    if io.result != "logits":
         shape = [*last.shape[:2], *image[2:]]
-        name = resize(values, [name], "upsampled", last.shape, tuple(shape), align_corners=ends.align_corners)
-    if ends.result == "argmax":
+        name = resize(values, [name], "upsampled", last.shape, tuple(shape), align_corners=io.align_corners)
+    if io.result == "argmax":
         values.node("ArgMax", [name], "classes", axis=1, keepdims=0)
         return helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, *shape[2:]])
     _rename(values, name, "logits")

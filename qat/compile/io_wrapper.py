@@ -6,34 +6,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, one_hot
 
-from qat.compile.io_spec import Ends
+from qat.compile.io_spec import IOSpec
 
 
-class Ended(nn.Module):
+class IOWrapper(nn.Module):
     """`network` between the ends: raw uint8 or normalised pictures (N, 3, H, W) in; logits or classes out."""
 
     gain: Tensor
     shift: Tensor
 
-    def __init__(self, network: nn.Module, ends: Ends) -> None:
+    def __init__(self, network: nn.Module, io: IOSpec) -> None:
         super().__init__()
-        self.network, self.ends = network, ends
-        self.register_buffer("gain", torch.from_numpy(ends.gain))
-        self.register_buffer("shift", torch.from_numpy(ends.shift))
+        self.network = network
+        self.io = io
+        self.register_buffer("gain", torch.from_numpy(io.gain))
+        self.register_buffer("shift", torch.from_numpy(io.shift))
 
     def forward(self, image: Tensor) -> Tensor:
         """What the artefact gives for `image`."""
-        if self.ends.source == "uint8":
+        if self.io.source == "uint8":
             image = image.float() * self.gain + self.shift
-        return head(self.network(image), (image.shape[-2], image.shape[-1]), self.ends)
+        return head(self.network(image), (image.shape[-2], image.shape[-1]), self.io)
 
 
-def head(logits: Tensor, size: tuple[int, int], ends: Ends) -> Tensor:
-    """The output that `ends` names, of logits (N, C, h, w) and the picture's height and width."""
-    if ends.result == "logits":
+def head(logits: Tensor, size: tuple[int, int], io: IOSpec) -> Tensor:
+    """The output that `io` names, of logits (N, C, h, w) and the picture's height and width."""
+    if io.result == "logits":
         return logits
-    full = interpolate(logits, size, mode="bilinear", align_corners=ends.align_corners)
-    return full if ends.result == "upsampled" else full.argmax(1)
+    full = interpolate(logits, size, mode="bilinear", align_corners=io.align_corners)
+    return full if io.result == "upsampled" else full.argmax(1)
 
 
 def as_logits(output: Tensor, classes: int) -> Tensor:

@@ -1,74 +1,93 @@
-"""From a calibration to a folder of artefacts, each checked, compared and timed."""
+"""From a calibrated network to a folder of artefacts, each checked, compared and timed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yacs.config import CfgNode
-
-from qat.compile.manifest import manifest_of
-from qat.compile.network import Classes, Network, ends_of, load_network, metadata
+from qat.compile.artefacts import ArtefactSpec
+from qat.compile.network import Network
 from qat.compile.onnx.writer import Form
-from qat.compile.perf import Report, Settings, artefacts_of, bench, write_report
+from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
 from qat.compile.picture import write_picture
 from qat.compile.verify.files import check_all
 from qat.compile.verify.runtimes import Parity, compare_all
-from qat.compile.verify.samples import Picture
-from qat.compile.verify.stage_outputs import expect
+from qat.compile.verify.samples import ParitySample
+from qat.compile.verify.stage_outputs import stage_outputs
 from qat.compile.write_artefacts import write_files
 from qat.errors import UserError
-from qat.files import write_json, write_text
-from qat.runtimes import NAMES, get_runtime
+from qat.files import write_json
+from qat.runtimes import BEST, NAMES, get_runtime, installed
+from qat.runtimes.optional import require
+from qat.stages.folders import PARITY
 
+AUTO = ("auto",)  # the runtimes that are installed
 SMALL = 1 << 20  # pixels of a picture, above which one round is timed: make bench-runtimes takes its time
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """What a compilation made: the manifest, parity.json's content, and perf's report, None where it wasn't timed."""
+class CompileSettings:
+    """What to write and how much to measure.
 
-    manifest: dict[str, Any]
+    `title`: of the network, for its pictures and the page of speeds; `command`: what measures speed again, for that
+    page. `runtimes`: names, or AUTO. `bench_rounds`: timed rounds, 0 for no speeds.
+    """
+
+    title: str
+    form: Form
+    num_classes: int
+    runtimes: tuple[str, ...] = AUTO
+    bench_rounds: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class CompiledFolder:
+    """What a folder holds: its record for the manifest, parity.json's content, and its speeds where they were timed."""
+
+    record: Mapping[str, Any]
     parity: Parity
-    perf: Report | None
+    perf: SpeedReport | None
 
 
 def compile_into(
-    folder: Path, cfg: CfgNode, pictures: Sequence[Picture], classes: Classes, say: Callable[[str], None]
-) -> Compiled:
-    """Fill the empty `folder`. `pictures`: to compare on; `classes`: the dataset's; `say` tells what is next.
+    folder: Path,
+    network: Network,
+    samples: Sequence[ParitySample],
+    settings: CompileSettings,
+    log: Callable[[str], None],
+) -> CompiledFolder:
+    """Fill the empty `folder`. `samples`: to compare on; `log` tells what is next.
 
-    Raises UserError for what the config asks and can't be had, and for a file that isn't right.
+    Raises UserError for what the settings ask and can't be had, and for a file that isn't right.
     """
-    runtimes = wanted_runtimes(cfg)
-    say("loading the calibration")
-    network = load_network(cfg)
-    form = Form(cfg.COMPILE.OPSET, cfg.COMPILE.DYNAMIC_BATCH, ends_of(cfg), metadata(cfg, classes))
-    say("writing the artefacts")
-    made, missing = write_files(network, form, folder, runtimes)
-    write_picture(network.program, folder, _title(cfg))
-    say("running the stages on the pictures")
-    expected = expect(network, pictures, form.ends, cfg.DATASET.NUM_CLASSES)
-    checks = check_all(folder, network, expected, form.ends, say)
-    parity = compare_all(checks, made, folder, expected, runtimes, say)
-    manifest = manifest_of(cfg, made, missing, folder, network.program.macs, parity) | {"checks": checks}
-    write_json(folder / "manifest.json", manifest)
-    write_text(folder / "config.yaml", cfg.dump())
-    write_json(folder / "parity.json", parity)
-    return Compiled(manifest, parity, _timed(cfg, folder, manifest, network, say))
+    runtimes, form = chosen_runtimes(settings.runtimes), settings.form
+    log("writing the artefacts")
+    artefacts, missing = write_files(network, form, folder, runtimes)
+    write_picture(network.program, folder, settings.title)
+    log("running the stages on the pictures")
+    outputs = stage_outputs(network, samples, form.io, settings.num_classes)
+    checks = check_all(folder, network, outputs, form.io, log)
+    parity = compare_all(checks, artefacts, folder, outputs, runtimes, log)
+    write_json(folder / PARITY, parity)
+    record = _record(folder, network, form, artefacts, parity) | {"missing": missing, "checks": checks}
+    return CompiledFolder(record, parity, _timed(folder, network, record, settings, log))
 
 
-def wanted_runtimes(cfg: CfgNode) -> list[str]:
-    """COMPILE.RUNTIMES by name; those that are installed for auto. UserError for one that isn't, or doesn't exist."""
-    names = list(cfg.COMPILE.RUNTIMES)
-    if names == ["auto"]:
+def chosen_runtimes(names: Sequence[str]) -> list[str]:
+    """`names`, or for AUTO those that are installed. UserError where one isn't, or doesn't exist.
+
+    ONNX Runtime has to be: every ONNX file is proven in it.
+    """
+    require(get_runtime("ort").module)
+    if tuple(names) == AUTO:
         return [name for name in NAMES if _is_installed(name)]
     for name in names:
         _ = get_runtime(name).version
-    return names
+    return list(names)
 
 
 def _is_installed(name: str) -> bool:
@@ -77,20 +96,36 @@ def _is_installed(name: str) -> bool:
     return False
 
 
-def _title(cfg: CfgNode) -> str:
-    return f"{cfg.MODEL.NAME} ({cfg.DATASET.DATASET}/{cfg.NAME})"
+def _record(
+    folder: Path, network: Network, form: Form, artefacts: Sequence[ArtefactSpec], parity: Parity
+) -> dict[str, Any]:
+    """The manifest's part on the files; the runtimes of each are those that ran it."""
+    ran = {name: [each for each in entries if "images" in entries[each]] for name, entries in parity.items()}
+    height, width = network.example.shape[2:]
+    batch, macs = "any" if form.dynamic_batch else "1", network.program.macs
+    return {
+        "artefacts": {spec.name: spec.record(folder, macs, ran[spec.name]) for spec in artefacts},
+        "best": {runtime: name for runtime, name in BEST.items() if runtime in ran.get(name, [])},
+        "input": {"height": height, "width": width, "type": form.io.source, "batch": batch},
+        "output": form.io.result,
+        "opset": form.opset,
+        "runtimes": installed(),
+    }
 
 
 def _timed(
-    cfg: CfgNode, folder: Path, manifest: dict[str, Any], network: Network, say: Callable[[str], None]
-) -> Report | None:
-    if not cfg.COMPILE.BENCH_ROUNDS:
+    folder: Path,
+    network: Network,
+    record: Mapping[str, Any],
+    settings: CompileSettings,
+    log: Callable[[str], None],
+) -> SpeedReport | None:
+    if not settings.bench_rounds:
         return None
     small = network.example[0, 0].numel() <= SMALL
-    rounds, warmup = (cfg.COMPILE.BENCH_ROUNDS, 1) if small else (1, 0)
-    say("timing every artefact in every runtime")
-    command = f"make bench-runtimes CFG=configs/{cfg.DATASET.DATASET}/{cfg.NAME}.yaml"
-    settings = Settings(_title(cfg), command, rounds, warmup)
-    report = bench(folder, artefacts_of(manifest), network.example.contiguous().numpy(), settings)
+    rounds, warmup = (settings.bench_rounds, 1) if small else (1, 0)
+    log("timing every artefact in every runtime")
+    how = BenchSettings(settings.title, settings.command, rounds, warmup)
+    report = bench(folder, artefacts_of(record), network.example.contiguous().numpy(), how)
     write_report(report, folder)
     return report

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qat.compile.templates import templates
 from qat.data.labels import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
+from qat.html import templates
 from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_rows, sensitivity_table, worst
 from qat.report.parts.provenance import artefact_files, missing_files, origins, refusals, rewrites
 from qat.report.parts.ranges import grid_rows, range_panels

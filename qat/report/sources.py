@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qat.compile.perf.report import INT8_KINDS
+from qat.compile.artefacts import INT8_KINDS
 from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json

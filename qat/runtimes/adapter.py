@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.runtimes.artefact import Artefact, read_artefact
-from qat.runtimes.blame import blamed
-from qat.runtimes.optional import need, version_of
+from qat.runtimes.optional import require, version_of
 from qat.runtimes.protocol import LayerTime
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """A file of the compile folder that a runtime's converter makes: its name, how, what the converter is told.
+
+    `parts`: files beside it that belong to it. `is_exact`: whether it keeps all of the weights' bits.
+    """
+
+    name: str
+    how: str
+    options: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    is_exact: bool = True
+
+
 class Adapter(ABC):
-    """A `Runtime`; `module` is the Python module that it imports when it loads an artefact."""
+    """A `Runtime`, and its row: everything else that is known of a runtime is derived from it.
+
+    `module`: the Python module that it imports when it loads an artefact; `package`: what brings it. `best`: the file
+    of the compile folder that it runs best. `suffixes`: of its own formats, to their kind. `conversions`: the files
+    that its converter makes of the float ONNX file.
+    """
 
     name: str
     module: str
+    package: str
     kinds: Sequence[str]
+    best: str
+    suffixes: Mapping[str, str] = {}
+    conversions: Sequence[Conversion] = ()
 
     @property
     def version(self) -> str:
@@ -34,14 +57,26 @@ class Adapter(ABC):
 
     def load(self, path: str | Path, threads: int) -> AdapterSession:
         """See `Runtime.load`."""
-        need(self.module)
+        require(self.module)
         if threads < 1:
             raise UserError(f"{self.name} can't run on {threads} threads; give 1 or more")
-        artefact = read_artefact(Path(path))
+        artefact = read_artefact(Path(path), self.suffixes)
         if artefact.kind not in self.kinds:
             raise UserError(f"{self.name} doesn't take {artefact}: {self.refusal(artefact.kind)}")
-        with blamed(f"{self} can't load {artefact.path}", "is the file damaged? make compile writes it again"):
+        with as_user_error(f"{self} can't load {artefact.path}", "is the file damaged? make compile writes it again"):
             return self._open(artefact, threads)
+
+    def takes(self, path: Path) -> bool:
+        """Whether the file is of one of its kinds; UserError as `load`."""
+        return read_artefact(path, self.suffixes).kind in self.kinds
+
+    def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
+        """Write `source`, a float ONNX file, as `destination` in the runtime's own format, told the `options`.
+
+        Raises UserError: a QDQ file (with the reason), a missing package, a converter that fails or whose file doesn't
+        compute what `source` does.
+        """
+        raise UserError(f"{self.name} has no converter; it takes {', '.join(self.kinds)}")
 
     def refusal(self, kind: str) -> str:
         """Why an artefact of `kind` isn't taken, and what is."""
@@ -61,7 +96,7 @@ class AdapterSession(ABC):
     def run(self, x: np.ndarray) -> np.ndarray:
         """See `Session.run`."""
         batch = self.artefact.batch_for(x)
-        with blamed(f"{self.who} can't run {self.artefact.path}"):
+        with as_user_error(f"{self.who} can't run {self.artefact.path}"):
             parts = [self._run(np.ascontiguousarray(x[at : at + batch])) for at in range(0, len(x), batch)]
             return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from qat.errors import UserError
-from qat.runtimes.optional import need
+from qat.runtimes.optional import require
 
 ONNX, QDQ_S8, QDQ_U8 = "float ONNX", "int8 QDQ ONNX (s8)", "int8 QDQ ONNX (u8)"
-TORCHSCRIPT, MNN, NCNN, IR = "TorchScript", "MNN", "ncnn", "OpenVINO IR"
-_SUFFIXES = {".pt": TORCHSCRIPT, ".mnn": MNN, ".param": NCNN, ".onnx": ONNX, ".xml": IR}
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file of a kind named above. `input`, `shape` (None: any) and `dtype` are of the pictures it takes, as far as
-    the file tells.
+    """A file. `kind`: one named above, or a runtime's own format.
+
+    `input`, `shape` (None: any) and `dtype` are of the pictures it takes, as far as the file tells.
     """
 
     path: Path
@@ -52,18 +53,22 @@ class Artefact:
         return batch
 
 
-def read_artefact(path: Path) -> Artefact:
-    """Look at a file; UserError if it isn't there, isn't an artefact or is damaged."""
+def read_artefact(path: Path, suffixes: Mapping[str, str] = _NONE) -> Artefact:
+    """Look at a file; `suffixes`: of a runtime's own formats, beside ONNX -> kind.
+
+    A file that ends otherwise has its suffix for its kind, which nobody takes. UserError if there is none, or it is
+    damaged.
+    """
     if not path.is_file():
         raise UserError(f"no artefact at {path}; run make compile")
-    kind = _SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise UserError(f"{path} is no artefact; expected a file that ends in {', '.join(_SUFFIXES)}")
-    return _read_onnx(path) if kind == ONNX else Artefact(path, kind)
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        return _read_onnx(path)
+    return Artefact(path, suffixes.get(suffix, suffix or "no suffix"))
 
 
 def _read_onnx(path: Path) -> Artefact:
-    need("onnx")
+    require("onnx")
     import onnx
     from google.protobuf.message import DecodeError
 

@@ -1,40 +1,66 @@
-"""MNN on the CPU: the .mnn files that `qat.runtimes.mnn_convert` makes."""
+"""MNN on the CPU, and its converter."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import MNN, QDQ_S8, QDQ_U8, Artefact
-from qat.runtimes.blame import quiet
+from qat.files import atomic_path
+from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
+from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.captured_output import captured_output
+from qat.runtimes.child_process import in_child
+from qat.runtimes.conversion import SOURCE, check_conversion, convertible
+from qat.runtimes.optional import require
 
+MNN = "MNN"
 QDQ_REFUSED = (
     "MNN's converter takes the channels of a QDQ file's input for its batch, says Converted Success! and writes a "
-    "network that can't run; convert model_float.onnx, as fp32, fp16 or with 8-bit weights"
+    f"network that can't run; convert {SOURCE}, as fp32, fp16 or with 8-bit weights"
 )
 
 
 class Mnn(Adapter):
     """Computes in float32, whatever form the weights are stored in."""
 
-    name, module, kinds = "mnn", "MNN", (MNN,)
+    name, module, package = "mnn", "MNN", "MNN"
+    kinds, best, suffixes = (MNN,), "model_float.mnn", {".mnn": MNN}
+    conversions = (
+        Conversion("model_float.mnn", ", fp32"),
+        Conversion("model_float_fp16.mnn", ", weights in fp16", ("--fp16",), is_exact=False),
+        Conversion("model_float_w8.mnn", ", weights in 8 bits", ("--weightQuantBits", "8"), is_exact=False),
+        Conversion("model_float_static.mnn", ", shapes stored", ("--saveStaticModel",)),
+    )
 
     def refusal(self, kind: str) -> str:
         """QDQ files have a reason of their own."""
         return QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else "it takes .mnn files; make compile writes them"
 
+    def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
+        """See `Adapter.convert`; the converter may crash, and runs in a child process."""
+        require(self.module)
+        artefact = convertible(self.name, source, QDQ_REFUSED)
+        with tempfile.TemporaryDirectory() as folder:
+            converted = Path(folder) / "model.mnn"
+            in_child(f"{self}'s converter", f"converting {source}", convert, artefact, converted, tuple(options))
+            with atomic_path(destination) as aside:
+                shutil.copyfile(converted, aside)
+
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads)
+        return _MnnSession(str(self), artefact, threads)
 
 
-class _Session(AdapterSession):
+class _MnnSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         path, settings = str(artefact.path), {"backend": "CPU", "precision": "high", "numThread": threads}
-        with quiet():
+        with captured_output():
             from MNN import expr, nn
 
             known = nn.load_module_from_file(path, [], []).get_info()
@@ -48,16 +74,26 @@ class _Session(AdapterSession):
     def _run(self, x: np.ndarray) -> np.ndarray:
         outputs = self._forward(x)
         if not outputs:
-            with quiet() as said:  # MNN prints its reasons
+            with captured_output() as printed:  # MNN prints its reasons
                 self._forward(x)
-                said.seek(0)
-                raise RuntimeError(said.read() or "it gives no output")
+                printed.seek(0)
+                raise RuntimeError(printed.read() or "it gives no output")
         return np.array(self._expr.convert(outputs[0], self._expr.NCHW).read())
 
     def _forward(self, x: np.ndarray) -> list[Any]:
         expr = self._expr
         dtype = expr.uint8 if x.dtype == np.uint8 else expr.float
-        return self._network.forward([expr.const(x, list(x.shape), expr.NCHW, dtype)])
+        return list(self._network.forward([expr.const(x, list(x.shape), expr.NCHW, dtype)]))
+
+
+def convert(source: Artefact, destination: Path, options: Sequence[str]) -> None:
+    """Convert and check in this process; the converter prints, and may crash. Raises as `check_conversion` does."""
+    # not MNN.tools: it runs pip when it is imported
+    import _tools
+
+    files = ["-f", "ONNX", "--modelFile", str(source.path), "--MNNModel", str(destination)]
+    _tools.mnnconvert(["mnnconvert", *files, "--bizCode", label(source), *options])
+    check_conversion(Mnn(), destination, source.path)
 
 
 def label(artefact: Artefact) -> str:

@@ -1,36 +1,64 @@
-"""ncnn on the CPU: the .ncnn.param and .ncnn.bin files that `qat.runtimes.ncnn_convert` makes."""
+"""ncnn on the CPU, and pnnx, its converter."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from qat.errors import UserError
-from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import NCNN, QDQ_S8, QDQ_U8, Artefact
-from qat.runtimes.blame import quiet
+from qat.files import atomic_path
+from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
+from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.captured_output import captured_output
+from qat.runtimes.child_process import TIMEOUT, in_child
+from qat.runtimes.conversion import SOURCE, check_conversion, convertible
+from qat.runtimes.optional import require
 
+NCNN = "ncnn"
 QDQ_REFUSED = (
-    "pnnx leaves the scales of a QDQ file in pnnx.Expression layers, which ncnn doesn't have; convert model_float.onnx"
+    f"pnnx leaves the scales of a QDQ file in pnnx.Expression layers, which ncnn doesn't have; convert {SOURCE}"
 )
 
 
 class Ncnn(Adapter):
     """Computes in float32: storage and arithmetic in fp16 and bf16 are off, for parity."""
 
-    name, module, kinds = "ncnn", "ncnn", (NCNN,)
+    name, module, package = "ncnn", "ncnn", "ncnn"
+    kinds, best, suffixes = (NCNN,), "model_float.ncnn.param", {".param": NCNN}
+    conversions = (Conversion("model_float.ncnn.param", " by pnnx, fp32", parts=("model_float.ncnn.bin",)),)
 
     def refusal(self, kind: str) -> str:
         """QDQ files have a reason of their own."""
         return QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else "it takes .ncnn.param files; make compile writes them"
 
+    def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
+        """See `Adapter.convert`: `destination` (.ncnn.param) and the .ncnn.bin beside it."""
+        require(self.module)
+        require("pnnx")
+        artefact = convertible(self.name, source, QDQ_REFUSED)
+        if artefact.dtype != np.float32:
+            raise UserError(f"ncnn can't convert {artefact}: it takes {artefact.dtype}, and pnnx float32 pictures only")
+        with tempfile.TemporaryDirectory() as folder:  # pnnx writes seven files
+            converted = _convert(artefact, Path(folder), options)
+            try:
+                in_child(str(self), "running them", check_conversion, self, converted, artefact.path)
+            except UserError as error:
+                raise UserError(f"the files that pnnx made of {source} don't work: {error}") from error
+            _copy(weights_of(converted), weights_of(Path(destination)))
+            _copy(converted, Path(destination))
+
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads)
+        return _NcnnSession(str(self), artefact, threads)
 
 
-class _Session(AdapterSession):
+class _NcnnSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         import ncnn
 
@@ -43,11 +71,11 @@ class _Session(AdapterSession):
         options.num_threads, options.use_vulkan_compute = threads, False
         for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
             setattr(options, option, False)
-        with quiet() as said:
+        with captured_output() as printed:
             failed = self._network.load_param(str(artefact.path)) or self._network.load_model(str(weights))
-            said.seek(0)
+            printed.seek(0)
             if failed or not self._network.output_names():
-                raise RuntimeError(said.read() or "it has no output")
+                raise RuntimeError(printed.read() or "it has no output")
 
     def _run(self, x: np.ndarray) -> np.ndarray:
         with self._network.create_extractor() as extractor:
@@ -70,3 +98,26 @@ def _input_size(path: Path) -> tuple[int | None, ...]:
             hints = dict(word.split("=") for word in line.split() if "=" in word)
             return tuple(int(hints[key]) if key in hints else None for key in ("2", "1", "0"))
     return 3, None, None
+
+
+def _convert(artefact: Artefact, folder: Path, options: Sequence[str]) -> Path:
+    """Run pnnx in `folder`; the .param file, with the picture's size in its Input layer."""
+    size = [fixed or 1 for fixed in artefact.shape]
+    shutil.copyfile(artefact.path, folder / "model.onnx")
+    program = Path(find_spec("pnnx").origin).with_name("pnnx")  # type: ignore[union-attr, arg-type]
+    command = [str(program), "model.onnx", f"inputshape={size}".replace(" ", ""), "fp16=0", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
+    converted = folder / "model.ncnn.param"
+    if done.returncode or not converted.is_file():
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        why = lines[-1] if lines else ""
+        raise UserError(f"pnnx can't convert {artefact.path}: exit code {done.returncode}: {why}")
+    _, channels, height, width = size
+    text = converted.read_text(encoding="utf-8")
+    converted.write_text(text.replace("0 1 in0\n", f"0 1 in0 0={width} 1={height} 2={channels}\n"), encoding="utf-8")
+    return converted
+
+
+def _copy(source: Path, destination: Path) -> None:
+    with atomic_path(destination) as aside:
+        shutil.copyfile(source, aside)

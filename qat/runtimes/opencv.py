@@ -19,13 +19,14 @@ _THREADS = "its number of threads is the whole process's"
 class OpenCv(Adapter):
     """It takes the s8 spelling, and runs in the classic engine where OpenCV has two."""
 
-    name, module, kinds = "opencv", "cv2", (ONNX, QDQ_S8)
+    name, module, package = "opencv", "cv2", "opencv-python-headless"
+    kinds, best = (ONNX, QDQ_S8), "model.onnx"
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads)
+        return _OpenCvSession(str(self), artefact, threads)
 
 
-class _Session(AdapterSession):
+class _OpenCvSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         import cv2
 

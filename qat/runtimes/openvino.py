@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import IR, ONNX, QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.protocol import LayerTime
+
+IR = "OpenVINO IR"
 
 
 class OpenVino(Adapter):
     """It takes the s8 spelling of int8, and its own format."""
 
-    name, module, kinds = "openvino", "openvino", (ONNX, QDQ_S8, IR)
+    name, module, package = "openvino", "openvino", "openvino"
+    kinds, best, suffixes = (ONNX, QDQ_S8, IR), "model_openvino.onnx", {".xml": IR}
 
     def refusal(self, kind: str) -> str:
         """u8 files have a reason of their own."""
@@ -23,10 +26,10 @@ class OpenVino(Adapter):
         return crash if kind == QDQ_U8 else super().refusal(kind)
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads)
+        return _OpenVinoSession(str(self), artefact, threads)
 
 
-class _Session(AdapterSession):
+class _OpenVinoSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
         super().__init__(who, replace(artefact, shape=(artefact.shape[0] or 1, *artefact.shape[1:])))
         self._threads = threads

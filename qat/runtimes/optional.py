@@ -12,15 +12,23 @@ from qat.errors import UserError
 EXTRA = 'pip install "rtseg-qat[runtimes]"'
 
 
-def need(module: str) -> None:
+def is_installed(module: str) -> bool:
+    """Whether `module` can be imported."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def require(module: str, install: str = EXTRA) -> None:
     """Raise UserError, naming what to install, if `module` isn't installed."""
-    if find_spec(module) is None:
-        raise UserError(f"{module} is not installed; {EXTRA}")
+    if not is_installed(module):
+        raise UserError(f"{module} is not installed; {install}")
 
 
 def version_of(module: str) -> str:
     """The version of the package that brings `module`; UserError if it isn't installed."""
-    need(module)
+    require(module)
     return version(_packages()[module][0])
 
 

@@ -20,16 +20,17 @@ _PRECISIONS = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "i
 class Ort(Adapter):
     """`optimise=False` fuses nothing: every op of the file is computed as ONNX defines it (reference semantics)."""
 
-    name, module, kinds = "ort", "onnxruntime", (ONNX, QDQ_U8, QDQ_S8)
+    name, module, package = "ort", "onnxruntime", "onnxruntime"
+    kinds, best = (ONNX, QDQ_U8, QDQ_S8), "model_ort.onnx"
 
     def __init__(self, optimise: bool = True) -> None:
         self.optimise = optimise
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads, self.optimise)
+        return _OrtSession(str(self), artefact, threads, self.optimise)
 
 
-class _Session(AdapterSession):
+class _OrtSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int, optimise: bool) -> None:
         super().__init__(who, artefact)
         self._threads, self._optimise = threads, optimise

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from qat.errors import UserError, nearest
+from qat.runtimes.adapter import Adapter
 from qat.runtimes.mnn import Mnn
 from qat.runtimes.ncnn import Ncnn
 from qat.runtimes.opencv import OpenCv
 from qat.runtimes.openvino import OpenVino
 from qat.runtimes.ort import Ort
-from qat.runtimes.protocol import Runtime
 from qat.runtimes.torchscript import TorchScript
 
-_RUNTIMES: tuple[Runtime, ...] = (TorchScript(), Ort(), OpenVino(), OpenCv(), Mnn(), Ncnn())
-NAMES = tuple(runtime.name for runtime in _RUNTIMES)
+RUNTIMES: tuple[Adapter, ...] = (TorchScript(), Ort(), OpenVino(), OpenCv(), Mnn(), Ncnn())
+NAMES = tuple(runtime.name for runtime in RUNTIMES)
+BEST = {runtime.name: runtime.best for runtime in RUNTIMES}
 
 
-def get_runtime(name: str) -> Runtime:
+def get_runtime(name: str) -> Adapter:
     """The runtime called `name`, installed or not; UserError for another name."""
-    for runtime in _RUNTIMES:
+    for runtime in RUNTIMES:
         if runtime.name == name:
             return runtime
     raise UserError(f"unknown runtime {name}; {nearest(name, NAMES)}")
@@ -25,10 +26,10 @@ def get_runtime(name: str) -> Runtime:
 
 def installed() -> dict[str, str]:
     """Each runtime's version, or the line that says why it isn't here."""
-    return {runtime.name: _version(runtime) for runtime in _RUNTIMES}
+    return {runtime.name: _version(runtime) for runtime in RUNTIMES}
 
 
-def _version(runtime: Runtime) -> str:
+def _version(runtime: Adapter) -> str:
     try:
         return runtime.version
     except UserError as error:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import TORCHSCRIPT, Artefact
+from qat.runtimes.artefact import Artefact
+from qat.stages.folders import INT_MODEL
 
 if TYPE_CHECKING:
     import torch
 
+TORCHSCRIPT = "TorchScript"
 ENGINE = "engine"  # the entry of a file that names the engine of its int8 kernels
 
 
@@ -32,13 +34,14 @@ def engine_of(path: Path) -> str:
 class TorchScript(Adapter):
     """torch.jit; its number of threads is the process's, so isolate it or restore it."""
 
-    name, module, kinds = "torchscript", "torch", (TORCHSCRIPT,)
+    name, module, package = "torchscript", "torch", "torch"
+    kinds, best, suffixes = (TORCHSCRIPT,), INT_MODEL, {".pt": TORCHSCRIPT}
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _Session(str(self), artefact, threads)
+        return _TorchScriptSession(str(self), artefact, threads)
 
 
-class _Session(AdapterSession):
+class _TorchScriptSession(AdapterSession):
     """Loads and runs on the artefact's own engine; the process's is the same before and after."""
 
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:

@@ -13,6 +13,9 @@ EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 CONFIG = "config.yaml"
+PARITY = "parity.json"  # of the compile folder, like the next
+PERF = "perf.json"
+INT_MODEL = "int_model.pt"
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,21 @@ from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
-from qat.compile.artefacts import BEST
-from qat.compile.io_spec import Ends
+from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import as_logits, head
 from qat.errors import UserError, nearest
-from qat.files import read_json, sha256
+from qat.files import sha256
 from qat.origin import Origin
-from qat.runtimes import get_runtime
+from qat.runtimes import BEST, get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
-from qat.workflow import stages
+from qat.stages import origin_of, read_record
+from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import backend_choice
 
 
 @dataclass(frozen=True)
-class Artefact:
+class CompiledFile:
     """A file of the compile folder, its manifest's entry, and the `input` that it takes."""
 
     path: Path
@@ -41,17 +41,17 @@ class Artefact:
         return [self.input["width"], self.input["height"]]
 
 
-def find_artefact(cfg: CfgNode) -> Artefact:
+def find_artefact(config: CfgNode) -> CompiledFile:
     """COMPILE.ARTEFACT, or what COMPILE.RUNTIME runs best.
 
     UserError where there is none, it was made from another calibration, or its bytes aren't the manifest's.
     """
-    folder = stages.stage_folder(cfg, "compile")
-    if not (folder / "manifest.json").is_file():
+    folder = folders_of(config).stage("compile")
+    manifest = read_record(folder)
+    if not manifest:
         raise UserError(f"no compiled artefacts in {folder}; run make compile (tools/compile.py) first")
-    manifest = read_json(folder / "manifest.json")
-    _check_origin(manifest["made_from"], stages.made_from(cfg, "compiled"), folder)
-    name = cfg.COMPILE.ARTEFACT or BEST[cfg.COMPILE.RUNTIME]
+    _check_origin(manifest["made_from"], origin_of(run_of(config), "compiled"), folder)
+    name = config.COMPILE.ARTEFACT or BEST[config.COMPILE.RUNTIME]
     if name not in manifest["artefacts"]:
         why = manifest.get("missing", {}).get(name) or nearest(name, manifest["artefacts"])
         raise UserError(f"make compile made no {name} in {folder}: {why}")
@@ -59,7 +59,7 @@ def find_artefact(cfg: CfgNode) -> Artefact:
     for file, digest in {name: record["sha256"], **record.get("parts", {})}.items():
         if sha256(folder / file) != digest:
             raise UserError(f"{folder / file} is damaged: its bytes aren't those that make compile wrote; run it again")
-    return Artefact(folder / name, record, manifest["input"], manifest.get("output", "logits"))
+    return CompiledFile(folder / name, record, manifest["input"], manifest.get("output", "logits"))
 
 
 def _check_origin(recorded: dict[str, Any], now: Origin, folder: Path) -> None:
@@ -67,43 +67,43 @@ def _check_origin(recorded: dict[str, Any], now: Origin, folder: Path) -> None:
         raise UserError(f"the artefacts in {folder} are stale: compiled with {difference}; run make compile again")
 
 
-def load_compiled(cfg: CfgNode) -> nn.Module:
+def load_compiled(config: CfgNode) -> nn.Module:
     """The artefact as a network: pictures as it takes them -> logits; classes become 1 for the chosen one, 0 elsewhere.
 
     Raises UserError where the runtime is missing, can't take the artefact, or crashes on it (a child process tries).
     """
-    artefact = find_artefact(cfg)
-    if isinstance(backend_choice(cfg).backend, HorizonBackend) and artefact.path.suffix != ".pt":
+    artefact = find_artefact(config)
+    if isinstance(backend_choice(config).backend, HorizonBackend) and artefact.path.suffix != ".pt":
         raise UserError(f"{artefact.path.name} runs on the board only; use RUNTIME=torchscript, or see docs/j5.md")
-    runtime, threads = get_runtime(cfg.COMPILE.RUNTIME), torch.get_num_threads()
+    runtime, threads = get_runtime(config.COMPILE.RUNTIME), torch.get_num_threads()
     example = _example(artefact)
     trial = Isolated(runtime).load(artefact.path, threads)
     try:
         trial.run(example)
     finally:
         trial.close()
-    return Compiled(runtime.load(artefact.path, threads), cfg.DATASET.NUM_CLASSES)
+    return SessionNetwork(runtime.load(artefact.path, threads), config.DATASET.NUM_CLASSES)
 
 
-def in_its_form(logits: Tensor, artefact: Artefact, stride: int, align_corners: bool) -> Tensor:
-    """A stage's logits (N, C, h, w), of pictures of any size, as `Compiled` gives the artefact's.
+def in_its_form(logits: Tensor, artefact: CompiledFile, stride: int, align_corners: bool) -> Tensor:
+    """A stage's logits (N, C, h, w), of pictures of any size, as `SessionNetwork` gives the artefact's.
 
     `stride`: the network's, the pictures' sides over the logits'.
     """
     width, height = artefact.size
-    ends = Ends(result=artefact.output, align_corners=align_corners)
+    io = IOSpec(result=artefact.output, align_corners=align_corners)
     if artefact.output == "logits":  # of another size, where the artefact's pictures are
         return interpolate(logits, (height // stride, width // stride), mode="bilinear", align_corners=align_corners)
-    return as_logits(head(logits, (height, width), ends), logits.shape[1])
+    return as_logits(head(logits, (height, width), io), logits.shape[1])
 
 
-def _example(artefact: Artefact) -> np.ndarray:
+def _example(artefact: CompiledFile) -> np.ndarray:
     kind = np.uint8 if artefact.input.get("type") == "uint8" else np.float32
     width, height = artefact.size
     return np.zeros((1, 3, height, width), kind)
 
 
-class Compiled(nn.Module):
+class SessionNetwork(nn.Module):
     """A session as a network."""
 
     def __init__(self, session: Session, num_classes: int) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from qat.compile.horizon import HBM
+from qat.backends.horizon.build import HBM
 from qat.compile.horizon_perf import PerfRow, merged, read_board, read_perf
 from qat.errors import UserError
 from qat.files import read_json, write_json
+from qat.stages.folders import PERF
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 
@@ -43,7 +44,7 @@ def read_board_speed(
     """
     folder = folders_of(config).stage("compile")
     rows = [read_perf(Path(estimate) if estimate else _estimate(folder)), *(read_board(Path(path)) for path in logs)]
-    path = folder / "perf.json"
+    path = folder / PERF
     write_json(path, merged(read_json(path) if path.is_file() else {}, HBM, rows))
     return BoardSpeed(tuple(rows), path)
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from qat.compile.artefacts import ARTEFACTS, BEST
+from qat.compile.artefacts import ARTEFACTS
 from qat.config import load_config
 from qat.files import sha256
-from qat.runtimes import executed_convolutions, get_runtime, installed
+from qat.runtimes import BEST, executed_convolutions, get_runtime, installed
 from qat.stages import CHECKPOINTS
 from qat.workflow.stages import finished_stages
 from tests.accuracy.runs import ROOT, in_process

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 
 from qat.backends.bn_folding import layers
-from qat.compile.horizon import horizon_compile
 from qat.config import load_config
 from qat.errors import UserError
+from qat.workflow.compile import compile as compile_stage
 from qat.workflow.stages import load_calibration, load_float, source, twin
 from tests.accuracy.runs import tool
 from tests.contracts.fixture import PLUGIN, stand_in
@@ -82,7 +82,7 @@ def test_the_manifest_records_the_backend(horizon: Path, fx: Path) -> None:
 
 def test_the_boards_files(stand_in: ModuleType, horizon: Path, data: Path, tmp_path: Path) -> None:
     given, compiled = options(data, horizon.parents[1]), horizon / "compile"
-    row = horizon_compile(load_config(STREETS, given), compiled)[0]
+    row = compile_stage(load_config(STREETS, given)).board[0]
     assert (row.source, row.fps) == ("perf_model", 250.0)
     made = {str(path.relative_to(compiled)) for path in compiled.rglob("*") if path.is_file()}
     expected = {"int_model.pt", "model.hbir", "model.hbm", "pidnet-s.svg"}

@@ -13,10 +13,10 @@ from torch import nn
 import qat
 from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend, Options
-from qat.backends.horizon.build import Settings, build
+from qat.backends.horizon.build import HbmSettings, build
 
 SIZE = (1, 3, 16, 32)
-FILES = {"int_model.pt", "model.hbir", "model.hbm", "net.svg", "perf_out"}
+FILES = {"model.pt", "model.hbir", "model.hbm", "net.svg", "perf_out"}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def script(stand_in: ModuleType) -> torch.jit.ScriptModule:
 
 
 def make(script: torch.jit.ScriptModule, folder: Path, **settings: Any) -> dict[str, Any]:
-    return build(script, torch.randn(SIZE), folder, Settings(network="Net", picture="net.svg", **settings))
+    return build(script, torch.randn(SIZE), folder, HbmSettings(network="Net", picture="net.svg", **settings))
 
 
 def test_all_artefacts_are_written(script: torch.jit.ScriptModule, tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ def test_fast_and_hybrid_conversions_do_not_compile(
 
 def test_a_width_that_the_camera_has_not(script: torch.jit.ScriptModule, tmp_path: Path) -> None:
     with pytest.raises(qat.UserError, match="check_model returned 2"):
-        build(script, torch.randn(1, 3, 16, 24), tmp_path, Settings(input_source="pyramid"))
+        build(script, torch.randn(1, 3, 16, 24), tmp_path, HbmSettings(input_source="pyramid"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qat.compile.perf.report import Entry, Report, Row
+from qat.compile.perf.report import PerfEntry, SpeedReport, SpeedRow
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Timing
 from qat.runtimes.adapter import AdapterSession
@@ -15,8 +15,8 @@ from qat.runtimes.protocol import LayerTime
 
 PICTURE = np.zeros((1, 3, 4, 4), np.float32)
 PEAK = Roofline(2, fp32_gmacs=100.0, int8_gmacs=400.0, copy_gb_per_s=20.0)
-INT8 = Entry("model.onnx", "onnx_int8_s8", 8_000_000, ("openvino", "ort"), 4_000_000_000)
-FLOAT = Entry("model_float.onnx", "onnx_float", 31_000_000, ("ort",), 4_000_000_000)
+INT8 = PerfEntry("model.onnx", "onnx_int8_s8", 8_000_000, ("openvino", "ort"), 4_000_000_000)
+FLOAT = PerfEntry("model_float.onnx", "onnx_float", 31_000_000, ("ort",), 4_000_000_000)
 MACHINE = {
     "cpu": "A fast one",
     "cores": 2,
@@ -55,13 +55,13 @@ class Fake(AdapterSession):
         return x
 
 
-def a_report(name: str = "model.onnx", reason: str = "no such op", layers: int = 30) -> Report:
+def a_report(name: str = "model.onnx", reason: str = "no such op", layers: int = 30) -> SpeedReport:
     """int8 at 20 ms in openvino and refused by ort, float at 80 ms; layers of openvino."""
-    entry = Entry(name, INT8.kind, INT8.bytes, INT8.runtimes, INT8.macs)
+    entry = PerfEntry(name, INT8.kind, INT8.bytes, INT8.runtimes, INT8.macs)
     rows = [
-        Row(entry, "openvino", PEAK, Timing(20.0, 25.0)),
-        Row(entry, "ort", PEAK, Failure(reason)),
-        Row(FLOAT, "ort", PEAK, Timing(80.0, 81.0)),
+        SpeedRow(entry, "openvino", PEAK, Timing(20.0, 25.0)),
+        SpeedRow(entry, "ort", PEAK, Failure(reason)),
+        SpeedRow(FLOAT, "ort", PEAK, Timing(80.0, 81.0)),
     ]
     times = [LayerTime(f"layer{i}", "Convolution", "i8" if i % 2 else "f32", float(i)) for i in range(layers)]
-    return Report("camvid/pidnet_s", rows, MACHINE, {(name, "openvino"): times})
+    return SpeedReport("camvid/pidnet_s", rows, MACHINE, {(name, "openvino"): times})

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.compile.network import Network
-from qat.compile.onnx.values import OPENVINO, ORT, PLAIN
+from qat.compile.onnx.values import SPELLINGS
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.verify.tensors import compare_tensors
 from qat.program.steps import Program, Step
@@ -24,7 +24,6 @@ from tests.compile.operations import Operation
 
 SHAPE = (1, 3, 9, 12)
 NO_RULES = replace(X86, rules=("quant_stub", "dequant_stub"))
-SPELLINGS = {"plain": PLAIN, "ort": ORT, "openvino": OPENVINO}
 
 
 class Fn(nn.Module):
@@ -67,7 +66,7 @@ def network(
     rewritten = qat.rewrite(model, pictures(shape)[0], target)
     prepared = qat.prepare(rewritten, spec or qat.QuantSpec(observer="min_max"))
     qat.calibrate(prepared, pictures(shape))
-    return Network(prepared, prepared, model, pictures(shape)[0])
+    return Network(prepared, pictures(shape)[0], prepared, model)
 
 
 def small(

@@ -13,18 +13,22 @@ import onnx
 import pytest
 
 from qat.compile import pipeline, write_artefacts
+from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
+from qat.compile.onnx.writer import Form
 from qat.compile.verify import files
 from qat.errors import UserError
 from qat.files import read_json
 from qat.folders import replaced_folder
 from qat.runtimes import registry
+from qat.runtimes.mnn import Mnn
 from qat.runtimes.ort import Ort
 from tests.compile import blocks
 from tests.compile.faulty import Aborts, Explodes, Faulty, Shifts
+from tests.compile.unimportable import without
 
 pytest.importorskip("onnxruntime", reason="compilation needs the extra: runtimes")
-Compile = Callable[..., pipeline.Compiled]
+Compile = Callable[..., pipeline.CompiledFolder]
 
 
 @pytest.fixture(scope="module")
@@ -33,40 +37,44 @@ def network() -> Network:
 
 
 @pytest.fixture
-def compile_blocks(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compile:
-    """Compile into tmp_path/compile with more options."""
-    monkeypatch.setattr(pipeline, "load_network", lambda cfg: network)
-    monkeypatch.setattr(pipeline, "metadata", lambda cfg, classes: {"classes": str(classes.names)})
+def compile_blocks(network: Network, tmp_path: Path) -> Compile:
+    """Compile into tmp_path/compile."""
 
-    def compile_it(*options: str, labelled: bool = True) -> pipeline.Compiled:
-        cfg = blocks.options(tmp_path, *options)
+    def compile_it(
+        form: Form | None = None, labelled: bool = True, runtimes: tuple[str, ...] = ("ort",)
+    ) -> pipeline.CompiledFolder:
+        settings = blocks.settings(form, runtimes)
         with replaced_folder(tmp_path / "compile") as aside:
-            given = blocks.pictures(cfg.COMPILE.INPUT, labelled)
-            return pipeline.compile_into(aside, cfg, given, blocks.COLOURS, lambda line: None)
+            samples = blocks.pictures(settings.form.io.source, labelled)
+            return pipeline.compile_into(aside, network, samples, settings, lambda line: None)
 
     return compile_it
 
 
+def io(source: str = "float", result: str = "logits", align_corners: bool = True) -> IOSpec:
+    return IOSpec(source, result, blocks.MEAN, blocks.STD, align_corners)
+
+
 @pytest.mark.parametrize(
-    "options",
+    "form",
     [
-        "COMPILE.OPSET 13 COMPILE.INPUT uint8",
-        "COMPILE.OPSET 21 COMPILE.OUTPUT upsampled",
-        "COMPILE.INPUT uint8 COMPILE.OUTPUT argmax COMPILE.DYNAMIC_BATCH True",
-        "COMPILE.OPSET 13 COMPILE.OUTPUT argmax MODEL.ALIGN_CORNERS False",
+        Form(13, io=io("uint8")),
+        Form(21, io=io(result="upsampled")),
+        Form(dynamic_batch=True, io=io("uint8", "argmax")),
+        Form(13, io=io(result="argmax", align_corners=False)),
     ],
 )
-def test_every_form_says_what_the_stages_say(options: str, compile_blocks: Compile, tmp_path: Path) -> None:
-    done = compile_blocks(*options.split())
+def test_every_form_says_what_the_stages_say(form: Form, compile_blocks: Compile, tmp_path: Path) -> None:
+    done = compile_blocks(form)
     for name in ("model.onnx", "model_ort.onnx", "model_float.onnx"):
         assert done.parity[name]["ort"]["status"] == "ok"
         assert done.parity[name]["ort"]["mean_iou"] > 0.8
         opset = onnx.load(tmp_path / "compile" / name).opset_import[0].version
-        assert opset == done.manifest["opset"]
+        assert opset == done.record["opset"] == form.opset
     assert done.parity["model_ort.onnx"]["ort"]["agreement_reference"] == 1
     assert done.parity["int_model.pt"] == {}
-    assert done.manifest["input"]["type"] == ("uint8" if "uint8" in options else "float")
-    if "DYNAMIC" in options:
+    assert done.record["input"]["type"] == form.io.source
+    if form.dynamic_batch:
         assert _classes_of_three(tmp_path / "compile" / "model_ort.onnx").shape == (3, blocks.HEIGHT, blocks.WIDTH)
 
 
@@ -122,12 +130,14 @@ def test_too_few_equal_pixels_fail_where_every_tensor_is_near(
     assert _is_untouched(folder)
 
 
-def test_a_wrong_float_file_fails(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_float_file_fails(
+    compile_blocks: Compile, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, real = _before(tmp_path / "compile"), write_artefacts.to_onnx
 
     def wrong(program: Any, *given: Any) -> onnx.ModelProto:
         model = real(program, *given)
-        if program is pipeline.load_network(None).float_program:
+        if program is network.float_program:
             model.graph.initializer[0].CopyFrom(_turned(model.graph.initializer[0]))
         return model
 
@@ -160,7 +170,7 @@ def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, m
 def test_a_bad_runtime_is_a_row_with_the_reason(
     runtime: Faulty, reason: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_RUNTIMES", (runtime,))
+    monkeypatch.setattr(registry, "RUNTIMES", (runtime,))
     done = compile_blocks()
     entry = done.parity["model_ort.onnx"]["ort"]
     assert entry["status"] == "failed"
@@ -184,14 +194,22 @@ def test_a_full_disk_is_one_line(
 
 def test_a_wrong_runtime_gets_the_nearest_name(compile_blocks: Compile) -> None:
     with pytest.raises(UserError, match=r"^unknown runtime openvin; did you mean openvino\?$"):
-        compile_blocks("COMPILE.RUNTIMES", "['openvin']")
+        compile_blocks(runtimes=("openvin",))
 
 
 def test_a_runtime_that_is_not_installed(compile_blocks: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Absent(Ort):
+    class Absent(Mnn):
         module = "nowhere_to_be_found"
 
-    monkeypatch.setattr(registry, "_RUNTIMES", (Absent(),))
+    monkeypatch.setattr(registry, "RUNTIMES", (Ort(), Absent()))
     with pytest.raises(UserError, match=r"^nowhere_to_be_found is not installed; pip install"):
-        compile_blocks()
-    assert pipeline.wanted_runtimes(blocks.options(Path(), "COMPILE.RUNTIMES", "['auto']")) == []
+        compile_blocks(runtimes=("mnn",))
+    assert pipeline.chosen_runtimes(pipeline.AUTO) == ["ort"]
+
+
+def test_without_onnx_runtime_it_is_one_line_before_anything_is_computed(tmp_path: Path) -> None:
+    """Files are proven in ONNX Runtime, whichever runtimes are asked for: this was a traceback."""
+    with without("onnxruntime"), pytest.raises(UserError) as seen:
+        pipeline.compile_into(tmp_path, None, [], blocks.settings(runtimes=("torchscript",)), print)  # type: ignore[arg-type]
+    assert str(seen.value) == 'onnxruntime is not installed; pip install "rtseg-qat[runtimes]"'
+    assert not list(tmp_path.iterdir())

@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import torch
 
-from qat.compile.io_spec import Ends
-from qat.compile.verify import stage_outputs
-from qat.compile.verify.stage_outputs import expect, jittered
+from qat.compile.io_spec import IOSpec
+from qat.compile.verify.stage_outputs import JITTER, jittered, stage_outputs
 from tests.compile import blocks
 
 
 def test_the_stages_go_through_the_artefacts_head() -> None:
     network, pictures = blocks.network(), blocks.pictures()
     smaller = [replace(picture, size=(2 * blocks.HEIGHT, 2 * blocks.WIDTH)) for picture in pictures]
-    by_class = expect(network, smaller, Ends(result="argmax"), 3).floating[0]
+    by_class = stage_outputs(network, smaller, IOSpec(result="argmax"), 3).floating[0]
     assert torch.equal(by_class[::2, ::2].repeat_interleave(2, 0).repeat_interleave(2, 1), by_class)
-    assert not torch.equal(expect(network, smaller, Ends(), 3).floating[0], by_class)
+    assert not torch.equal(stage_outputs(network, smaller, IOSpec(), 3).floating[0], by_class)
 
 
 def test_jitter_moves_few_roundings_always_the_same_and_leaves_no_trace() -> None:
@@ -27,4 +26,4 @@ def test_jitter_moves_few_roundings_always_the_same_and_leaves_no_trace() -> Non
         again = network.calib(x)
     assert torch.equal(moved, again)
     assert torch.equal(network.calib(x), before)
-    assert 0 < float((moved != before).float().mean()) < 20 * stage_outputs.JITTER
+    assert 0 < float((moved != before).float().mean()) < 20 * JITTER

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from onnx import ModelProto, TensorProto
 from torch import Tensor
 
-from qat.compile.io_spec import Ends
-from qat.compile.io_wrapper import Ended
+from qat.compile.io_spec import IOSpec
+from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.writer import Form, to_onnx
 from tests.compile.small import BLOCK, SPELLINGS, block, run
@@ -48,11 +48,11 @@ def output(model: ModelProto) -> tuple[str, int, tuple[int, ...]]:
 def test_float_file_is_the_ended_network(
     made: Network, pixels: Tensor, source: str, result: str, corners: bool
 ) -> None:
-    ends = Ends(source, result, MEAN, STD, corners)
-    model = to_onnx(made.float_program, form=Form(ends=ends))
+    io = IOSpec(source, result, MEAN, STD, corners)
+    model = to_onnx(made.float_program, form=Form(io=io))
     image = pixels if source == "uint8" else normalised(pixels)
     with torch.no_grad():
-        expected = Ended(made.floating, ends)(image).numpy()
+        expected = IOWrapper(made.floating, io)(image).numpy()
     found = run(model, image)
     assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
     if result == "argmax":
@@ -64,7 +64,7 @@ def test_float_file_is_the_ended_network(
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("result", SHAPES)
 def test_names_types_and_shapes(made: Network, result: str, spelling: str) -> None:
-    model = to_onnx(made.program, SPELLINGS[spelling], Form(ends=Ends("uint8", result, MEAN, STD)))
+    model = to_onnx(made.program, SPELLINGS[spelling], Form(io=IOSpec("uint8", result, MEAN, STD)))
     name, kind = ("classes", TensorProto.INT64) if result == "argmax" else ("logits", TensorProto.FLOAT)
     assert output(model) == (name, kind, SHAPES[result])
     image = model.graph.input[0]
@@ -74,7 +74,7 @@ def test_names_types_and_shapes(made: Network, result: str, spelling: str) -> No
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_int8_heads_are_those_of_its_own_logits(made: Network, pixels: Tensor, spelling: str) -> None:
-    forms = {result: Form(ends=Ends("uint8", result, MEAN, STD)) for result in SHAPES}
+    forms = {result: Form(io=IOSpec("uint8", result, MEAN, STD)) for result in SHAPES}
     files = {result: run(to_onnx(made.program, SPELLINGS[spelling], form), pixels) for result, form in forms.items()}
     full = F.interpolate(torch.from_numpy(files["logits"]), BLOCK[2:], mode="bilinear", align_corners=True)
     np.testing.assert_allclose(files["upsampled"], full, atol=1e-4)
@@ -84,7 +84,7 @@ def test_int8_heads_are_those_of_its_own_logits(made: Network, pixels: Tensor, s
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_raw_pixels_are_the_normalised_picture(made: Network, pixels: Tensor, spelling: str) -> None:
     """The same integers enter the network but for ties, which float32 breaks either way."""
-    raw = run(to_onnx(made.program, SPELLINGS[spelling], Form(ends=Ends("uint8", "logits", MEAN, STD))), pixels)
+    raw = run(to_onnx(made.program, SPELLINGS[spelling], Form(io=IOSpec("uint8", "logits", MEAN, STD))), pixels)
     given = run(to_onnx(made.program, SPELLINGS[spelling]), normalised(pixels))
     assert np.abs(raw - given).max() < 0.05 * np.abs(given).max()
 
@@ -107,7 +107,7 @@ def test_borders_are_padded_with_the_mean_colour(made: Network, pixels: Tensor) 
     folded_bias = bias + (conv * shift.view(1, 3, 1, 1)).sum((1, 2, 3))
     folded = F.relu(F.conv2d(pixels.float(), conv * gain.view(1, 3, 1, 1), folded_bias, stride=2, padding=1)).numpy()
 
-    found = run(to_onnx(program, form=Form(ends=Ends("uint8", "logits", MEAN, STD))), pixels)
+    found = run(to_onnx(program, form=Form(io=IOSpec("uint8", "logits", MEAN, STD))), pixels)
     np.testing.assert_allclose(borders(found), borders(right), atol=1e-4)
     np.testing.assert_allclose(folded[..., 1:-1, 1:-1], right[..., 1:-1, 1:-1], atol=1e-3)
     assert np.abs(borders(folded) - borders(right)).max() > 0.1
@@ -115,7 +115,7 @@ def test_borders_are_padded_with_the_mean_colour(made: Network, pixels: Tensor) 
 
 @pytest.mark.parametrize("result", SHAPES)
 def test_an_open_batch(made: Network, pixels: Tensor, result: str) -> None:
-    form = Form(18, True, Ends("uint8", result, MEAN, STD))
+    form = Form(18, True, IOSpec("uint8", result, MEAN, STD))
     model = to_onnx(made.program, form=form)
     onnx.checker.check_model(model, full_check=True)
     batch = torch.cat([pixels, pixels.flip(3), pixels.flip(2)])

@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
 import qat
-from qat.compile.io_spec import Ends
+from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
 from qat.compile.onnx.writer import OPSETS, Form, read_metadata, to_onnx
 from qat.errors import UserError
@@ -165,7 +165,7 @@ def test_the_last_layer_may_be_called_logits() -> None:
     model.tail = nn.Identity()
     made = network(model)
     assert departing(to_onnx(made.program), made) == []
-    assert [output.name for output in to_onnx(made.program, form=Form(ends=Ends(result="argmax"))).graph.output] == [
+    assert [output.name for output in to_onnx(made.program, form=Form(io=IOSpec(result="argmax"))).graph.output] == [
         "classes"
     ]
 
@@ -188,7 +188,7 @@ class Image(nn.Module):
 @pytest.mark.parametrize("source", ["float", "uint8"])
 def test_the_networks_input_may_be_called_image(source: str) -> None:
     made = network(Image())
-    model = to_onnx(made.program, form=Form(ends=Ends(source)))
+    model = to_onnx(made.program, form=Form(io=IOSpec(source)))
     assert made.program.steps[0].name == model.graph.input[0].name == "image"
     if source == "float":
         assert departing(model, made) == []

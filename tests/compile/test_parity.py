@@ -9,11 +9,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from qat.compile.artefacts import ARTEFACTS, Made
+from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
 from qat.compile.table import faults, parity_table
 from qat.compile.verify.runtimes import Parity, judged
-from qat.compile.verify.samples import Picture
-from qat.compile.verify.stage_outputs import Expected
+from qat.compile.verify.samples import ParitySample
+from qat.compile.verify.stage_outputs import StageOutputs
 
 BY_NAME = {made.name: made for made in ARTEFACTS}
 INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]
@@ -27,10 +27,10 @@ def off(count: int) -> list[torch.Tensor]:
     return [found]
 
 
-def expected(labelled: bool = True, int_infer: int = 100) -> Expected:
+def expected(labelled: bool = True, int_infer: int = 100) -> StageOutputs:
     nothing = torch.zeros(1)
-    picture = Picture("a", nothing, nothing, TRUTH.to(torch.uint8) if labelled else None, (100, 200))
-    return Expected([TRUTH], [TRUTH], off(int_infer), 1.0, [picture], True, 2)
+    picture = ParitySample("a", nothing, nothing, TRUTH.to(torch.uint8) if labelled else None, (100, 200))
+    return StageOutputs([TRUTH], [TRUTH], off(int_infer), 1.0, [picture], True, 2)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def expected(labelled: bool = True, int_infer: int = 100) -> Expected:
         (W8, 900, ""),
     ],
 )
-def test_the_limits(made: Made, wrong: int, reason: str) -> None:
+def test_the_limits(made: ArtefactSpec, wrong: int, reason: str) -> None:
     entry = judged(made, off(wrong), expected(labelled=False))
     assert (entry["reason"], entry["status"]) == (reason, "failed" if reason else "ok")
     assert entry["pixels_changed"] == pytest.approx(wrong / 20000)
@@ -53,10 +53,10 @@ def test_the_limits(made: Made, wrong: int, reason: str) -> None:
 def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
     rare = torch.zeros(100, 200, dtype=torch.int64)
     rare.view(-1)[:1000] = 1
-    picture = replace(expected().pictures[0], label=rare.to(torch.uint8))
+    picture = replace(expected().samples[0], label=rare.to(torch.uint8))
     lost = rare.clone()
     lost.view(-1)[:20] = 0
-    entry = judged(INT8, [lost], Expected([rare], [rare], [rare], 1.0, [picture], True, 2))
+    entry = judged(INT8, [lost], StageOutputs([rare], [rare], [rare], 1.0, [picture], True, 2))
     assert entry["pixels_changed"] == pytest.approx(0.001)
     assert entry["reason"] == "loses 1.05% mIoU against int_infer (limit 0.2%)"
 

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qat.compile.perf.chart import LABELS, VALUES, WIDTH, latency_chart, tick_step
+from qat.compile.perf.chart import LABELS, VALUES, WIDTH, latency_chart
 from qat.compile.perf.page import TOP, best, layer_table, page, scaling
-from qat.compile.perf.report import Report, Row
+from qat.compile.perf.report import SpeedReport, SpeedRow
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Timing
+from qat.html import tick_step
 from qat.runtimes.protocol import LayerTime
 from tests.compile.perf_fakes import FLOAT, INT8, MACHINE, PEAK, a_report
 
 MILLISECONDS = st.floats(0.01, 1e4)
 
 
-def text_of(report: Report) -> str:
+def text_of(report: SpeedReport) -> str:
     return " ".join("".join(ElementTree.fromstring(page(report)).itertext()).split())
 
 
@@ -54,14 +55,14 @@ def test_only_the_slowest_layers_are_shown() -> None:
 @pytest.mark.parametrize(
     "report",
     [
-        Report("nothing", [], MACHINE),
-        Report("all failed", [Row(INT8, "ort", PEAK, Failure("no"))], MACHINE),
-        Report("int8 only", [Row(INT8, "ort", PEAK, Timing(1.0, 2.0))], MACHINE),
-        Report("no layer time", [], MACHINE, {("a", "b"): [LayerTime("l", "k", "f32", 0.0)]}),
+        SpeedReport("nothing", [], MACHINE),
+        SpeedReport("all failed", [SpeedRow(INT8, "ort", PEAK, Failure("no"))], MACHINE),
+        SpeedReport("int8 only", [SpeedRow(INT8, "ort", PEAK, Timing(1.0, 2.0))], MACHINE),
+        SpeedReport("no layer time", [], MACHINE, {("a", "b"): [LayerTime("l", "k", "f32", 0.0)]}),
     ],
     ids=lambda report: report.title,
 )
-def test_whatever_is_missing_the_page_is_whole(report: Report) -> None:
+def test_whatever_is_missing_the_page_is_whole(report: SpeedReport) -> None:
     assert report.title in text_of(report)
 
 
@@ -74,7 +75,7 @@ def test_layers_are_summed_by_precision() -> None:
 
 
 def test_the_fastest_of_each_precision() -> None:
-    rows = [(Row(entry, "ort", PEAK, t), t) for entry in (INT8, FLOAT) for t in (Timing(9, 9), Timing(5, 5))]
+    rows = [(SpeedRow(entry, "ort", PEAK, t), t) for entry in (INT8, FLOAT) for t in (Timing(9, 9), Timing(5, 5))]
     assert {precision: timing for precision, (_, timing) in best(rows).items()} == {
         "int8": Timing(5, 5),
         "fp32": Timing(5, 5),
@@ -84,10 +85,10 @@ def test_the_fastest_of_each_precision() -> None:
 def test_scaling_against_the_fewest_threads() -> None:
     one, two = Roofline(1, 50.0, 200.0, 10.0), PEAK
     rows = [
-        *[Row(INT8, "ort", one, Timing(30.0, 30.0)), Row(INT8, "ort", two, Timing(20.0, 20.0))],
-        *[Row(INT8, "openvino", one, Timing(40.0, 40.0)), Row(INT8, "openvino", two, Failure("crashed"))],
+        *[SpeedRow(INT8, "ort", one, Timing(30.0, 30.0)), SpeedRow(INT8, "ort", two, Timing(20.0, 20.0))],
+        *[SpeedRow(INT8, "openvino", one, Timing(40.0, 40.0)), SpeedRow(INT8, "openvino", two, Failure("crashed"))],
     ]
-    report = Report("", rows, MACHINE)
+    report = SpeedReport("", rows, MACHINE)
     assert [(line.runtime, line.cells) for line in scaling(report)] == [
         ("ort", ((30.0, 1.0), (20.0, 1.5))),
         ("openvino", ((40.0, 1.0), None)),
@@ -98,7 +99,7 @@ def test_scaling_against_the_fewest_threads() -> None:
 @given(st.lists(st.tuples(MILLISECONDS, MILLISECONDS), min_size=1, max_size=8))
 def test_everything_is_inside_the_picture_and_nothing_overlaps(times: Sequence[tuple[float, float]]) -> None:
     timings = [Timing(min(pair), max(pair)) for pair in times]
-    chart = latency_chart([(Row((INT8, FLOAT)[i % 2], "ort", PEAK, t), t) for i, t in enumerate(timings)])
+    chart = latency_chart([(SpeedRow((INT8, FLOAT)[i % 2], "ort", PEAK, t), t) for i, t in enumerate(timings)])
     right = WIDTH - VALUES + 1e-6
     centres = [bar.y for group in chart.groups for bar in group.bars]
     assert len(centres) == len(timings)
@@ -110,7 +111,7 @@ def test_everything_is_inside_the_picture_and_nothing_overlaps(times: Sequence[t
 
 
 def test_bars_are_in_proportion_to_the_time_and_to_the_scale() -> None:
-    chart = latency_chart([(Row(FLOAT, "ort", PEAK, t), t) for t in (Timing(20, 20), Timing(80, 80))])
+    chart = latency_chart([(SpeedRow(FLOAT, "ort", PEAK, t), t) for t in (Timing(20, 20), Timing(80, 80))])
     short, long = chart.groups[0].bars
     assert (long.median - LABELS) / (short.median - LABELS) == pytest.approx(4)
     assert {label: x for x, label in chart.ticks}["20"] == pytest.approx(short.median)

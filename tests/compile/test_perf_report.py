@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from qat.compile.perf.documents import layers_json, machine_json, perf_json, write_report
-from qat.compile.perf.report import Entry, Report, Row, artefacts_of
+from qat.compile.perf.report import PerfEntry, SpeedReport, SpeedRow, artefacts_of
 from qat.compile.perf.table import perf_table, reasons
 from qat.compile.perf.timing import Timing
 from qat.errors import UserError
@@ -19,11 +19,11 @@ MANIFEST = {"kind": "mnn", "bytes": 5, "runtimes": ["mnn"], "macs": 7, "sha256":
 
 def test_share_of_the_roofline() -> None:
     timing = Timing(20.0, 30.0)  # 4 GMAC in 20 ms: 200 GMAC/s
-    figures = Row(INT8, "ort", PEAK, timing).figures(timing)
+    figures = SpeedRow(INT8, "ort", PEAK, timing).figures(timing)
     assert figures["gmacs_per_s"] == pytest.approx(200)
     assert figures["share_of_roofline"] == pytest.approx(0.5)  # of 400
-    assert Row(FLOAT, "ort", PEAK, timing).figures(timing)["share_of_roofline"] == pytest.approx(2.0)  # of 100
-    assert Row(FLOAT, "ort", PEAK, timing).roofline_ms == pytest.approx(40)
+    assert SpeedRow(FLOAT, "ort", PEAK, timing).figures(timing)["share_of_roofline"] == pytest.approx(2.0)  # of 100
+    assert SpeedRow(FLOAT, "ort", PEAK, timing).roofline_ms == pytest.approx(40)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_share_of_the_roofline() -> None:
     ],
 )
 def test_the_peak_that_a_kind_is_held_against(kind: str, precision: str) -> None:
-    assert Entry("a", kind, 1, (), 1).precision == precision
+    assert PerfEntry("a", kind, 1, (), 1).precision == precision
 
 
 def test_perf_json_has_exactly_these_keys() -> None:
@@ -82,7 +82,7 @@ def test_all_four_files_are_written(tmp_path: Path) -> None:
 
 
 def test_the_manifest_says_what_to_time() -> None:
-    assert artefacts_of({"artefacts": {"model.mnn": MANIFEST}}) == [Entry("model.mnn", "mnn", 5, ("mnn",), 7)]
+    assert artefacts_of({"artefacts": {"model.mnn": MANIFEST}}) == [PerfEntry("model.mnn", "mnn", 5, ("mnn",), 7)]
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_the_table_has_every_row_and_fits_a_terminal() -> None:
 
 def test_a_reason_is_given_once() -> None:
     failing = a_report(reason="refused").rows[1]
-    twice = Report("", [failing, failing], MACHINE)
+    twice = SpeedReport("", [failing, failing], MACHINE)
     assert reasons(twice) == ["model.onnx in ort: refused"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qat.compile.perf import Report, Settings, bench, run
+from qat.compile.perf import BenchSettings, SpeedReport, bench, run
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Timing
 from qat.errors import UserError
@@ -61,8 +61,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return log
 
 
-def measured(rounds: int = 1, warmup: int = 0, threads: tuple[int, ...] = (2, 1)) -> Report:
-    return bench(FOLDER, [INT8, FLOAT], PICTURE, Settings("net", "make it", rounds, warmup, threads))
+def measured(rounds: int = 1, warmup: int = 0, threads: tuple[int, ...] = (2, 1)) -> SpeedReport:
+    return bench(FOLDER, [INT8, FLOAT], PICTURE, BenchSettings("net", "make it", rounds, warmup, threads))
 
 
 def test_a_row_for_each_artefact_runtime_and_threads(calls: list[str]) -> None:
@@ -106,7 +106,7 @@ def test_the_machine_and_the_conditions(calls: list[str]) -> None:
 def test_progress_and_torchs_threads(calls: list[str]) -> None:
     done: list[int] = []
     before = torch.get_num_threads()
-    settings = Settings("net", "", 3, 2, (1, 2))
+    settings = BenchSettings("net", "", 3, 2, (1, 2))
     bench(FOLDER, [INT8], PICTURE, settings, lambda: done.append(torch.get_num_threads()))
     assert done == [1] * 10 + [2] * 10
     assert len(done) == settings.total

@@ -71,7 +71,8 @@ def test_prints_the_table_and_writes_the_files(
     assert perf["model_float.onnx"]["ort"]["1"]["median_ms"] == 4.0
     machine = json.loads((folder / "machine.json").read_text())
     assert machine["input"]["shape"] == [1, 3, 32, 64]
-    assert machine["command"].startswith("python tools/bench_runtimes.py --rounds 2 OUTPUT_DIR ")
+    assert machine["command"].startswith("rtseg-qat bench-runtimes -c ")
+    assert " --rounds 2 --warmup 3 OUTPUT_DIR " in machine["command"]
     assert "streets/pidnet_s" in (folder / "perf.html").read_text()
 
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from qat.compile.verify.samples import Picture, agreement, classes, mean_iou
+from qat.compile.verify.samples import ParitySample, agreement, classes, mean_iou
 from qat.evaluation.upsample import upsample_argmax
 
 
-def picture(size: tuple[int, int], label: Tensor | None = None) -> Picture:
+def picture(size: tuple[int, int], label: Tensor | None = None) -> ParitySample:
     x = torch.zeros(1, 3, 8, 8)
-    return Picture("a.png", x, x, label, size)
+    return ParitySample("a.png", x, x, label, size)
 
 
 def test_logits_are_upsampled_to_the_label() -> None:

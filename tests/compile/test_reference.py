@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from qat.compile.io_spec import Ends
+from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
 from qat.compile.onnx.writer import Form, to_onnx
-from qat.compile.verify.tensors import Tensors, compare_tensors
+from qat.compile.verify.tensors import TensorDifference, compare_tensors
 from qat.program.steps import Step
 from tests.compile.small import BLOCK, SPELLINGS, block, departing, pictures
 
@@ -45,7 +45,7 @@ def departed(model: ModelProto, made: Network) -> str:
 @pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("result", ["logits", "upsampled", "argmax"])
 def test_a_right_file_has_nothing_that_departs(made: Network, name: str, result: str) -> None:
-    assert departing(to_onnx(made.program, SPELLINGS[name], Form(ends=Ends(result=result))), made) == []
+    assert departing(to_onnx(made.program, SPELLINGS[name], Form(io=IOSpec(result=result))), made) == []
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
@@ -122,12 +122,12 @@ def test_the_text_says_what_where_and_how_much(made: Network) -> None:
     [(1.0, 0.04, 10000, False), (1.0, 0.06, 10000, True), (1.2, 0.001, 10000, True), (1.0, 0.2, 16, False)],
 )
 def test_what_is_more_than_rounding(largest: float, share: float, values: int, departs: bool) -> None:
-    assert Tensors("y", "add", "", largest, share, values, quantised=True).departs is departs
+    assert TensorDifference("y", "add", "", largest, share, values, quantised=True).departs is departs
 
 
 def test_float_tensors_are_held_to_their_largest_value() -> None:
-    assert not Tensors("y", "conv2d", "", 1e-4, 0.0, 10, quantised=False).departs
-    broken = Tensors("y", "conv2d", "net.py:7", 0.01, 0.0, 10, quantised=False)
+    assert not TensorDifference("y", "conv2d", "", 1e-4, 0.0, 10, quantised=False).departs
+    broken = TensorDifference("y", "conv2d", "net.py:7", 0.01, 0.0, 10, quantised=False)
     assert broken.departs
     assert "0.01 of its largest value" in str(broken)
 

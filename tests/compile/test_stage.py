@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from qat.compile.network import size_of
 from qat.errors import UserError
 from qat.files import sha256
-from qat.workflow import stages
-from qat.workflow.artefact import Artefact, find_artefact, in_its_form
+from qat.stages import origin_of
+from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form
+from qat.workflow.compile import size_of
+from qat.workflow.run import folders_of, run_of
 from tests.compile import blocks
 
 
-def artefact(output: str) -> Artefact:
-    return Artefact(Path("model.onnx"), {}, {"width": 64, "height": 32}, output)
+def artefact(output: str) -> CompiledFile:
+    return CompiledFile(Path("model.onnx"), {}, {"width": 64, "height": 32}, output)
 
 
 @pytest.mark.parametrize(("output", "shape"), [("logits", (4, 8)), ("upsampled", (32, 64)), ("argmax", (32, 64))])
@@ -35,13 +36,13 @@ def test_logits_of_the_same_size_are_not_touched() -> None:
 
 def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
     cfg = blocks.options(tmp_path, "COMPILE.RUNTIME", "ncnn")
-    folder = stages.stage_folder(cfg, "compile")
+    folder = folders_of(cfg).stage("compile")
     folder.mkdir(parents=True)
     name, part = folder / "model_float.ncnn.param", folder / "model_float.ncnn.bin"
     name.write_text("param")
     part.write_text("bin")
     record = {"sha256": sha256(name), "parts": {part.name: sha256(part)}}
-    manifest = {"made_from": dict(stages.made_from(cfg, "compiled").values), "input": {"width": 8, "height": 8}}
+    manifest = {"made_from": dict(origin_of(run_of(cfg), "compiled").values), "input": {"width": 8, "height": 8}}
     whole = manifest | {"artefacts": {name.name: record}, "missing": {"model_float.mnn": "MNN is not installed"}}
     (folder / "manifest.json").write_text(json.dumps(whole))
     assert find_artefact(cfg).path == name

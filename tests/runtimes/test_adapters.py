@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from qat.errors import UserError
-from qat.runtimes import executed_convolutions, get_runtime, installed, optional
-from qat.runtimes.mnn_convert import to_mnn
-from qat.runtimes.ncnn_convert import to_ncnn
+from qat.runtimes import RUNTIMES, executed_convolutions, get_runtime, installed, optional
+from qat.runtimes.mnn import Mnn
+from qat.runtimes.ncnn import Ncnn
 from qat.runtimes.ort import Ort
 from tests.runtimes.tiny import STEP, expected, picture
 
-MODULES = {"ort": "onnxruntime", "openvino": "openvino", "opencv": "cv2", "mnn": "MNN", "ncnn": "ncnn"}
+MODULES = {runtime.name: runtime.module for runtime in RUNTIMES if runtime.name != "torchscript"}
 
 
 def needs(name: str) -> None:
@@ -27,9 +27,9 @@ def needs(name: str) -> None:
 def converted(artefacts: Path) -> Path:
     """The folder with float.mnn and float.ncnn.param too, where their packages are installed."""
     if importlib.util.find_spec("MNN"):
-        to_mnn(artefacts / "float.onnx", artefacts / "float.mnn")
+        Mnn().convert(artefacts / "float.onnx", artefacts / "float.mnn")
     if importlib.util.find_spec("ncnn") and importlib.util.find_spec("pnnx"):
-        to_ncnn(artefacts / "float.onnx", artefacts / "float.ncnn.param")
+        Ncnn().convert(artefacts / "float.onnx", artefacts / "float.ncnn.param")
     return artefacts
 
 
@@ -174,5 +174,5 @@ def test_no_file_no_threads_no_such_suffix(artefacts: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match="can't run on 0 threads"):
         load(artefacts / "float.pt", 0)
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(UserError, match=r"notes.txt is no artefact; expected a file that ends in .pt"):
+    with pytest.raises(UserError, match=r"torchscript doesn't take .*notes.txt \(.txt\): it takes TorchScript"):
         load(tmp_path / "notes.txt", 1)

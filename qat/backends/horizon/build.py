@@ -16,14 +16,15 @@ from qat.files import atomic_path
 MARCHES = ("bayes",)  # processors
 SOURCES = ("ddr", "pyramid")  # normalised RGB from memory, the camera's centred YUV444
 OPTS = ("O0", "O1", "O2", "O3", "ddr", "fast", "balance")
+HBIR, HBM = "model.hbir", "model.hbm"  # the intermediate file and the one for the board
 _CHECK = "run make check TARGET=j5: the plugin's own lines above name the operation"
 
 
 @dataclass(frozen=True)
-class Settings:
+class HbmSettings:
     """What the compiler is told. `opt`: one of OPTS. `jobs`: threads.
 
-    `network`: the name of perf_model's files. `picture`: the svg's name.
+    `network`: the name of perf_model's files. `script`, `picture`: the names of the traced model and the svg.
     """
 
     march: str = "bayes"
@@ -31,20 +32,21 @@ class Settings:
     opt: str = "O2"
     jobs: int = 16
     network: str = "model"
+    script: str = "model.pt"
     picture: str = "model.svg"
 
 
-def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, settings: Settings) -> dict[str, Any]:
-    """Write int_model.pt, model.hbir, model.hbm, the picture and perf_out/ into `folder`; what perf_model returns.
+def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, settings: HbmSettings) -> dict[str, Any]:
+    """Write the traced model, HBIR, HBM, the picture and perf_out/ into `folder`; what perf_model returns.
 
     `script`: the integer network traced on the CPU with `example` (1, 3, H, W). UserError names the call that failed.
     """
-    _save(script, example, folder / "int_model.pt")
+    _save(script, example, folder / settings.script)
     examples, march, source = [example], settings.march, settings.input_source
     tools = part("quantization")
     _run(tools.check_model, script, examples, march=march, input_source=source)
-    _run(tools.export_hbir, script, examples, str(folder / "model.hbir"), march=march)
-    hbm = str(folder / "model.hbm")
+    _run(tools.export_hbir, script, examples, str(folder / HBIR), march=march)
+    hbm = str(folder / HBM)
     options = {"march": march, "input_source": source, "opt": settings.opt}
     _run(tools.compile_model, script, examples, hbm, **options, progressbar=False, jobs=settings.jobs)
     _run(tools.visualize_model, script, examples, march=march, save_path=str(folder / settings.picture), show=False)

@@ -31,6 +31,7 @@ class Spelling:
 PLAIN = Spelling(signed=True, padded=True)
 ORT = Spelling(signed=False, relu="integer", ort=True)
 OPENVINO = Spelling(signed=True, relu="unsigned")
+SPELLINGS = {"plain": PLAIN, "ort": ORT, "openvino": OPENVINO}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
-from qat.compile.io_spec import ELEMENT, Ends, finish, start
+from qat.compile.io_spec import ELEMENT, IOSpec, finish, start
 from qat.compile.onnx.ops import emit
 from qat.compile.onnx.values import PLAIN, Spelling, Values
 from qat.errors import UserError
@@ -15,7 +15,7 @@ from qat.graph.ops import op_called
 from qat.program.steps import Program, Step
 
 OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
-NAMES = {  # that a file has for its own ends, by Ends.result
+NAMES = {  # that a file has for its own ends, by IOSpec.result
     "logits": ("image", "logits"),
     "upsampled": ("image", "upsampled", "logits"),
     "argmax": ("image", "upsampled", "classes"),
@@ -24,16 +24,16 @@ NAMES = {  # that a file has for its own ends, by Ends.result
 
 @dataclass(frozen=True)
 class Form:
-    """What a file looks like from outside: operator set, open batch, ends, and the texts stored in it."""
+    """What a file looks like from outside: operator set, open batch, io, and the texts stored in it."""
 
     opset: int = 17
     dynamic_batch: bool = False
-    ends: Ends = field(default_factory=Ends)
+    io: IOSpec = field(default_factory=IOSpec)
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = None) -> ModelProto:
-    """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `Ends`), checked and with all shapes.
+    """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `IOSpec`), checked and with all shapes.
 
     Quantised tensors keep the steps' names, as floats behind their DequantizeLinear. Raises UserError for an operation
     without an ONNX form, an operator set outside 13 .. 21, several outputs, or a layer with a name of the file's ends.
@@ -42,8 +42,8 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
     _check(program, form)
     values = Values(program, spelling, form.opset, form.dynamic_batch)
     for step in program.steps:
-        _write(values, step, form.ends)
-    output = finish(values, program[program.outputs[0]], form.ends)
+        _write(values, step, form.io)
+    output = finish(values, program[program.outputs[0]], form.io)
     nodes, constants = live(values, output.name)
     return _checked(helper.make_graph(nodes, "network", [_image(program, form)], [output], constants), form)
 
@@ -59,8 +59,8 @@ def _check(program: Program, form: Form) -> None:
     if len(program.outputs) != 1:
         raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
     for step in program.steps:
-        is_end = step.op == "input" or (step.name in program.outputs and form.ends.result == "logits")
-        if step.name in NAMES[form.ends.result] and not is_end:
+        is_end = step.op == "input" or (step.name in program.outputs and form.io.result == "logits")
+        if step.name in NAMES[form.io.result] and not is_end:
             raise UserError(f"{step.source}: the file's own ends are called {step.name}; rename the layer {step.name}")
 
 
@@ -75,13 +75,13 @@ def live(values: Values, output: str) -> tuple[list[NodeProto], list[TensorProto
     return nodes, [constant for name, constant in values.initialisers.items() if name in read]
 
 
-def _write(values: Values, step: Step, ends: Ends) -> None:
+def _write(values: Values, step: Step, io: IOSpec) -> None:
     if _joins(values, step):
         _join_integers(values, step)
     elif _resamples(values, step):
         _on_integers(values, step)
     elif step.op == "input":
-        _finish(values, step, start(values, ends))
+        _finish(values, step, start(values, io))
     else:
         inputs = [values.real[source] for source in step.inputs]
         bare = step.quant is None and not step.relu
@@ -133,7 +133,7 @@ def _on_integers(values: Values, step: Step) -> None:
 def _image(program: Program, form: Form) -> ValueInfoProto:
     shape = list(program.steps[0].shape)
     batch = "N" if form.dynamic_batch else shape[0]
-    return helper.make_tensor_value_info("image", ELEMENT[form.ends.source], [batch, *shape[1:]])
+    return helper.make_tensor_value_info("image", ELEMENT[form.io.source], [batch, *shape[1:]])
 
 
 def _checked(graph: GraphProto, form: Form) -> ModelProto:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from qat.compile.perf.page import page
-from qat.compile.perf.report import Report
+from qat.compile.perf.report import SpeedReport
 from qat.files import write_json, write_text
 
 
-def write_report(report: Report, folder: Path) -> None:
+def write_report(report: SpeedReport, folder: Path) -> None:
     """Write all four into `folder`, each whole or not at all; UserError when that isn't possible."""
     write_json(folder / "perf.json", perf_json(report))
     write_json(folder / "machine.json", machine_json(report))
@@ -19,7 +19,7 @@ def write_report(report: Report, folder: Path) -> None:
     write_text(folder / "perf.html", page(report))
 
 
-def perf_json(report: Report) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def perf_json(report: SpeedReport) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """Artefact -> runtime -> threads -> figures; what could not be measured isn't in it."""
     result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for row, timing in report.measured:
@@ -28,7 +28,7 @@ def perf_json(report: Report) -> dict[str, dict[str, dict[str, dict[str, float]]
     return result
 
 
-def machine_json(report: Report) -> dict[str, Any]:
+def machine_json(report: SpeedReport) -> dict[str, Any]:
     """The machine, its peaks by threads, and the rows without a timing with their status and reason."""
     failed = [
         {
@@ -44,7 +44,7 @@ def machine_json(report: Report) -> dict[str, Any]:
     return {**report.machine, "threads_measured": list(report.threads), "roofline": peaks, "failed": failed}
 
 
-def layers_json(report: Report) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def layers_json(report: SpeedReport) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Artefact -> runtime -> layers in the order in which the runtime runs them, on the most threads measured."""
     result: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for (artefact, runtime), layers in report.layers.items():

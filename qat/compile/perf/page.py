@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from qat.compile.perf.chart import latency_chart
-from qat.compile.perf.report import Report, Row
+from qat.compile.perf.report import SpeedReport, SpeedRow
 from qat.compile.perf.table import reasons
 from qat.compile.perf.timing import COUNTED, SETTLING, Key, Timing
-from qat.compile.templates import templates
+from qat.html import templates
 from qat.runtimes.protocol import LayerTime
 
 TOP = 20  # layers shown of each runtime
@@ -37,7 +37,7 @@ class LayerTable:
     top: tuple[LayerTime, ...]
 
 
-def page(report: Report) -> str:
+def page(report: SpeedReport) -> str:
     """The report as HTML (also well-formed XML), without anything from elsewhere."""
     most = max(report.threads, default=1)
     shown = [(row, timing) for row, timing in report.measured if row.threads == most]
@@ -59,15 +59,15 @@ def page(report: Report) -> str:
     )
 
 
-def best(rows: Sequence[tuple[Row, Timing]]) -> dict[str, tuple[Row, Timing]]:
+def best(rows: Sequence[tuple[SpeedRow, Timing]]) -> dict[str, tuple[SpeedRow, Timing]]:
     """Precision -> the row with the lowest median."""
-    result: dict[str, tuple[Row, Timing]] = {}
+    result: dict[str, tuple[SpeedRow, Timing]] = {}
     for row, timing in sorted(rows, key=lambda pair: pair[1].median_ms):
         result.setdefault(row.artefact.precision, (row, timing))
     return result
 
 
-def scaling(report: Report) -> list[Scaling]:
+def scaling(report: SpeedReport) -> list[Scaling]:
     """Medians of every artefact and runtime across the numbers of threads."""
     times: dict[Key, dict[int, float]] = {}
     for row, timing in report.measured:

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from qat.compile.artefacts import INT8_KINDS
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Key, Timing
 from qat.errors import UserError
 from qat.runtimes.protocol import LayerTime
 
-INT8_KINDS = ("torchscript", "onnx_int8_s8", "onnx_int8_u8")
-
 
 @dataclass(frozen=True)
-class Entry:
+class PerfEntry:
     """A compiled file as the manifest lists it: name in the folder, bytes, runtimes that take it, MACs of one run."""
 
     name: str
@@ -30,11 +29,11 @@ class Entry:
         return "int8" if self.kind in INT8_KINDS else "fp32"
 
 
-def artefacts_of(manifest: Mapping[str, Any]) -> list[Entry]:
+def artefacts_of(manifest: Mapping[str, Any]) -> list[PerfEntry]:
     """The artefacts that a compile folder's manifest lists; UserError when it lists none or lacks a key."""
     try:
         found = [
-            Entry(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
+            PerfEntry(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
             for name, entry in manifest["artefacts"].items()
         ]
     except KeyError as error:
@@ -45,10 +44,10 @@ def artefacts_of(manifest: Mapping[str, Any]) -> list[Entry]:
 
 
 @dataclass(frozen=True)
-class Row:
+class SpeedRow:
     """One artefact in one runtime on `roofline.threads` threads: its timing, or why there is none."""
 
-    artefact: Entry
+    artefact: PerfEntry
     runtime: str
     roofline: Roofline
     result: Timing | Failure
@@ -76,14 +75,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class SpeedReport:
     """All rows, the layers' times where a runtime gives them, and what the figures were measured on and with.
 
     `machine` is ready for JSON: `qat.environment.environment()`, the runtimes' versions, rounds, input, command.
     """
 
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[SpeedRow]
     machine: Mapping[str, Any]
     layers: Mapping[Key, Sequence[LayerTime]] = field(default_factory=dict)
 
@@ -93,12 +92,12 @@ class Report:
         return tuple(sorted({row.threads for row in self.rows}))
 
     @property
-    def measured(self) -> list[tuple[Row, Timing]]:
+    def measured(self) -> list[tuple[SpeedRow, Timing]]:
         """The rows that have a timing."""
         return [(row, row.result) for row in self.rows if isinstance(row.result, Timing)]
 
     @property
-    def failed(self) -> list[tuple[Row, Failure]]:
+    def failed(self) -> list[tuple[SpeedRow, Failure]]:
         """The rows that have none."""
         return [(row, row.result) for row in self.rows if isinstance(row.result, Failure)]
 

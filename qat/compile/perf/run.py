@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qat.compile.perf.report import Entry, Report, Row
+from qat.compile.perf.report import PerfEntry, SpeedReport, SpeedRow
 from qat.compile.perf.roofline import Peaks, torch_threads
 from qat.compile.perf.timing import Failure, Key, Timing, available_cores, failure_of, measure, thread_counts
 from qat.environment import environment
@@ -25,7 +25,7 @@ PEAK_TURNS = 8  # before the first round: a bench of few rounds must not take a 
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """How to measure, and what the page says of it: `title` names the network, `command` repeats the measurement."""
 
     title: str
@@ -42,18 +42,18 @@ class Settings:
 
 def bench(
     folder: Path,
-    artefacts: Sequence[Entry],
+    artefacts: Sequence[PerfEntry],
     x: np.ndarray,
-    settings: Settings,
+    settings: BenchSettings,
     progress: Callable[[], None] = lambda: None,
-) -> Report:
-    """Time the artefacts that lie in `folder` on `x` (N, 3, H, W): a Row for each artefact, runtime and threads.
+) -> SpeedReport:
+    """Time the artefacts that lie in `folder` on `x` (N, 3, H, W): a SpeedRow for each artefact, runtime and threads.
 
     The int8 ones are timed in turn, then the float ones. What can't be loaded or run has a row with the reason. Layers
     are timed on the most threads. `progress` is called after each round, `settings.total` times. UserError where torch
     has no int8 kernels to measure the peak with.
     """
-    rows: list[Row] = []
+    rows: list[SpeedRow] = []
     layers: dict[Key, list[LayerTime]] = {}
     for threads in sorted(settings.threads):
         with torch_threads(threads):
@@ -67,15 +67,17 @@ def bench(
                 every |= found
                 layers |= times
         roofline = peaks.roofline()
-        rows += [Row(entry, name, roofline, every[entry.name, name]) for entry in artefacts for name in entry.runtimes]
-    return Report(settings.title, rows, machine(x, settings), layers)
+        rows += [
+            SpeedRow(entry, name, roofline, every[entry.name, name]) for entry in artefacts for name in entry.runtimes
+        ]
+    return SpeedReport(settings.title, rows, machine(x, settings), layers)
 
 
 def _timed(
     folder: Path,
-    group: Sequence[Entry],
+    group: Sequence[PerfEntry],
     x: np.ndarray,
-    settings: Settings,
+    settings: BenchSettings,
     threads: int,
     turn: Callable[[], None],
     progress: Callable[[], None],
@@ -95,7 +97,7 @@ def _timed(
 
 
 def load_all(
-    folder: Path, artefacts: Sequence[Entry], threads: int
+    folder: Path, artefacts: Sequence[PerfEntry], threads: int
 ) -> tuple[dict[Key, Session], dict[Key, Timing | Failure]]:
     """Every artefact in every runtime that takes it, and why a session isn't there."""
     sessions: dict[Key, Session] = {}
@@ -120,7 +122,7 @@ def layer_times(sessions: Mapping[Key, Session]) -> dict[Key, list[LayerTime]]:
     return {key: layers for key, layers in result.items() if layers}
 
 
-def machine(x: np.ndarray, settings: Settings) -> dict[str, Any]:
+def machine(x: np.ndarray, settings: BenchSettings) -> dict[str, Any]:
     """What the figures were measured on and with, ready for JSON."""
     return {
         **environment(),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from qat.compile.perf.report import Report, Row
+from qat.compile.perf.report import SpeedReport, SpeedRow
 from qat.compile.perf.timing import Failure
 
 COLUMNS = ("artefact", "runtime", "threads", "median\nms", "p90\nms", "FPS", "GMAC/s", "of\npeak", "peak\nms")
 LEFT = ("artefact", "runtime")
 
 
-def perf_table(report: Report) -> Table:
+def perf_table(report: SpeedReport) -> Table:
     """A row for each artefact, runtime and number of threads; below, the peaks that `of peak` refers to."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=_caption(report), caption_justify="left")
     for title in COLUMNS:
@@ -22,13 +22,13 @@ def perf_table(report: Report) -> Table:
     return table
 
 
-def reasons(report: Report) -> list[str]:
+def reasons(report: SpeedReport) -> list[str]:
     """A line for each row without a timing, once for all its threads."""
     lines = [f"{row.artefact.name} in {row.runtime}: {failure.reason}" for row, failure in report.failed]
     return list(dict.fromkeys(lines))
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: SpeedRow) -> list[str]:
     named = [row.artefact.name, row.runtime, str(row.threads)]
     if isinstance(row.result, Failure):
         return [*named, "failed"]
@@ -44,7 +44,7 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _caption(report: Report) -> str:
+def _caption(report: SpeedReport) -> str:
     peaks = [
         f"{threads} thread{'s' if threads > 1 else ''}: {peak.int8_gmacs:.0f} GMAC/s int8, {peak.fp32_gmacs:.0f} fp32, "
         f"copy {peak.copy_gb_per_s:.0f} GB/s"

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from qat.compile.picture.facts import facts_of
 from qat.compile.picture.links import readers_of
 from qat.compile.picture.svg import Errors, svg_of
-from qat.compile.templates import templates
+from qat.html import templates
 from qat.program.steps import Program
 
 

@@ -11,7 +11,7 @@ from qat.compile.picture.labels import DTYPES, cut, dtype_of, label_of, short, t
 from qat.compile.picture.layout import Layout, layout
 from qat.compile.picture.paths import path_of
 from qat.compile.picture.sketch import Box
-from qat.compile.templates import templates
+from qat.html import templates
 from qat.program.steps import Program, Step
 
 HEADER = 84  # above the lanes: title and legend

@@ -10,77 +10,83 @@ import onnx
 import torch
 from torch import Tensor
 
-from qat.compile.io_spec import Ends
-from qat.compile.io_wrapper import Ended
+from qat.compile.artefacts import OWN
+from qat.compile.io_spec import IOSpec
+from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.verify.runtimes import SAME, Checks, run_all
-from qat.compile.verify.samples import Picture, agreement
-from qat.compile.verify.stage_outputs import Expected
-from qat.compile.verify.tensors import Tensors, compare_tensors
-from qat.compile.write_artefacts import FLOAT, SPELLINGS
+from qat.compile.verify.samples import ParitySample, agreement
+from qat.compile.verify.stage_outputs import StageOutputs
+from qat.compile.verify.tensors import TensorDifference, compare_tensors, first_departure
+from qat.engine import engine_in_use
 from qat.errors import UserError
 from qat.runtimes.ort import Ort
+from qat.runtimes.torchscript import engine_of
+from qat.stages.folders import INT_MODEL
 
 RIGHT = 0.999  # share of pixels on which a file must agree with calib, where calib agrees with itself well enough
 CHAOS = 1.5  # times the pixels on which calib, moved by a few roundings, differs from itself (`repeatability`)
-PICTURES = 2  # whose every tensor is compared
+COMPARED = 2  # samples whose every tensor is compared
 
 
-def check_all(folder: Path, network: Network, expected: Expected, ends: Ends, say: Callable[[str], None]) -> Checks:
+def check_all(folder: Path, network: Network, outputs: StageOutputs, io: IOSpec, log: Callable[[str], None]) -> Checks:
     """The files against the stages, what each was found to be. UserError for the first file that isn't right."""
-    say("checking int_model.pt bit for bit")
-    check_script(folder / "int_model.pt", network, ends, expected.pictures[:PICTURES])
-    checks: Checks = {}
-    for name in SPELLINGS:
-        say(f"checking {name} tensor by tensor")
-        checks[name] = check_onnx(folder / name, network, expected, torch.get_num_threads())
-    say(f"checking {FLOAT}")
-    checks[FLOAT] = {"agreement_reference": check_float(folder / FLOAT, expected, torch.get_num_threads())}
+    threads, checks = torch.get_num_threads(), Checks()
+    log(f"checking {INT_MODEL} bit for bit")
+    check_script(folder / INT_MODEL, network, io, outputs.samples[:COMPARED])
+    for spec in OWN:
+        if spec.spelling and spec.is_int8:
+            log(f"checking {spec.name} tensor by tensor")
+            checks[spec.name] = check_onnx(folder / spec.name, network, outputs, threads)
+        elif spec.spelling:
+            log(f"checking {spec.name}")
+            checks[spec.name] = {"agreement_reference": check_float(folder / spec.name, outputs, threads)}
     return checks
 
 
-def check_onnx(path: Path, network: Network, expected: Expected, threads: int) -> dict[str, Any]:
+def check_onnx(path: Path, network: Network, outputs: StageOutputs, threads: int) -> dict[str, Any]:
     """Compare an int8 ONNX file, in ONNX Runtime with nothing fused, with stage calib.
 
     Returns `agreement_reference` and what it was held against. Raises UserError, naming the first tensor that departs.
     """
-    found = [tensor for picture in expected.pictures[:PICTURES] for tensor in _tensors(path, network, picture)]
-    agreed = agreement(_unfused(path, expected, threads), expected.calib)
-    limit = min(RIGHT, 1 - CHAOS * (1 - expected.repeatability))
+    compared = [tensor for sample in outputs.samples[:COMPARED] for tensor in _tensors(path, network, sample)]
+    agreed = agreement(_unfused(path, outputs, threads), outputs.calib)
+    limit = min(RIGHT, 1 - CHAOS * (1 - outputs.repeatability))
     if agreed < limit:
         raise UserError(f"{path.name} agrees with stage calib on {agreed:.3%} of pixels only (limit {limit:.3%})")
     return {
         "agreement_reference": agreed,
-        "repeatability": expected.repeatability,
-        "tensors_compared": len({tensor.name for tensor in found}),
-        "largest_share_one_step_off": max(tensor.share for tensor in found),
+        "repeatability": outputs.repeatability,
+        "tensors_compared": len({tensor.name for tensor in compared}),
+        "largest_share_one_step_off": max(tensor.share for tensor in compared),
     }
 
 
-def check_float(path: Path, expected: Expected, threads: int) -> float:
+def check_float(path: Path, outputs: StageOutputs, threads: int) -> float:
     """The share of pixels on which the float ONNX file, nothing fused, agrees with float; UserError if too few."""
-    agreed = agreement(_unfused(path, expected, threads), expected.floating)
+    agreed = agreement(_unfused(path, outputs, threads), outputs.floating)
     if agreed < SAME:
         raise UserError(f"{path.name} agrees with stage float on {agreed:.3%} of pixels only (limit {SAME:.2%})")
     return agreed
 
 
-def _unfused(path: Path, expected: Expected, threads: int) -> list[Tensor]:
-    return run_all(Ort(optimise=False).load(path, threads), expected)
+def _unfused(path: Path, outputs: StageOutputs, threads: int) -> list[Tensor]:
+    return run_all(Ort(optimise=False).load(path, threads), outputs)
 
 
-def _tensors(path: Path, network: Network, picture: Picture) -> list[Tensors]:
-    found = compare_tensors(onnx.load(path), network, picture.image.numpy(), picture.normalised)
-    departed = next((tensor for tensor in found if tensor.departs), None)
-    if departed:
-        raise UserError(f"{path.name} is wrong: {departed}, on {picture.name}; please report this network")
-    return found
+def _tensors(path: Path, network: Network, sample: ParitySample) -> list[TensorDifference]:
+    compared = compare_tensors(onnx.load(path), network, sample.image.numpy(), sample.normalised)
+    if departed := first_departure(compared):
+        raise UserError(f"{path.name} is wrong: {departed}, on {sample.name}; please report this network")
+    return compared
 
 
-def check_script(path: Path, network: Network, ends: Ends, pictures: Sequence[Picture]) -> None:
+def check_script(path: Path, network: Network, io: IOSpec, samples: Sequence[ParitySample]) -> None:
     """int_model.pt, loaded back, must give int_infer's numbers bit for bit; UserError if it doesn't."""
-    script, wanted = torch.jit.load(str(path)), Ended(network.int_infer, ends).eval()
+    with engine_in_use(engine_of(path)):
+        script = torch.jit.load(str(path))
+    wanted = IOWrapper(network.int_infer, io).eval()
     with torch.inference_mode():
-        for picture in pictures:
-            if not torch.equal(script(picture.image), wanted(picture.image)):
-                raise UserError(f"{path.name} doesn't give what int_infer gives on {picture.name}; please report this")
+        for sample in samples:
+            if not torch.equal(script(sample.image), wanted(sample.image)):
+                raise UserError(f"{path.name} doesn't give what int_infer gives on {sample.name}; please report this")

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qat.compile.artefacts import Made
+from qat.compile.artefacts import ArtefactSpec
 from qat.compile.verify.samples import agreement, classes
-from qat.compile.verify.stage_outputs import Expected
+from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
-from qat.runtimes import executed_convolutions, get_runtime
-from qat.runtimes.artefact import read_artefact
+from qat.runtimes import Adapter, executed_convolutions, get_runtime
 from qat.runtimes.child_process import Isolated
-from qat.runtimes.protocol import Runtime, Session
+from qat.runtimes.protocol import Session
 
 Parity = dict[str, dict[str, dict[str, Any]]]  # artefact -> runtime -> figures
 Checks = dict[str, dict[str, Any]]  # artefact -> what its comparison with a stage, nothing fused, found
@@ -29,35 +28,35 @@ LOST = 0.002  # less mIoU than int_infer's
 
 def compare_all(
     checks: Checks,
-    made: Sequence[Made],
+    artefacts: Sequence[ArtefactSpec],
     folder: Path,
-    expected: Expected,
+    outputs: StageOutputs,
     runtimes: Sequence[str],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Parity:
     """Each artefact in each of its runtimes that is among `runtimes`."""
-    parity: Parity = {artefact.name: {} for artefact in made}
-    for artefact in made:
-        found = checks.get(artefact.name, {})
-        known = {key: value for key, value in found.items() if key in ("agreement_reference", "repeatability")}
-        for name in artefact.runtimes:
+    parity: Parity = {spec.name: {} for spec in artefacts}
+    for spec in artefacts:
+        check = checks.get(spec.name, {})
+        known = {key: value for key, value in check.items() if key in ("agreement_reference", "repeatability")}
+        for name in spec.runtimes:
             if name in runtimes:
-                say(f"comparing {artefact.name} in {name}")
-                entry = compare(artefact, get_runtime(name), folder, expected, torch.get_num_threads())
-                parity[artefact.name][name] = known | entry
+                log(f"comparing {spec.name} in {name}")
+                entry = compare(spec, get_runtime(name), folder, outputs, torch.get_num_threads())
+                parity[spec.name][name] = known | entry
     return parity
 
 
-def compare(made: Made, runtime: Runtime, folder: Path, expected: Expected, threads: int) -> dict[str, Any]:
+def compare(spec: ArtefactSpec, runtime: Adapter, folder: Path, outputs: StageOutputs, threads: int) -> dict[str, Any]:
     """One artefact in one runtime: parity.json's entry. A crash, or a refusal, is an entry with the reason."""
+    path = folder / spec.name
     try:
-        session = Isolated(runtime).load(folder / made.name, threads)
+        session = Isolated(runtime).load(path, threads)
     except UserError as error:
-        takes = read_artefact(folder / made.name).kind in runtime.kinds
-        return {"status": "failed" if takes else "refused", "reason": _reason(error, folder)}
+        return {"status": "failed" if runtime.takes(path) else "refused", "reason": _reason(error, folder)}
     try:
-        found = judged(made, run_all(session, expected), expected)
-        return found | (counted(session) if made.is_int8 else {}) | ({"note": session.note} if session.note else {})
+        figures = judged(spec, run_all(session, outputs), outputs)
+        return figures | (counted(session) if spec.is_int8 else {}) | ({"note": session.note} if session.note else {})
     except UserError as error:
         return {"status": "failed", "reason": _reason(error, folder)}
     finally:
@@ -69,7 +68,7 @@ def _reason(error: UserError, folder: Path) -> str:
     return str(error).replace(f"{folder}/", "")
 
 
-def run_all(session: Session, expected: Expected) -> list[Tensor]:
+def run_all(session: Session, outputs: StageOutputs) -> list[Tensor]:
     """The session's classes of all pictures; UserError for NaN or infinity."""
 
     def run(image: Tensor) -> Tensor:
@@ -78,8 +77,8 @@ def run_all(session: Session, expected: Expected) -> list[Tensor]:
             raise UserError(f"{session.artefact} gives NaN or infinity")
         return output
 
-    images = [picture.image for picture in expected.pictures]
-    return classes(run, images, expected.pictures, expected.align_corners)
+    images = [sample.image for sample in outputs.samples]
+    return classes(run, images, outputs.samples, outputs.align_corners)
 
 
 def counted(session: Session) -> dict[str, Any]:
@@ -87,35 +86,35 @@ def counted(session: Session) -> dict[str, Any]:
     layers = session.layers()
     if not layers:
         return {}
-    found = executed_convolutions(layers)
-    return {"convolutions_int8": found.int8, "convolutions": found.int8 + len(found.others)}
+    counts = executed_convolutions(layers)
+    return {"convolutions_int8": counts.int8, "convolutions": counts.int8 + len(counts.others)}
 
 
-def judged(made: Made, found: list[Tensor], expected: Expected) -> dict[str, Any]:
+def judged(spec: ArtefactSpec, chosen: list[Tensor], outputs: StageOutputs) -> dict[str, Any]:
     """The figures, and whether they are good enough."""
     figures = {
-        "agreement_int_infer": agreement(found, expected.int_infer),
-        "pixels_changed": 1 - agreement(found, expected.floating),
-        "mean_iou": expected.iou(found),
-        "images": len(found),
+        "agreement_int_infer": agreement(chosen, outputs.int_infer),
+        "pixels_changed": 1 - agreement(chosen, outputs.floating),
+        "mean_iou": outputs.iou(chosen),
+        "images": len(chosen),
     }
-    reason = _int8_fault(figures, expected) if made.is_int8 else _float_fault(made, figures)
+    reason = _int8_fault(figures, outputs) if spec.is_int8 else _float_fault(spec, figures)
     return figures | {"status": "failed" if reason else "ok", "reason": reason}
 
 
-def _int8_fault(figures: dict[str, Any], expected: Expected) -> str:
-    more = figures["pixels_changed"] - expected.changed
+def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
+    more = figures["pixels_changed"] - outputs.changed
     if more > WORSE:
         return f"changes {more:.3%} more pixels than int_infer (limit {WORSE:.2%})"
-    before, now = expected.int_infer_iou, figures["mean_iou"]
+    before, now = outputs.int_infer_iou, figures["mean_iou"]
     if before is not None and now is not None and before - now > LOST:
         return f"loses {before - now:.2%} mIoU against int_infer (limit {LOST:.1%})"
     return ""
 
 
-def _float_fault(made: Made, figures: dict[str, Any]) -> str:
+def _float_fault(spec: ArtefactSpec, figures: dict[str, Any]) -> str:
     """Empty if all is well; weights stored in fewer bits change pixels by design."""
     same = 1 - figures["pixels_changed"]
-    if made.is_exact and same < SAME:
+    if spec.is_exact and same < SAME:
         return f"agrees with float on {same:.3%} of pixels (limit {SAME:.2%})"
     return ""

@@ -15,7 +15,7 @@ Run = Callable[[Tensor], Tensor]  # a picture as the network or artefact takes i
 
 
 @dataclass(frozen=True)
-class Picture:
+class ParitySample:
     """`normalised` (1, 3, H, W) float32; `image`: the same as the artefacts take it; `label` (h, w), None without."""
 
     name: str
@@ -25,13 +25,13 @@ class Picture:
     size: tuple[int, int]  # height and width of the label, or of the picture as it was
 
 
-def classes(run: Run, inputs: Sequence[Tensor], pictures: Sequence[Picture], align_corners: bool) -> list[Tensor]:
-    """The class (h, w) of every pixel of every picture, by `run` of `inputs`."""
-    found = []
+def classes(run: Run, inputs: Sequence[Tensor], samples: Sequence[ParitySample], align_corners: bool) -> list[Tensor]:
+    """The class (h, w) of every pixel of every sample, by `run` of `inputs`."""
     with torch.inference_mode():
-        for given, picture in zip(inputs, pictures, strict=True):
-            found.append(_at_label_size(run(given), picture.size, align_corners))
-    return found
+        return [
+            _at_label_size(run(image), sample.size, align_corners)
+            for image, sample in zip(inputs, samples, strict=True)
+        ]
 
 
 def _at_label_size(output: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
@@ -48,10 +48,11 @@ def agreement(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     return sum(int((a == b).sum()) for a, b in pairs) / sum(a.numel() for a, _ in pairs)
 
 
-def mean_iou(found: Sequence[Tensor], pictures: Sequence[Picture], num_classes: int) -> float | None:
-    """mIoU over the pictures that have labels; None where none has."""
-    matrix = ConfusionMatrix(num_classes)
-    labelled = [(one, picture.label) for one, picture in zip(found, pictures, strict=True) if picture.label is not None]
-    for one, label in labelled:
-        matrix.update(one[None], label[None])
+def mean_iou(chosen: Sequence[Tensor], samples: Sequence[ParitySample], num_classes: int) -> float | None:
+    """mIoU of the `chosen` classes over the samples that have labels; None where none has."""
+    matrix, labelled = ConfusionMatrix(num_classes), 0
+    for one, sample in zip(chosen, samples, strict=True):
+        if sample.label is not None:
+            matrix.update(one[None], sample.label[None])
+            labelled += 1
     return matrix.scores().mean_iou if labelled else None

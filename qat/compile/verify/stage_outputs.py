@@ -12,10 +12,10 @@ from torch import Tensor, fx
 
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers
-from qat.compile.io_spec import Ends
+from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import head
 from qat.compile.network import Network
-from qat.compile.verify.samples import Picture, agreement, classes, mean_iou
+from qat.compile.verify.samples import ParitySample, agreement, classes, mean_iou
 
 # Of a scale step, either way, before each rounding: it turns 0.1 % of the roundings, as the file's other arithmetic
 # does in most layers. A file of PIDNet-S agrees with calib as well as calib so moved does: 99.66 % of pixels against
@@ -24,8 +24,8 @@ JITTER = 0.002
 
 
 @dataclass(frozen=True)
-class Expected:
-    """The stages' classes of the pictures.
+class StageOutputs:
+    """The stages' classes of the samples.
 
     `repeatability`: how well calib agrees with itself when a few roundings fall to the other side (JITTER): one value
     that is rounded the other way moves many behind it, so that no two implementations agree on every pixel.
@@ -35,7 +35,7 @@ class Expected:
     calib: list[Tensor]
     int_infer: list[Tensor]
     repeatability: float
-    pictures: Sequence[Picture]
+    samples: Sequence[ParitySample]
     align_corners: bool
     num_classes: int
 
@@ -51,24 +51,24 @@ class Expected:
 
     def iou(self, found: list[Tensor]) -> float | None:
         """mIoU of `found`; None where no picture has a label."""
-        return mean_iou(found, self.pictures, self.num_classes)
+        return mean_iou(found, self.samples, self.num_classes)
 
 
-def expect(network: Network, pictures: Sequence[Picture], ends: Ends, num_classes: int) -> Expected:
+def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec, num_classes: int) -> StageOutputs:
     """Run the stages on the pictures; what they give goes through the artefacts' head, then to label size."""
-    inputs = [picture.normalised for picture in pictures]
+    inputs = [sample.normalised for sample in samples]
 
     def run(model: Callable[[Tensor], Tensor]) -> list[Tensor]:
         def ended(x: Tensor) -> Tensor:
-            return head(model(x), (x.shape[2], x.shape[3]), ends)
+            return head(model(x), (x.shape[2], x.shape[3]), io)
 
-        return classes(ended, inputs, pictures, ends.align_corners)
+        return classes(ended, inputs, samples, io.align_corners)
 
     calib = run(network.calib)
     with jittered(network.calib):
         again = run(network.calib)
     stages = run(network.floating), calib, run(network.int_infer)
-    return Expected(*stages, agreement(calib, again), pictures, ends.align_corners, num_classes)
+    return StageOutputs(*stages, agreement(calib, again), samples, io.align_corners, num_classes)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from onnx import ModelProto, NodeProto
 from torch import Tensor, fx
 
 from qat.backends.scales import quantisers
-from qat.compile.network import Network
+from qat.compile.network import CalibratedNetwork
 from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 
@@ -24,7 +25,7 @@ INTEGERS = ("_rectified", "_quantized_limited", "_quantized")  # how onnx_values
 
 
 @dataclass(frozen=True)
-class Tensors:
+class TensorDifference:
     """One tensor's difference: the largest in scale steps (of float tensors, per largest value); share that differs."""
 
     name: str
@@ -48,17 +49,24 @@ class Tensors:
         return f"{self.name} ({self.op}, {self.source}) is off by up to {amount}, {self.share:.2%} of its values differ"
 
 
-def compare_tensors(model: ModelProto, network: Network, image: np.ndarray, normalised: Tensor) -> list[Tensors]:
+def compare_tensors(
+    model: ModelProto, network: CalibratedNetwork, image: np.ndarray, normalised: Tensor
+) -> list[TensorDifference]:
     """Each tensor of `model` in ONNX Runtime, nothing fused, beside what the fake-quantised network makes of the same.
 
     Each step gets the tensors that the file made before it, so differences don't add up: a rounding that falls to the
     other side moves everything behind it. `image`: as the file takes it; `normalised`: as the network does.
     """
     made = tensors_of(model, network.program, image)
-    judge = _Judge(network, made)
+    comparison = _TensorComparison(network, made)
     with torch.no_grad():
-        judge.run(normalised)
-    return judge.found
+        comparison.run(normalised)
+    return comparison.differences
+
+
+def first_departure(differences: Sequence[TensorDifference]) -> TensorDifference | None:
+    """The first tensor that is off by more than rounding."""
+    return next((difference for difference in differences if difference.departs), None)
 
 
 def tensors_of(model: ModelProto, program: Program, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -106,14 +114,14 @@ def _tensor(opened: ModelProto, program: Program, step: Step, made: dict[str, No
     return compared
 
 
-class _Judge(fx.Interpreter):
+class _TensorComparison(fx.Interpreter):
     """Runs the fake-quantised graph; every tensor that the file has too is compared, and the file's goes on."""
 
-    def __init__(self, network: Network, made: dict[str, np.ndarray]) -> None:
+    def __init__(self, network: CalibratedNetwork, made: dict[str, np.ndarray]) -> None:
         super().__init__(network.calib, garbage_collect_values=True)
         self.program, self.made = network.program, made
         self.rounded = {node.name: node.all_input_nodes[0].name for node, _ in quantisers(network.prepared)}
-        self.found: list[Tensors] = []
+        self.differences: list[TensorDifference] = []
 
     def run_node(self, n: fx.Node) -> Any:
         """Compute, compare, and go on with the file's tensor."""
@@ -122,7 +130,7 @@ class _Judge(fx.Interpreter):
         if step is None or not isinstance(value, Tensor):
             return value
         file = torch.from_numpy(self.made[step.name]).view(value.shape)
-        self.found.append(_difference(step, value, file))
+        self.differences.append(_difference(step, value, file))
         return file
 
     def _step(self, node: fx.Node) -> Step | None:
@@ -135,9 +143,9 @@ class _Judge(fx.Interpreter):
         return step if is_rounding == (step.quant is not None) else None
 
 
-def _difference(step: Step, value: Tensor, file: Tensor) -> Tensors:
+def _difference(step: Step, value: Tensor, file: Tensor) -> TensorDifference:
     unit = step.quant.scale if step.quant else float(value.abs().max()) or 1.0
     off = (value - file).abs() / unit
     share = float((off > 0.55).double().mean()) if step.quant else 0.0
     largest = float(off.max()) if bool(off.isfinite().all()) else float("inf")
-    return Tensors(step.name, step.op, step.source, largest, share, off.numel(), step.quant is not None)
+    return TensorDifference(step.name, step.op, step.source, largest, share, off.numel(), step.quant is not None)

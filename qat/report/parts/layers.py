@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from qat.analysis.layer_error import above, worst_first
-from qat.compile.perf.chart import tick_step
+from qat.html import tick_step
 from qat.report.text import NOTHING, decibels, number, percent
 
 

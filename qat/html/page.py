@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+SHARED = "qat.html"
 
 
 @lru_cache
 def templates(package: str) -> Environment:
-    """The templates that lie in `package`'s folder templates/: escaped, every name must be known."""
+    """The templates in `package`'s folder templates/, beside those that all pages share: escaped, every name known."""
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(SHARED)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -12,19 +12,19 @@ from onnx import numpy_helper
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 
 from qat.errors import UserError
-from qat.runtimes.conversion_check import error, judge
+from qat.runtimes.conversion import check_conversion, error
 from qat.runtimes.ort import Ort
 
 
 def test_the_same_network_passes_and_another_does_not(artefacts: Path, tmp_path: Path) -> None:
-    judge(Ort(), artefacts / "float.onnx", artefacts / "float.onnx")
-    judge(Ort(), artefacts / "u8.onnx", artefacts / "float.onnx")
+    check_conversion(Ort(), artefacts / "float.onnx", artefacts / "float.onnx")
+    check_conversion(Ort(), artefacts / "u8.onnx", artefacts / "float.onnx")
     model = onnx.load(artefacts / "float.onnx")
     weight = max(model.graph.initializer, key=lambda constant: len(constant.raw_data))
     weight.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(weight), weight.name))
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(UserError, match=r"^ort's converter misread .*float.onnx: its file's output is off by \d+%"):
-        judge(Ort(), tmp_path / "other.onnx", artefacts / "float.onnx")
+        check_conversion(Ort(), tmp_path / "other.onnx", artefacts / "float.onnx")
 
 
 def test_the_error() -> None:

@@ -1,4 +1,4 @@
-"""A converted file is judged by what it computes, not by what its converter says."""
+"""Files that a runtime's own converter makes; they are judged by what they compute, not by what the converter says."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from pathlib import Path
 import numpy as np
 
 from qat.errors import UserError
+from qat.runtimes.artefact import ONNX, Artefact, read_artefact
 from qat.runtimes.ort import Ort
 from qat.runtimes.protocol import Runtime
 
+SOURCE = "model_float.onnx"  # what converters are given
 TOLERANCE = 0.1  # a converter that misreads the network is far off, 8-bit weights are near; parity measures the rest
 
 
-def judge(runtime: Runtime, made: Path, source: Path) -> None:
-    """Raise UserError unless `made`, in `runtime`, computes what `source` (ONNX) does, on a picture of noise."""
+def convertible(runtime: str, source: str | Path, qdq_refused: str) -> Artefact:
+    """`source`, which has to be a float ONNX file; UserError with the reason for another."""
+    artefact = read_artefact(Path(source))
+    if artefact.kind != ONNX:
+        raise UserError(f"{runtime} can't convert {artefact}: {qdq_refused}")
+    return artefact
+
+
+def check_conversion(runtime: Runtime, converted: Path, source: Path) -> None:
+    """Raise UserError unless `converted`, in `runtime`, computes what `source` (ONNX) does, on a picture of noise."""
     expected = Ort(optimise=False).load(source, 1)
     picture = expected.artefact.example()
-    wrong = error(runtime.load(made, 1).run(picture), expected.run(picture))
+    wrong = error(runtime.load(converted, 1).run(picture), expected.run(picture))
     if not wrong <= TOLERANCE:
         raise UserError(
             f"{runtime.name}'s converter misread {source}: its file's output is off by {wrong:.0%}; "

@@ -12,18 +12,20 @@ pytest.importorskip("MNN", reason="needs the extra: runtimes")
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 
 from qat.errors import UserError
+from qat.runtimes.adapter import Conversion
 from qat.runtimes.artefact import Artefact, read_artefact
-from qat.runtimes.blame import quiet
-from qat.runtimes.mnn import Mnn, label, labelled
-from qat.runtimes.mnn_convert import FORMS, convert, to_mnn
+from qat.runtimes.captured_output import captured_output
+from qat.runtimes.mnn import Mnn, convert, label, labelled
 from tests.runtimes.tiny import SHAPE, expected, picture
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_each_form_keeps_the_function_and_the_size_of_pictures(form: str, artefacts: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("conversion", Mnn.conversions)
+def test_each_form_keeps_the_function_and_the_size_of_pictures(
+    conversion: Conversion, artefacts: Path, tmp_path: Path
+) -> None:
     made = tmp_path / "model.mnn"
-    with quiet():
-        convert(read_artefact(artefacts / "float.onnx"), made, FORMS[form])
+    with captured_output():
+        convert(read_artefact(artefacts / "float.onnx"), made, conversion.options)
     session = Mnn().load(made, 1)
     want = expected(picture(2), quantised=False)
     assert session.artefact.shape == SHAPE
@@ -31,7 +33,7 @@ def test_each_form_keeps_the_function_and_the_size_of_pictures(form: str, artefa
 
 
 def test_only_the_file_is_left(artefacts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    to_mnn(artefacts / "float.onnx", tmp_path / "model.mnn", "fp16")
+    Mnn().convert(artefacts / "float.onnx", tmp_path / "model.mnn", ("--fp16",))
     assert [path.name for path in tmp_path.iterdir()] == ["model.mnn"]
     assert capfd.readouterr() == ("", "")
 
@@ -39,13 +41,13 @@ def test_only_the_file_is_left(artefacts: Path, tmp_path: Path, capfd: pytest.Ca
 @pytest.mark.parametrize("file", ["s8.onnx", "u8.onnx"])
 def test_qdq_is_refused_with_the_reason(file: str, artefacts: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"^mnn can't convert .*{file} .*can't run; convert model_float.onnx"):
-        to_mnn(artefacts / file, tmp_path / "model.mnn")
+        Mnn().convert(artefacts / file, tmp_path / "model.mnn")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_refusal_is_still_true(artefacts: Path, tmp_path: Path) -> None:
     """The day that MNN reads QDQ files this fails, and the refusal can go."""
-    with quiet(), pytest.raises(UserError):
+    with captured_output(), pytest.raises(UserError):
         convert(Artefact(artefacts / "s8.onnx", "float ONNX"), tmp_path / "model.mnn", ())
 
 
@@ -59,14 +61,9 @@ def test_what_a_file_takes_is_in_its_label() -> None:
 
 def test_layers_that_do_not_fit_are_told_in_mnns_words(artefacts: Path, tmp_path: Path) -> None:
     made = tmp_path / "model.mnn"
-    with quiet():
+    with captured_output():
         convert(read_artefact(artefacts / "float.onnx"), made, ())
     session = Mnn().load(made, 1)
     session.artefact = replace(session.artefact, shape=(None, None, None, None))
     with pytest.raises(UserError, match=r"can't run .*model.mnn: .*[Bb]road.*cast"):
         session.run(picture()[..., :-2, :])
-
-
-def test_an_unknown_form(artefacts: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown form int4 of an .mnn file"):
-        to_mnn(artefacts / "float.onnx", tmp_path / "model.mnn", "int4")

@@ -12,19 +12,18 @@ pytest.importorskip("pnnx", reason="needs the extra: runtimes")
 
 from qat.errors import UserError
 from qat.runtimes.ncnn import Ncnn
-from qat.runtimes.ncnn_convert import to_ncnn
 from tests.runtimes.tiny import SHAPE
 
 
 def test_two_files_that_know_the_size_of_pictures(artefacts: Path, tmp_path: Path) -> None:
-    to_ncnn(artefacts / "float.onnx", tmp_path / "model.ncnn.param")
+    Ncnn().convert(artefacts / "float.onnx", tmp_path / "model.ncnn.param")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.ncnn.bin", "model.ncnn.param"]
     assert Ncnn().load(tmp_path / "model.ncnn.param", 1).artefact.shape == SHAPE
 
 
 def test_qdq_is_refused_with_the_reason(artefacts: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^ncnn can't convert .*s8.onnx .*pnnx.Expression"):
-        to_ncnn(artefacts / "s8.onnx", tmp_path / "model.ncnn.param")
+        Ncnn().convert(artefacts / "s8.onnx", tmp_path / "model.ncnn.param")
     assert not list(tmp_path.iterdir())
 
 
@@ -36,5 +35,5 @@ def test_an_op_that_pnnx_leaves_as_it_is_is_found_by_running(artefacts: Path, tm
     onnx.save(model, tmp_path / "odd.onnx")
     (tmp_path / "model.ncnn.param").write_text("an earlier one")
     with pytest.raises(UserError, match="Pad not exists or registered"):
-        to_ncnn(tmp_path / "odd.onnx", tmp_path / "model.ncnn.param")
+        Ncnn().convert(tmp_path / "odd.onnx", tmp_path / "model.ncnn.param")
     assert (tmp_path / "model.ncnn.param").read_text() == "an earlier one"

@@ -1,0 +1,173 @@
+"""Our artefacts beside the peers': the same network, the same calibration pictures, one process, timed in turn."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.table import Table
+from torch import Tensor
+from yacs.config import CfgNode
+
+from qat.compile.perf.timing import Failure, Timing, measure
+from qat.config import with_values
+from qat.data import build_dataset, data_loader, evenly_spaced
+from qat.data.transforms import InferenceTransform, Normaliser, normalise
+from qat.evaluation import Result
+from qat.evaluation import evaluate as score
+from qat.runtimes import Session, get_runtime
+from qat.runtimes.optional import require
+from qat.workflow.artefact import find_artefact
+from qat.workflow.data import data_spec
+from qat.workflow.evaluate import evaluated_names
+from qat.workflow.load import example_input, load_float, load_stage
+from qat.workflow.progress import Progress, counter, silent
+
+log = logging.getLogger(__name__)
+Key = tuple[str, str]  # a form of the network, runtime
+Pictures = list[dict[str, np.ndarray]]
+
+NNCF = "NNCF PERFORMANCE"
+STATIC = "quantize_static {}"
+PEERS = {"openvino": NNCF, "ort": STATIC.format("u8")}  # what ours is held against
+
+
+@dataclass(frozen=True)
+class PeerForm:
+    """One form of the network in one runtime: its speed, and its accuracy over the val list."""
+
+    form: str
+    runtime: str
+    timing: Timing | Failure
+    accuracy: Result
+
+
+def bench_peers(config: CfgNode, progress: Progress = silent, *, rounds: int = 20) -> tuple[PeerForm, ...]:
+    """Time and score what ONNX Runtime and OpenVINO run best of ours, and the int8 models that the peers make.
+
+    Args:
+        config: of the run, whose compile folder is there.
+        progress: takes pictures done, all pictures, a text, for each form.
+        rounds: timed rounds of each form.
+
+    Returns:
+        Ours, NNCF's preset PERFORMANCE in OpenVINO, quantize_static's u8 and s8 in ONNX Runtime.
+
+    Raises:
+        UserError: where NNCF or the compile folder is missing.
+    """
+    require("nncf", "pip install nncf (it isn't part of this project's extras)")
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = _ours(config) | _peers(config, Path(folder))
+        times = measure(sessions, example_input(config).contiguous().numpy(), rounds, 3)
+        return tuple(
+            PeerForm(*key, times[key], _accuracy(config, key, session, progress)) for key, session in sessions.items()
+        )
+
+
+def _ours(config: CfgNode) -> dict[Key, Session]:
+    """What each of the two runtimes runs best."""
+    sessions: dict[Key, Session] = {}
+    for name in PEERS:
+        path = find_artefact(with_values(config, {"COMPILE.RUNTIME": name, "COMPILE.ARTEFACT": ""})).path
+        sessions[f"ours, {path.name}", name] = get_runtime(name).load(path, torch.get_num_threads())
+    return sessions
+
+
+def _peers(config: CfgNode, folder: Path) -> dict[Key, Session]:
+    """NNCF's model in OpenVINO and quantize_static's in ONNX Runtime, calibrated on the pictures that we used."""
+    pictures = [{"image": picture.numpy()} for picture in _calibration_pictures(config)]
+    network, example = load_float(config), example_input(config).contiguous()
+    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["logits"], "opset_version": 17}
+    torch.onnx.export(network, (example,), str(folder / "float.onnx"), dynamo=False, **names)
+    files = {(NNCF, "openvino"): _nncf_model(folder, pictures)}
+    for kind in ("u8", "s8"):
+        files[STATIC.format(kind), "ort"] = _static_model(folder, pictures, kind)
+    return {key: get_runtime(key[1]).load(path, torch.get_num_threads()) for key, path in files.items()}
+
+
+def _calibration_pictures(config: CfgNode) -> list[Tensor]:
+    """QUANT.CALIB_IMAGES of the training list, as calibration takes them."""
+    dataset = build_dataset(data_spec(config), "train", InferenceTransform())
+    indices = evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES)
+    images = (dataset[index]["image"][None] for index in indices)
+    return [normalise(image, config.DATASET.MEAN, config.DATASET.STD).contiguous() for image in images]
+
+
+def _nncf_model(folder: Path, pictures: Pictures) -> Path:
+    """NNCF's preset PERFORMANCE, in OpenVINO's own format."""
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(folder / "float.onnx")
+    start = time.perf_counter()
+    dataset = nncf.Dataset([picture["image"] for picture in pictures])
+    quantised = nncf.quantize(model, dataset, subset_size=len(pictures), preset=nncf.QuantizationPreset.PERFORMANCE)
+    log.info("NNCF: %.1f s", time.perf_counter() - start)
+    openvino.save_model(quantised, folder / "nncf.xml", compress_to_fp16=False)
+    return folder / "nncf.xml"
+
+
+def _static_model(folder: Path, pictures: Pictures, kind: str) -> Path:
+    """ONNX Runtime's quantize_static: QDQ, per channel, min-max; u8, or s8 symmetric."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]
+        """The pictures one by one."""
+
+        def __init__(self) -> None:
+            self.rest = iter(pictures)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            """The next one, None at the end."""
+            return next(self.rest, None)
+
+    quant_pre_process(folder / "float.onnx", folder / "prepared.onnx")
+    options: dict[str, Any] = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
+    options["activation_type"] = QuantType.QUInt8 if kind == "u8" else QuantType.QInt8
+    options["extra_options"] = {} if kind == "u8" else {"ActivationSymmetric": True}
+    quantize_static(folder / "prepared.onnx", folder / f"{kind}.onnx", Reader(), **options)
+    return folder / f"{kind}.onnx"
+
+
+def _accuracy(config: CfgNode, key: Key, session: Session, progress: Progress) -> Result:
+    """Scores over the val list, and the distance from float."""
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    names = evaluated_names(config, dataset)
+    network = load_stage(config, "float")
+    advance = counter(progress, len(names), ", ".join(key))
+
+    def run(x: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(session.run(x.contiguous().numpy())))
+
+    return score(
+        run,
+        data_loader(dataset, 1, config.WORKERS, indices=range(len(names))),
+        config.DATASET.NUM_CLASSES,
+        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD),
+        align_corners=config.MODEL.ALIGN_CORNERS,
+        reference=lambda _, x: network(x),
+        progress=lambda count, _: advance(count),
+    )
+
+
+def peer_table(forms: tuple[PeerForm, ...]) -> Table:
+    """One row a form; the ratio is against the peer in the same runtime."""
+    base = {form.runtime: form.timing for form in forms if form.form == PEERS[form.runtime]}
+    table = Table("form", "runtime", "median ms", "p90 ms", "of peer's", "mIoU", "pixels changed", "SQNR")
+    for form in forms:
+        accuracy, timing, peer = form.accuracy, form.timing, base[form.runtime]
+        cells = [timing.reason if isinstance(timing, Failure) else "", "", ""]
+        if isinstance(timing, Timing) and isinstance(peer, Timing):
+            cells = [f"{timing.median_ms:.1f}", f"{timing.p90_ms:.1f}", f"{timing.median_ms / peer.median_ms:.2f}x"]
+        changed = f"{accuracy.pixels_changed:.3%}"
+        score_cells = [f"{accuracy.scores.mean_iou:.4f}", changed, f"{accuracy.logit_sqnr:.1f} dB"]
+        table.add_row(form.form, form.runtime, *cells, *score_cells)
+    return table

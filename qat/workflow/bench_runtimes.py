@@ -1,0 +1,56 @@
+"""Speed of the compiled artefacts: every runtime timed in turn, beside this CPU's measured peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
+from qat.errors import UserError
+from qat.stages import read_record
+from qat.workflow.load import example_input
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.run import folders_of
+
+
+@dataclass(frozen=True)
+class RuntimeSpeeds:
+    """The rows, and the folder that perf.html, perf.json, machine.json and layers.json were written to."""
+
+    report: SpeedReport
+    folder: Path
+
+
+def bench_runtimes(
+    config: CfgNode, progress: Progress = silent, *, rounds: int = 20, warmup: int = 3, command: str = ""
+) -> RuntimeSpeeds:
+    """Time every artefact of the compile folder in every runtime that ran it.
+
+    Args:
+        config: of the run.
+        progress: takes rounds done, all rounds, a text.
+        rounds: of two timed runs each.
+        warmup: rounds before them.
+        command: what measures this again, for the page.
+
+    Returns:
+        The speeds; the files lie in the compile folder.
+
+    Raises:
+        UserError: where nothing is compiled, or torch has no int8 kernels to measure the peak with.
+    """
+    if rounds < 1 or warmup < 0:
+        raise UserError(f"--rounds {rounds} --warmup {warmup}; expected at least 1 and 0")
+    folder = folders_of(config).stage("compile")
+    record = read_record(folder)
+    if not record:
+        raise UserError(f"no compiled artefacts in {folder}; run make compile with this CFG")
+    artefacts = artefacts_of(record)
+    size = [record["input"]["width"], record["input"]["height"]]
+    settings = BenchSettings(f"{config.DATASET.DATASET}/{config.NAME}", command, rounds, warmup)
+    example = example_input(config, size).contiguous().numpy()
+    report = bench(folder, artefacts, example, settings, counter(progress, settings.total, "bench"))
+    write_report(report, folder)
+    return RuntimeSpeeds(report, folder)

@@ -1,0 +1,191 @@
+"""Compile: write every artefact of the calibrated network, prove each against the stages, run it in every runtime."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from qat.backends.horizon import HorizonBackend
+from qat.backends.horizon.build import HbmSettings
+from qat.compile.horizon import board_record, compile_for_board, device_example
+from qat.compile.horizon_perf import PerfRow
+from qat.compile.io_spec import IOSpec
+from qat.compile.network import Network
+from qat.compile.onnx.writer import Form
+from qat.compile.perf import SpeedReport
+from qat.compile.pipeline import CompileSettings, chosen_runtimes, compile_into
+from qat.compile.verify.runtimes import Parity
+from qat.compile.verify.samples import ParitySample
+from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
+from qat.data.transforms import InferenceTransform, normalise
+from qat.data.transforms.artefact import artefact_input, resized
+from qat.errors import UserError
+from qat.files import sha256
+from qat.folders import replaced_folder
+from qat.models import build_model, resolve
+from qat.stages import origin_of, source_of, write_record
+from qat.stages.folders import INT_MODEL
+from qat.version import __version__
+from qat.workflow.data import data_spec
+from qat.workflow.evaluate import announce
+from qat.workflow.load import example_input, load_calibration, load_float, load_prepared
+from qat.workflow.progress import Progress, silent
+from qat.workflow.run import run_of
+from qat.workflow.settings import backend_choice
+
+log = logging.getLogger(__name__)
+
+PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unless the config says how many
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """The folder, how each artefact does in each runtime, and speeds; or for the board its compiler's estimate."""
+
+    folder: Path
+    parity: Parity
+    perf: SpeedReport | None
+    board: tuple[PerfRow, ...] = ()
+
+
+def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
+    """Make the compile folder, whole or not at all.
+
+    Args:
+        config: of the run.
+        progress: not called; what is next is logged.
+
+    Returns:
+        What lies in the folder: parity with the stages by artefact and runtime, speeds where they were timed.
+
+    Raises:
+        UserError: for what is missing, what the config asks and can't be had, and for a file that isn't right.
+    """
+    announce(config, "compiled")
+    done = _for_board(config) if isinstance(backend_choice(config).backend, HorizonBackend) else _for_runtimes(config)
+    log.info("compiled -> %s", done.folder)
+    return done
+
+
+def size_of(config: CfgNode) -> list[int]:
+    """Width and height of the artefacts' pictures; UserError if the network can't divide them."""
+    height, width = config.COMPILE.INPUT_SIZE or reversed(config.TEST.IMAGE_SIZE)
+    stride = resolve(config.MODEL.NAME).stride
+    source = "" if config.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
+    for name, side in (("height", height), ("width", width)):
+        if side % stride:
+            near = max(side // stride, 1) * stride
+            raise UserError(
+                f"COMPILE.INPUT_SIZE {height},{width}{source}: the {name} {side} is not a multiple of the network's "
+                f"stride {stride}; use {near} or {near + stride}"
+            )
+    return [width, height]
+
+
+def load_network(config: CfgNode) -> Network:
+    """The network that the config's calibration made; UserError where it is missing or was made from other inputs."""
+    size = size_of(config)
+    plain, _ = load_prepared(config, prove=False, size=size)
+    return Network(
+        prepared=load_calibration(config, size),
+        example=example_input(config, size),
+        plain=plain,
+        floating=load_float(config),
+    )
+
+
+def compile_settings(config: CfgNode) -> CompileSettings:
+    """What section COMPILE asks for."""
+    compiling = config.COMPILE
+    return CompileSettings(
+        title=f"{config.MODEL.NAME} ({config.DATASET.DATASET}/{config.NAME})",
+        form=Form(compiling.OPSET, compiling.DYNAMIC_BATCH, _io_spec(config), metadata(config)),
+        num_classes=config.DATASET.NUM_CLASSES,
+        runtimes=tuple(compiling.RUNTIMES),
+        bench_rounds=compiling.BENCH_ROUNDS,
+        command=f"make bench-runtimes CFG=configs/{config.DATASET.DATASET}/{config.NAME}.yaml",
+    )
+
+
+def metadata(config: CfgNode) -> dict[str, str]:
+    """What the ONNX files say of themselves; lists and numbers as JSON."""
+    run, classes = run_of(config), class_set(data_spec(config))
+    return {
+        "classes": json.dumps(list(classes.names)),
+        "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),
+        "mean": json.dumps(list(config.DATASET.MEAN)),
+        "std": json.dumps(list(config.DATASET.STD)),
+        "align_corners": json.dumps(bool(config.MODEL.ALIGN_CORNERS)),
+        "float_weights_sha256": sha256(run.weights_file),
+        "calibration_sha256": sha256(run.folders.checkpoint(source_of(run))),
+        "network": config.MODEL.NAME,
+        "rtseg_qat": __version__,
+    }
+
+
+def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[ParitySample]:
+    """COMPILE.PARITY_IMAGES of the val list, spread evenly."""
+    width, height = size_of(config)
+    mean, std = config.DATASET.MEAN, config.DATASET.STD
+    to_artefact = artefact_input({"width": width, "height": height, "type": config.COMPILE.INPUT}, mean, std)
+    count = config.COMPILE.PARITY_IMAGES or max(PIXELS // (width * height), 4)
+    samples = []
+    for index in evenly_spaced(len(dataset), min(count, len(dataset))):
+        picture = dataset[index]
+        images = picture["image"][None]
+        normalised = normalise(resized(images, [width, height]), mean, std).contiguous()
+        size = (int(images.shape[1]), int(images.shape[2]))
+        samples.append(ParitySample(picture["name"], normalised, to_artefact(images), picture.get("label"), size))
+    return samples
+
+
+def _for_runtimes(config: CfgNode) -> Compilation:
+    """The artefacts for this machine's runtimes."""
+    size_of(config)  # this and the next before anything is read
+    chosen_runtimes(config.COMPILE.RUNTIMES)
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    run = run_of(config)
+    folder = run.folders.stage("compile")
+    with replaced_folder(folder) as aside:
+        samples = parity_samples(config, dataset)
+        log.info("loading the calibration")
+        network, settings = load_network(config), compile_settings(config)
+        done = compile_into(aside, network, samples, settings, log.info)
+        write_record(aside, "compiled", config.dump(), origin_of(run, "compiled"), done.record)
+    return Compilation(folder, done.parity, done.perf)
+
+
+def _for_board(config: CfgNode) -> Compilation:
+    """The board's files, by the plugin's compiler."""
+    size, choice, run = size_of(config), backend_choice(config), run_of(config)
+    assert isinstance(choice.backend, HorizonBackend)
+    settings = _hbm_settings(config)
+    example = device_example(example_input(config, size), settings.input_source)
+    folder = run.folders.stage("compile")
+    with replaced_folder(folder) as aside:
+        rows = compile_for_board(aside, choice.backend, load_calibration(config, size), example, settings)
+        record = {"backend": choice.record(), **board_record(aside, size, settings)}
+        write_record(aside, "compiled", config.dump(), origin_of(run, "compiled"), record)
+    return Compilation(folder, {}, None, tuple(rows))
+
+
+def _io_spec(config: CfgNode) -> IOSpec:
+    compiling, data = config.COMPILE, config.DATASET
+    return IOSpec(compiling.INPUT, compiling.OUTPUT, tuple(data.MEAN), tuple(data.STD), config.MODEL.ALIGN_CORNERS)
+
+
+def _hbm_settings(config: CfgNode) -> HbmSettings:
+    compiling, name = config.COMPILE, config.MODEL.NAME
+    return HbmSettings(
+        march=compiling.MARCH,
+        input_source=compiling.INPUT_SOURCE,
+        opt=compiling.OPT,
+        jobs=compiling.JOBS,
+        network=type(build_model(name, config.DATASET.NUM_CLASSES)).__name__,
+        script=INT_MODEL,
+        picture=name.replace("_", "-") + ".svg",
+    )
