@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +81,11 @@ def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
     aliases, deep nesting).
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        _check_growth(path, yaml.compose(text, yaml.SafeLoader))
-        tree = yaml.safe_load(text)
+        tree = copy.deepcopy(_parsed(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror or error}") from error
+    except _Growth as error:
+        raise UserError(f"{path} grows beyond {_MOST_NODES} values by its aliases; write the values out") from error
     except RecursionError as error:
         raise UserError(f"{path} is nested too deep; expected a mapping such as {example}") from error
     except (yaml.YAMLError, ValueError) as error:
@@ -93,10 +95,22 @@ def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
     return tree
 
 
-def _check_growth(path: str | Path, root: yaml.Node | None) -> None:
-    """UserError where the aliases, written out, make more than _MOST_NODES, or one holds itself."""
-    if root is not None and _written_out(root, {}) > _MOST_NODES:
-        raise UserError(f"{path} grows beyond {_MOST_NODES} values by its aliases; write the values out")
+class _Growth(Exception):
+    """Aliases that, written out, make more than _MOST_NODES; one holds itself, or others that hold others."""
+
+
+@lru_cache(maxsize=32)  # a run asks for its config and its descriptor again and again
+def _parsed(text: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _written_out(root, {}) > _MOST_NODES:
+            raise _Growth
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:

@@ -54,7 +54,7 @@ def _is_share(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and 0 <= value <= 1)
 
 
-def _is_weight(value: Any) -> bool:
+def _is_weight(value: float) -> bool:
     return 0 <= value < float("inf")
 
 

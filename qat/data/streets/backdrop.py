@@ -16,11 +16,12 @@ _LEAVES: Palette = ((62, 96, 54), (74, 104, 58), (56, 88, 60))
 
 def cloud_noise(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float32]:
     """(height, width) smooth noise around 0.5, wider than high."""
-    total = np.zeros((height, width), dtype=np.float32)
+    total: NDArray[np.float32] = np.zeros((height, width), dtype=np.float32)
     for octave in (4, 8, 14):
         grid = rng.random((octave * 3, octave), dtype=np.float32)
         total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * (1.6 / octave)
-    return total / np.float32(1.6 / 4 + 1.6 / 8 + 1.6 / 14)
+    total /= np.float32(1.6 / 4 + 1.6 / 8 + 1.6 / 14)
+    return total
 
 
 def paint_sky(canvas: Canvas, rng: np.random.Generator, zenith: Colour, cloud: Colour, cover: float) -> None:

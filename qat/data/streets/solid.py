@@ -44,9 +44,10 @@ class Face:
         """(..., 2) shares of its width and height to (..., 3) metres."""
         share = np.asarray(shares, dtype=np.float64)
         s, t = share[..., :1], share[..., 1:]
-        low = self.corners[0] * (1 - s) + self.corners[1] * s
-        high = self.corners[3] * (1 - s) + self.corners[2] * s
-        return low * (1 - t) + high * t
+        low: Floats = self.corners[0] * (1 - s) + self.corners[1] * s
+        high: Floats = self.corners[3] * (1 - s) + self.corners[2] * s
+        place: Floats = low * (1 - t) + high * t
+        return place
 
     def patch(self, left: float, bottom: float, right: float, top: float) -> Floats:
         """(4, 3) corners of a rectangle on the wall, in shares of its width and height."""

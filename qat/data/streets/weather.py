@@ -80,4 +80,5 @@ def finish(image: Pixels, label: Pixels, weather: Weather, rng: np.random.Genera
     if weather.blur > 0.25:
         lit = cv2.GaussianBlur(lit, (3, 3), weather.blur)
     lit += np.roll(grain, (height // 3, width // 3), (0, 1))[..., None] * np.float32(weather.noise)
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    picture: Pixels = np.clip(lit, 0, 255).astype(np.uint8)
+    return picture

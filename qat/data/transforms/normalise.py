@@ -44,7 +44,8 @@ class Normaliser:
 def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
     """(1, 256, 3) float32: the normalised value of each uint8 value in each channel."""
     values = np.arange(256, dtype=np.float64)[None, :, None] / 255
-    return ((values - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
+    normalised: NDArray[np.float32] = ((values - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
+    return normalised
 
 
 def lookup(
