@@ -10,6 +10,7 @@ GATE   ?=
 RUNTIME ?=
 TARGET ?=
 JOBS   ?= 2
+TORCH  ?= torch
 ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPILE.RUNTIME $(RUNTIME)) $(OPTS)
 READY  := $(VENV)/.ready
 
@@ -27,7 +28,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PY)
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) torch
+	$(PIP) $(TORCH)
 	$(PIP) -e ".[dev,runtimes]"
 	@touch $@
 
