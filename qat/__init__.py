@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qat.backends.fx import convert, fake_quantized, prepare
     from qat.backends.fx import fake_quantized as fake_quantised
     from qat.backends.spec import QuantSpec
+    from qat.compile.export_onnx import export_onnx
     from qat.errors import UserError
     from qat.evaluation import evaluate
     from qat.graph import check, rewrite
@@ -29,6 +30,7 @@ _HOMES = {
     "check": "qat.graph",
     "convert": "qat.backends.fx",
     "evaluate": "qat.evaluation",
+    "export_onnx": "qat.compile.export_onnx",
     "fake_quantized": "qat.backends.fx",
     "load_checkpoint": "qat.models",
     "load_stage": "qat.workflow.load",
@@ -45,6 +47,7 @@ __all__ = [
     "check",
     "convert",
     "evaluate",
+    "export_onnx",
     "fake_quantised",
     "fake_quantized",
     "load_checkpoint",
