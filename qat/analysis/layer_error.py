@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ def weights_above_best(floating: Tensor, calibrated: Tensor, module: nn.Module) 
     """How many dB the squared error of `calibrated` weights lies above that of the best scale of each channel."""
     rows = floating.view(1, -1) if isinstance(module, nn.ConvTranspose2d) else floating
     best = fake_quantise(floating, weight_scales(rows, "mse"))
-    noise, least = (energy(cast(Tensor, weight - floating)) for weight in (calibrated, best))
+    noise, least = (energy(weight - floating) for weight in (calibrated, best))
     return above_best(noise, least, energy(floating))
 
 

@@ -1,10 +1,11 @@
-"""How far a stage is from float where mIoU is lucky: changed pixels and the logits' signal-to-noise ratio."""
+"""How far a stage is from float where mIoU is lucky: changed pixels, the logits' signal-to-noise ratio, divergence."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from qat.errors import UserError
@@ -45,6 +46,13 @@ class Distance:
         if self._noise == 0:
             return math.inf
         return 10 * math.log10(self._signal / self._noise) if self._signal else -math.inf
+
+
+def divergence(logits: Tensor, expected: Tensor) -> Tensor:
+    """Mean over pixels of KL(softmax(expected) || softmax(logits)); both (N, C, h, w)."""
+    log_chances, expected_log_chances = (value.float().log_softmax(1) for value in (logits, expected))
+    pixels = logits.numel() // logits.shape[1]
+    return F.kl_div(log_chances, expected_log_chances, reduction="sum", log_target=True) / pixels
 
 
 def _energy(values: Tensor) -> float:

@@ -44,14 +44,40 @@ def evaluate(
 ) -> Result:
     """Run `model` over all batches and score its classes at label size.
 
-    batches: dicts with "image" uint8 (N, H, W, 3), "label" uint8 (N, H, W) with 255 ignored, and "name" (N).
-    to_input: "image" -> the model's input; it may use one buffer again for every batch.
-    model: input -> logits (N, num_classes, h, w), in eval mode.
-    reference: (names, input) -> the logits to compare with: a float model, or `LogitStore.read`.
-    record: takes (names, logits) of this model: `LogitStore.write`.
-    progress: takes (images of this batch, the matrix so far) after each batch.
+    Args:
+        model: input -> logits (N, num_classes, h, w) of any size h, w, in eval mode.
+        batches: dicts with "image" uint8 (N, H, W, 3), "label" uint8 (N, H, W) with 255 ignored, and "name" (N).
+        num_classes: of the logits; labels are 0 to num_classes - 1, or 255.
+        to_input: "image" -> the model's input; it may use one buffer again for every batch.
+        align_corners: how logits are interpolated to the label's size, as `torch.nn.functional.interpolate` does.
+        device: where inputs go, and so where the model lies.
+        reference: (names, input) -> the logits to compare with: a float model, or `LogitStore.read`.
+        record: takes (names, logits) of this model: `LogitStore.write`.
+        progress: takes (images of this batch, the matrix so far) after each batch.
 
-    Raises UserError for no batches, batches without labels, logits of a wrong shape or not finite.
+    Returns:
+        mIoU and accuracies (0 to 1), times in seconds; with a reference also the share (0 to 1) of pixels whose class
+        differs from the reference's, and the SQNR of the logits in dB.
+
+    Raises:
+        UserError: for no batches, batches without labels, logits of a wrong shape or not finite, layers in training
+            mode.
+
+    Example:
+        >>> image = torch.zeros(1, 4, 8, 3, dtype=torch.uint8)
+        >>> image[:, :, 4:] = 255
+        >>> label = (image[..., 0] > 0).byte()
+        >>> def model(x):
+        ...     return torch.cat([1 - x[:, :1], x[:, :1]], dim=1)
+        >>> result = evaluate(
+        ...     model,
+        ...     [{"image": image, "label": label, "name": ["a"]}],
+        ...     num_classes=2,
+        ...     to_input=lambda image: image.permute(0, 3, 1, 2).float() / 255,
+        ...     align_corners=False,
+        ... )
+        >>> result.scores.mean_iou, result.names
+        (1.0, ('a',))
     """
     _check_mode(model)
     device = torch.device(device)

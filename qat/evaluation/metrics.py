@@ -47,7 +47,7 @@ def share_of_float(stage: Metrics, reference: Metrics) -> float:
     require_comparable(stage, reference)
     if not reference["mean_iou"]:
         raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
-    return stage["mean_iou"] / reference["mean_iou"]
+    return float(stage["mean_iou"] / reference["mean_iou"])
 
 
 def passes(stage: Metrics, reference: Metrics, gate: float) -> bool:

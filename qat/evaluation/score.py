@@ -27,7 +27,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class _ScoredPictures:
     """One batch: image uint8 (N, H, W, 3), label uint8 (N, h, w), and float's logits and classes at label size."""
 
     image: Tensor
@@ -54,7 +54,7 @@ class Scorer:
         `reference`: the float network. Both it and the networks to score lie on `device`. UserError for no batches.
         """
         self.num_classes, self.align_corners = num_classes, align_corners
-        self._to_input = lambda image: to_input(image).to(device)
+        self.to_input, self.device = to_input, device
         self.pictures = [self._with_reference(reference, batch) for batch in batches]
         if not self.pictures:
             raise UserError("no pictures to score; give more training pictures, or lower QUANT.CALIB_IMAGES")
@@ -74,13 +74,13 @@ class Scorer:
         assert changed is not None
         return Score(sqnr, changed, matrix.scores().mean_iou if labelled else None)
 
-    def _with_reference(self, reference: Network, batch: Mapping[str, Any]) -> _Pictures:
+    def _with_reference(self, reference: Network, batch: Mapping[str, Any]) -> _ScoredPictures:
         image, label = batch["image"], batch.get("label")
         size = image.shape[1:3] if label is None else label.shape[1:]
-        return _Pictures(image, label, *self._run(reference, image, size))
+        return _ScoredPictures(image, label, *self._run(reference, image, size))
 
-    @torch.no_grad()
     def _run(self, network: Network, image: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Logits, and classes (N, *size)."""
-        logits = network(self._to_input(image))
+        with torch.no_grad():
+            logits = network(self.to_input(image).to(self.device))
         return logits, upsample_argmax(logits, size, self.align_corners)

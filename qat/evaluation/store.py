@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.errors import UserError
@@ -71,11 +72,12 @@ class LogitStore:
     def _path(self, name: str) -> Path:
         return self.folder / f"{quote(name, safe='')}.npy"
 
-    def _load(self, path: Path) -> np.ndarray:
+    def _load(self, path: Path) -> NDArray[np.float32]:
         try:
-            return np.load(path, allow_pickle=False)
+            logits: NDArray[np.float32] = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"can't read {path}: {error}; {_AGAIN}") from error
+        return logits
 
 
 _AGAIN = "evaluate the float stage again (make eval STAGE=float)"

@@ -61,7 +61,7 @@ def axis(samples: int, pixels: int, align_corners: bool, device: torch.device) -
 def _upsample_one(logits: Tensor, rows: Axis, cols: Axis) -> Tensor:
     """Classes (H, W) of one image's logits (C, h, w)."""
     lines = max(1, CHUNK // logits.shape[2])
-    corner = torch.cat([_argmax(_planes(band)) for band in logits.split(lines, dim=1)])
+    corner = torch.cat([_argmax(_planes(band)) for band in torch.split(logits, lines, dim=1)])
     out = corner.index_select(1, cols.cell).index_select(0, rows.cell)
     mixed = _mixed(corner) & rows.covered[:, None] & cols.covered
     cells = max(1, CHUNK // (len(rows.pixel) * len(cols.pixel)))
@@ -96,7 +96,7 @@ def _contests(logits: Tensor, mixed: Tensor, size: int) -> Iterator[tuple[Tensor
     count = can_win.sum(0)
     # those that can win come first, in the classes' order
     first = torch.argsort(can_win.byte(), dim=0, descending=True, stable=True)
-    for chunk in count.argsort().split(size):
+    for chunk in torch.split(count.argsort(), size):
         if len(chunk):
             yield y[chunk], x[chunk], corners[:, :, chunk], first[: int(count[chunk].max()), chunk]
 

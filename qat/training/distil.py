@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, fx
 
-from qat.evaluation.divergence import divergence
+from qat.evaluation.distance import divergence
 from qat.graph.nodes import op_name
 from qat.models import branches_of
 

@@ -18,17 +18,33 @@ from qat.workflow.sized import Sized
 
 
 def load_stage(config: CfgNode, stage: str) -> nn.Module:
-    """A stage of the network, ready to call: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w).
+    """A stage of the network, ready to call.
 
-    `stage`: float, calib and qat (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact,
-    which takes pictures as its manifest says). float, calib and qat run on `DEVICE`, the others on the CPU. calib, qat
-    and int_infer take images of TEST.IMAGE_SIZE. Raises UserError when the stage before is missing or was made from
-    other weights or another config.
+    Args:
+        config: of the run, such as `qat.config.load_config` gives.
+        stage: float, calib and qat (fake-quantised), int_infer (int8 kernels) or compiled (COMPILE.RUNTIME's artefact).
+
+    Returns:
+        A network: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w). Stage compiled takes pictures as its
+        manifest says. float, calib and qat run on DEVICE, the others on the CPU; calib, qat and int_infer take pictures
+        of TEST.IMAGE_SIZE.
+
+    Raises:
+        UserError: for an unknown stage, and where the stage before is missing or was made from other weights or
+            another config.
+
+    Example:
+        >>> from qat.config import load_config
+        >>> network = load_stage(load_config("streets/pidnet_s", ["DEVICE", "cpu"]), "float")
+        >>> network(torch.zeros(1, 3, 64, 128)).shape
+        torch.Size([1, 19, 8, 16])
     """
     if stage not in STAGES:
         raise UserError(f"unknown stage {stage}; {nearest(stage, STAGES)}")
     if stage == "float":
-        return load_float(config).to(device(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = load_float(config).to(device(config))
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
     if stage == "compiled":
         from qat.workflow.artefact import load_compiled  # it asks for a run, as this module does
 

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 import qat
 from qat.backends.scales import freeze_scales, weighted
 from qat.errors import UserError
-from qat.evaluation.divergence import divergence
+from qat.evaluation.distance import divergence
 from qat.observers.weights import fake_quantise
 from qat.ptq.float_view import float_view
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct

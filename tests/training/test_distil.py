@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import qat
-from qat.evaluation.divergence import divergence
+from qat.evaluation.distance import divergence
 from qat.graph.nodes import op_name
 from qat.graph.trace import trace
 from qat.training.distil import boundary_attention, distillation, give_boundary

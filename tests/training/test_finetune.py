@@ -9,7 +9,7 @@ from torch import Tensor, fx
 
 import qat
 from qat.errors import UserError
-from qat.evaluation.divergence import divergence
+from qat.evaluation.distance import divergence
 from qat.training import DistContext, FineTuner
 from qat.workflow.finetune import fine_tune_config, plan_of
 from tests.training.events import read_events

@@ -10,7 +10,7 @@ import pytest
 from qat.config import load_config
 from qat.errors import UserError
 from qat.files import write_text
-from qat.workflow.config import open_config, run_config
+from qat.workflow.config import invocation_of, invocation_of_run, open_config, run_config
 
 
 @pytest.fixture
@@ -44,3 +44,18 @@ def test_a_run_under_another_name(folder: Path) -> None:
     shutil.move(folder, folder.with_name("other"))
     with pytest.raises(UserError, match=r"doesn't lie in streets/mine, as its config\.yaml says"):
         run_config(folder.with_name("other"))
+
+
+def test_a_moved_run_is_named_so_that_the_name_opens_it(folder: Path, tmp_path: Path) -> None:
+    shutil.move(tmp_path / "out", tmp_path / "elsewhere")
+    run, options = str(tmp_path / "elsewhere" / "streets" / "mine"), ["QUANT.SCHEME", "affine"]
+    config = open_config("", run, options)
+    named = invocation_of(config, "unused.yaml", run, options)
+    assert open_config(named.config, options=named.options) == config
+    own = invocation_of_run(config)
+    assert run_config(Path(own.config).parent).OUTPUT_DIR == config.OUTPUT_DIR
+
+
+def test_a_config_file_is_named_as_it_was() -> None:
+    named = invocation_of(load_config(None), "configs/a.yaml", options=["QUANT.SCHEME", "affine"])
+    assert named.make("calib") == 'make calib CFG=configs/a.yaml OPTS="QUANT.SCHEME affine"'

@@ -13,7 +13,7 @@ from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.scales import round_weight, weighted
 from qat.backends.trainable import trainable, write_back
 from qat.errors import UserError
-from qat.evaluation.divergence import divergence
+from qat.evaluation.distance import divergence
 from qat.finite import culprit
 from qat.ptq import resume
 from qat.ptq.reconstruct.options import ReconstructOptions

@@ -44,7 +44,8 @@ def _is_drawn(activation: Mapping[str, Any] | None) -> bool:
 def _range_panel(layer: Mapping[str, Any], graph: str) -> RangePanel:
     activation = layer["activation"]
     edges, counts = activation["histogram"]["edges"], activation["histogram"]["counts"]
-    low, high = min(edges[0], activation["low"]), max(edges[-1], activation["high"])
+    low = float(min(edges[0], activation["low"]))
+    high = float(max(edges[-1], activation["high"]))
     span = high - low or 1.0
 
     def across(value: float) -> float:

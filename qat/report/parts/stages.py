@@ -173,7 +173,7 @@ def _worst(stage: Metrics, reference: Metrics | None) -> tuple[str, str]:
 
 
 def _forward_ms(stage: Metrics) -> float:
-    return 1000 * stage["forward_seconds"] / stage["images"]
+    return 1000 * float(stage["forward_seconds"]) / int(stage["images"])
 
 
 def _milliseconds(stage: Metrics) -> str:
