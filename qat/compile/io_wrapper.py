@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, one_hot
 
-from qat.compile.io_spec import IOSpec
+from qat.compile.onnx.io_spec import IOSpec
 
 
 class IOWrapper(nn.Module):

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from qat.backends.fx import to_torchscript
 from qat.backends.scales import spec_of
 from qat.compile.artefacts import ARTEFACTS, SOURCE, ArtefactSpec
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.values import SPELLINGS
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.engine import choose_engine

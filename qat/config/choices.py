@@ -19,7 +19,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
     "QUANT.ENGINE": ("auto", "qat.engine:ENGINES"),
     "QAT.SCALES": ("auto", "frozen", "learnt"),
     "QAT.EQUALISE": ("auto", "never"),
-    "COMPILE.INPUT": ("qat.compile.io_spec:ELEMENT",),
+    "COMPILE.INPUT": ("qat.compile.onnx.io_spec:ELEMENT",),
     "COMPILE.OUTPUT": ("qat.compile.onnx.writer:NAMES",),
     "COMPILE.RUNTIME": ("qat.runtimes.registry:NAMES",),
     "COMPILE.MARCH": ("qat.backends.horizon.build:MARCHES",),

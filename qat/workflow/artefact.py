@@ -13,8 +13,8 @@ from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
 from qat.backends.horizon import HorizonBackend
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import as_logits, head
+from qat.compile.onnx.io_spec import IOSpec
 from qat.errors import UserError, nearest
 from qat.files import sha256
 from qat.origin import Origin

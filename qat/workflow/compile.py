@@ -13,8 +13,8 @@ from qat.backends.horizon import HorizonBackend
 from qat.backends.horizon.build import HbmSettings
 from qat.compile.horizon import board_record, compile_for_board, device_example
 from qat.compile.horizon_perf import PerfRow
-from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form
 from qat.compile.perf import SpeedReport
 from qat.compile.pipeline import CompileSettings, chosen_runtimes, compile_into

@@ -13,8 +13,8 @@ import onnx
 import pytest
 
 from qat.compile import pipeline, write_artefacts
-from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form
 from qat.compile.verify import files
 from qat.errors import UserError

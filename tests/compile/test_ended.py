@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import IOWrapper, as_logits, head
+from qat.compile.onnx.io_spec import IOSpec
 
 
 @pytest.fixture

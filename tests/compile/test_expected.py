@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from qat.compile.io_spec import IOSpec
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.verify.stage_outputs import JITTER, jittered, stage_outputs
 from tests.compile import blocks
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from onnx import ModelProto, TensorProto
 from torch import Tensor
 
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form, to_onnx
 from tests.compile.small import BLOCK, SPELLINGS, block, run
 

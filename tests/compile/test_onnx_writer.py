@@ -14,8 +14,8 @@ from onnx import ModelProto, TensorProto
 from torch import Tensor, nn
 
 import qat
-from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import OPSETS, Form, read_metadata, to_onnx
 from qat.errors import UserError
 from tests.compile.small import (

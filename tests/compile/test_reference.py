@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from qat.compile.io_spec import IOSpec
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.verify.tensors import TensorDifference, compare_tensors
 from qat.program.steps import Step

@@ -19,14 +19,11 @@ print(configs.MINE, datasets.MINE, load_config("streets/pidnet_s").MODEL.NAME)
 """
 FEW = ["TEST.NUM_IMAGES", "2", "QUANT.CALIB_IMAGES", "2", "WORKERS", "0"]
 
-WAITING = pytest.mark.xfail(reason="what finds package data is on its way")
-
 
 def test_it_runs_from_the_environment_not_from_the_checkout(installed: Environment, tmp_path: Path) -> None:
     assert Path(installed.runs("import qat; print(qat.__file__)", tmp_path)).is_relative_to(installed.site)
 
 
-@WAITING
 def test_the_demo_runs_end_to_end_with_results_below_the_working_directory(
     installed: Environment, tmp_path: Path
 ) -> None:
@@ -50,7 +47,6 @@ def test_another_package_called_datasets_keeps_working(wheel: Path, tmp_path: Pa
     assert environment.runs("import datasets; print(datasets.load_dataset('x'))", tmp_path) == "theirs: x"
 
 
-@WAITING
 def test_a_script_beside_its_own_configs_and_datasets_has_both(installed: Environment, tmp_path: Path) -> None:
     for name in ("configs", "datasets"):
         (tmp_path / name).mkdir()

@@ -25,7 +25,7 @@ def test_it_has_the_console_script(wheel: Path, names: list[str]) -> None:
     assert "rtseg-qat = qat.cli.main:script" in zipfile.ZipFile(wheel).read(path).decode()
 
 
-@pytest.mark.parametrize("folder", ["configs"])
+@pytest.mark.parametrize("folder", ["configs", "datasets"])
 def test_every_yaml_beside_the_package_is_in_it(names: list[str], folder: str) -> None:
     beside = {f"qat/_data/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / folder).rglob("*.yaml")}
     assert beside

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
-from qat.compile.io_spec import ELEMENT, IOSpec, finish, start
+from qat.compile.onnx.io_spec import ELEMENT, IOSpec, finish, start
 from qat.compile.onnx.ops import emit
 from qat.compile.onnx.values import PLAIN, Spelling, Values
 from qat.errors import UserError

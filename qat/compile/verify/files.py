@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from qat.compile.artefacts import OWN
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.verify.runtimes import SAME, Checks, run_all
 from qat.compile.verify.samples import ParitySample, agreement
 from qat.compile.verify.stage_outputs import StageOutputs

@@ -12,9 +12,9 @@ from torch import Tensor, fx
 
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers
-from qat.compile.io_spec import IOSpec
 from qat.compile.io_wrapper import head
 from qat.compile.network import Network
+from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.verify.samples import ParitySample, agreement, classes, mean_iou
 
 # Of a scale step, either way, before each rounding: it turns 0.1 % of the roundings, as the file's other arithmetic
