@@ -38,6 +38,16 @@ class Origin:
         """
         return replace(self, values={**self.values, **values})
 
+    @property
+    def unlike_older(self) -> dict[str, Any]:
+        """The values without those that count for an older record anyway: a key made of them stays what it was.
+
+        >>> Origin({"scheme": "affine", "bits": 8}, {"bits": 8}).unlike_older
+        {'scheme': 'affine'}
+        """
+        same = {name for name, value in self.defaults.items() if self.values.get(name) == value}
+        return {name: value for name, value in self.values.items() if name not in same}
+
     def difference(self, recorded: Mapping[str, Any]) -> Difference | None:
         """The first value that `recorded` holds otherwise; None where the result is still the one.
 

@@ -14,7 +14,8 @@ SCHEMES = ("symmetric", "affine")
 class QuantSpec:
     """The quantisation scheme.
 
-    `scheme`: symmetric (J5's grid: 256 levels around zero) or affine. `observer`: min_max, percentile, mse.
+    `scheme`: symmetric (J5's grid: 256 levels around zero) or affine. `observer`: of activations, a name in
+    `qat.observers.ranges`; `weight_observer`: one in `qat.observers.weights`.
     `averaging_constant`: None weighs all batches the same. `engine`: auto or a torch quantised engine.
     `high_precision`: names of more modules whose output stays float, besides the tail found from the graph.
     """

@@ -1,7 +1,8 @@
 """Every key, its default and its meaning.
 
 Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT. In a key of PATHS, `${NAME}` stands for
-the environment's variable NAME. What a key with a fixed set of values takes: `CHOICES` in choices.py.
+the environment's variable NAME. The words that a key takes stand in choices.py; a wrong
+one is answered with the right ones.
 """
 
 from __future__ import annotations
@@ -91,18 +92,17 @@ _C.TEST.OUTPUT_INDEX = -1
 _C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all
 
 _C.QUANT = CN()
-_C.QUANT.TARGET = "x86"  # x86, j5
+_C.QUANT.TARGET = "x86"  # the device that the network is made fit for
 _C.QUANT.BACKEND = "auto"  # auto (the plugin where it imports and TARGET is j5, else fx), fx, horizon
 _C.QUANT.SCHEME = "symmetric"  # symmetric (J5's grid), affine
-# of activations: min_max, percentile, mse, kl, mix; auto tries them and averaging constants on held-out training images
+# of activations; auto tries every one, and averaging constants, on held-out training images
 _C.QUANT.OBSERVER = "percentile"
-_C.QUANT.WEIGHT_OBSERVER = "mse"  # min_max, mse; per output channel
+_C.QUANT.WEIGHT_OBSERVER = "mse"  # per output channel
 _C.QUANT.PERCENTILE = 99.99
 # None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
 _C.QUANT.AVERAGING_CONSTANT = None
-_C.QUANT.ENGINE = (
-    "auto"  # auto (onednn with VNNI: depthwise kernels of the others saturate), x86, fbgemm, onednn, qnnpack
-)
+# auto: onednn where the CPU has VNNI (the others' depthwise kernels saturate), else x86
+_C.QUANT.ENGINE = "auto"
 _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
 _C.QUANT.CALIB_BATCH_SIZE = 1
@@ -144,7 +144,7 @@ _C.COMPILE.OPSET = 17  # of ONNX
 _C.COMPILE.DYNAMIC_BATCH = False  # ONNX: any number of pictures at once, else one
 _C.COMPILE.INPUT = "float"  # float (normalised), uint8 (raw RGB, N x 3 x H x W)
 _C.COMPILE.OUTPUT = "logits"  # logits (1/8), upsampled (logits of the input's size), argmax (classes, int64)
-_C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names: torchscript, ort, openvino, opencv, mnn, ncnn
+_C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names, as of RUNTIME
 # of the val list, on which every artefact is compared in every runtime; 0: 16 of 480x360, fewer larger ones, at least 4
 _C.COMPILE.PARITY_IMAGES = 0
 _C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (above a megapixel one); 0: no perf files
@@ -152,7 +152,7 @@ _C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
 _C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
 _C.COMPILE.MARCH = "bayes"  # J5's processor
 _C.COMPILE.INPUT_SOURCE = "ddr"  # J5: ddr (normalised RGB) or pyramid (the camera's centred YUV444)
-_C.COMPILE.OPT = "O2"  # J5's compiler: O0, O1, O2, O3, ddr, fast, balance
+_C.COMPILE.OPT = "O2"  # J5's compiler
 _C.COMPILE.JOBS = 16  # J5's compiler: threads
 
 EXAMPLES = {  # of keys whose default is None: the type that a value must have

@@ -55,10 +55,16 @@ def _tree(path: Path, seen: tuple[Path, ...]) -> dict[Any, Any]:
     tree = read_yaml(path, EXAMPLE)
     if "like" not in tree:
         return tree
-    other = find_descriptor(str(tree.pop("like")))
+    other = _neighbour(path, str(tree.pop("like")))
     if other in (path, *seen):
         raise UserError(f"{path} is like {other}, which is like it; write its keys out")
     return {key: value for key, value in _tree(other, (path, *seen)).items() if key not in PLACE} | tree
+
+
+def _neighbour(path: Path, name: str) -> Path:
+    """The descriptor that the one at `path` calls `name`: in its folder, of the project, or wherever there is one."""
+    near = (path.with_name(f"{name}.yaml"), built_in_descriptor(name)) if NAME.fullmatch(name) else ()
+    return next((one for one in near if one and one.is_file() and one != path), None) or find_descriptor(name)
 
 
 class _Wrong(Exception):

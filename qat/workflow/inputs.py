@@ -34,5 +34,5 @@ def input_size(config: CfgNode, stage: str) -> list[int]:
 def float_logits(config: CfgNode) -> LogitStore:
     """The recording of stage float's evaluation, which refuses those of other weights or another config."""
     run = run_of(config)
-    key = json.dumps(dict(origin_of(run, "float").values))
+    key = json.dumps(origin_of(run, "float").unlike_older)
     return LogitStore(run.folders.stage("float") / "logits", hashlib.sha256(key.encode()).hexdigest())

@@ -88,6 +88,19 @@ def test_like_another_but_for_its_own_keys_and_its_place() -> None:
     assert found.root != cityscapes.root
 
 
+def test_like_means_the_neighbour_else_the_project_s_own() -> None:
+    write("name: base\nclasses: [far]\nimages: i/{split}\n", "datasets/base.yaml")
+    mine = write("name: mine\nlike: base\n", "near/mine.yaml")
+    assert read_descriptor(mine).classes[0].name == "far"
+    write("name: base\nclasses: [near]\nimages: i/{split}\n", "near/base.yaml")
+    assert read_descriptor(mine).classes[0].name == "near"
+    write("name: cityscapes\nlike: cityscapes\nvoid: []\n", "datasets/cityscapes.yaml")
+    assert read_descriptor("cityscapes").void == ()
+    assert len(read_descriptor("cityscapes").classes) == 19
+    assert digest(read_descriptor("streets")) == built_in_digest("streets")
+    assert len(read_descriptor("streets").void) == 15
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

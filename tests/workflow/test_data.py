@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from qat.config import load_config
 from qat.data.transforms import TrainingTransform
 from qat.stages import origin_of
 from qat.workflow.data import DESCRIPTOR, data_spec, training_transform
+from qat.workflow.inputs import float_logits
 from qat.workflow.run import run_of
 
 CAMVID = "name: camvid\nlike: camvid\n"
@@ -46,6 +49,14 @@ def test_an_older_record_was_made_from_the_built_in_descriptor_of_its_name(own: 
     assert origin_of(run_of(cfg), "float").difference(old) is None
     own.write_text(CAMVID + "void: []\n")
     assert origin_of(run_of(config("DATASET.DATASET", str(own))), "float").difference(old) is not None
+
+
+def test_float_s_logits_of_an_older_run_are_still_its_own(own: Path) -> None:
+    cfg = config("DATASET.DATASET", "camvid")
+    older = json.dumps({key: value for key, value in made_from(cfg).items() if key != DESCRIPTOR})
+    assert float_logits(cfg).key == hashlib.sha256(older.encode()).hexdigest()
+    own.write_text(CAMVID + "void: []\n")
+    assert float_logits(config("DATASET.DATASET", str(own))).key != float_logits(cfg).key
 
 
 def test_the_data_set_s_settings() -> None:
