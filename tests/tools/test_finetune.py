@@ -1,3 +1,5 @@
+"""`make qat` as a user runs it."""
+
 from __future__ import annotations
 
 import json
@@ -8,51 +10,40 @@ import pytest
 import torch
 
 from qat.config import load_config
-from qat.workflow import stages
-from tests.accuracy.runs import ROOT, tool
+from qat.stages import origin_of, source_of
+from qat.workflow.load import example_input, load_stage
+from qat.workflow.run import folders_of, run_of
+from tests.accuracy.runs import in_process
 
-CONFIG = ROOT / "configs" / "streets" / "pidnet_s.yaml"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("qat")
+TRAINING = ("TRAIN.IMAGE_SIZE", "[128,64]", "TRAIN.BATCH_SIZE_PER_GPU", "2", "QAT.END_EPOCH", "1")
 
 
 @pytest.fixture(scope="module")
-def options(folder: Path) -> list[str]:
-    values = {
-        "OUTPUT_DIR": folder / "output",
-        "LOG_DIR": folder / "log",
-        "WORKERS": 0,
-        "DATASET.ROOT": folder / "data",
-        "DATASET.STREETS_TRAIN": 2,
-        "DATASET.STREETS_VAL": 1,
-        "TRAIN.IMAGE_SIZE": "[128,64]",
-        "TRAIN.BATCH_SIZE_PER_GPU": 2,
-        "QUANT.CALIB_IMAGES": 1,
-        "QUANT.HELD_OUT_IMAGES": 1,
-        "QAT.END_EPOCH": 1,
-    }
-    return [str(part) for pair in values.items() for part in pair]
+def options(tiny: list[str]) -> list[str]:
+    return [*tiny, *TRAINING]
 
 
 @pytest.fixture(scope="module")
 def said(options: list[str]) -> str:
-    tool("calib", "-c", str(CONFIG), *options)
-    return tool("finetune", "-c", str(CONFIG), *options)
+    in_process("calib", *options)
+    return in_process("finetune", *options)
 
 
-def test_it_needs_a_calibration(options: list[str], folder: Path) -> None:
-    said = tool("finetune", "-c", str(CONFIG), *options, "OUTPUT_DIR", str(folder / "none"), code=2)
-    missing = folder / "none" / "streets" / "pidnet_s" / "calib" / "calib-checkpoint-last.ckpt"
+def config_of(options: list[str]) -> object:
+    return load_config(options[1], options[2:])
+
+
+def test_it_needs_a_calibration(options: list[str], tmp_path: Path) -> None:
+    said = in_process("finetune", *options, "OUTPUT_DIR", str(tmp_path), code=2)
+    missing = tmp_path / "streets" / "tiny" / "calib" / "calib-checkpoint-last.ckpt"
     assert said.strip().splitlines()[-1] == f"error: no calibration at {missing}; run make calib first"
 
 
-def test_it_says_what_it_does(said: str, folder: Path) -> None:
+def test_it_says_what_it_does(said: str, options: list[str]) -> None:
     assert "activation scales are learnt: calib isn't evaluated (make eval STAGE=calib)" in said
-    assert re.search(r"epoch 1 of 1: loss \d.*labels \d.*logits \d.*boundary 0\.\d.*mean_iou 0\.\d", said)
-    files = {path.name for path in (folder / "output" / "streets" / "pidnet_s" / "qat").iterdir()}
+    assert re.search(r"epoch 1 of 1: loss \d.*labels \d.*logits \d.*mean_iou 0\.\d", said)
+    assert re.search(r"fine-tuned for 1 epochs -> .*qat-checkpoint-last\.ckpt", said)
+    files = {path.name for path in folders_of(config_of(options)).stage("qat").iterdir()}
     assert files == {
         *(
             "equalised.ckpt",
@@ -66,14 +57,14 @@ def test_it_says_what_it_does(said: str, folder: Path) -> None:
     }
 
 
-def test_later_stages_start_from_it(said: str, options: list[str], folder: Path) -> None:
-    cfg = load_config(CONFIG, options)
-    assert stages.source(cfg) == "qat"
-    image = stages.example_input(cfg)
+def test_later_stages_start_from_it(said: str, options: list[str]) -> None:
+    config = config_of(options)
+    assert source_of(run_of(config)) == "qat"
+    image = example_input(config)
     with torch.no_grad():
-        ours, int8, calib = (stages.load_stage(cfg, stage)(image) for stage in ("qat", "int_infer", "calib"))
+        ours, int8, calib = (load_stage(config, stage)(image) for stage in ("qat", "int_infer", "calib"))
     steps = (ours - calib).abs().mean()
-    assert 0 < (ours - int8).abs().mean() < steps
-    manifest = json.loads((folder / "output" / "streets" / "pidnet_s" / "qat" / "manifest.json").read_text())
-    assert manifest["made_from"] == stages.made_from(cfg, "qat").values
+    assert (ours - int8).abs().mean() < steps / 10
+    manifest = json.loads((folders_of(config).stage("qat") / "manifest.json").read_text())
+    assert manifest["made_from"] == origin_of(run_of(config), "qat").values
     assert (manifest["epochs"], manifest["scales learn"]) == (1, True)

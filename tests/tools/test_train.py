@@ -1,5 +1,8 @@
+"""`make train` as a user runs it, also in two processes."""
+
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -8,42 +11,52 @@ from pathlib import Path
 import torch
 
 from qat.models import build_model, load_checkpoint
+from tests.accuracy.runs import ROOT, in_process
 
-ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "WORKERS": 0,
+    "DATASET.STREETS_TRAIN": 4,
+    "DATASET.STREETS_VAL": 1,
+    "TRAIN.IMAGE_SIZE": "[128,128]",
+    "TRAIN.LR": 0.0001,
+    "TRAIN.BATCH_SIZE_PER_GPU": 2,
+    "TRAIN.END_EPOCH": 1,
+}
 
 
-def run_train(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "tools" / "train.py"), *arguments]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+def options(folder: Path) -> list[str]:
+    places = {"OUTPUT_DIR": folder / "output", "LOG_DIR": folder / "log", "DATASET.ROOT": folder / "data"}
+    return [str(part) for pair in (SMALL | places).items() for part in pair]
 
 
 def test_trained_weights_load_into_the_predict_form(tmp_path: Path) -> None:
-    values = {
-        "OUTPUT_DIR": tmp_path / "output",
-        "LOG_DIR": tmp_path / "log",
-        "WORKERS": 0,
-        "DATASET.ROOT": tmp_path / "data",
-        "DATASET.STREETS_TRAIN": 2,
-        "DATASET.STREETS_VAL": 1,
-        "TRAIN.IMAGE_SIZE": "[128,128]",
-        "TRAIN.LR": 0.0001,
-        "TRAIN.BATCH_SIZE_PER_GPU": 2,
-        "TRAIN.END_EPOCH": 1,
-    }
-    done = run_train(*(str(part) for pair in values.items() for part in pair))
-    assert done.returncode == 0, done.stderr
-    assert "epoch 1 of 1: loss " in done.stderr
+    said = in_process("train", *options(tmp_path))
+    assert "epoch 1 of 1: loss " in said
+    folder = tmp_path / "output" / "streets" / "pidnet_s" / "train"
+    assert "trained for 1 epochs, best mIoU 0.0" in said
     model = build_model("pidnet_s", 19).eval()
-    log = load_checkpoint(model, tmp_path / "output" / "streets" / "pidnet_s" / "train" / "best.safetensors")
+    log = load_checkpoint(model, folder / "best.safetensors")
     assert "seghead_d" in log[1]
     assert torch.isfinite(model(torch.zeros(1, 3, 64, 64))).all()
     assert any((tmp_path / "log" / "streets" / "pidnet_s").iterdir())
 
 
-def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    done = run_train("MODEL.PRETRAINED", str(tmp_path / "none.pt"))
-    assert done.returncode == 2
-    assert done.stderr.strip() == (
-        f"error: no checkpoint at {tmp_path / 'none.pt'}; set MODEL.PRETRAINED to a .pt, .pth or .safetensors file"
+def test_torchrun_starts_two_processes_and_one_of_them_speaks(tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*torchrun, "-m", "qat.cli", "train"]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--json", *options(tmp_path)], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)  # one object, once
+    assert Path(result["final"]).is_file()
+    assert [record["epoch"] for record in result["history"]] == [1]
+    assert done.stderr.count("epoch 1 of 1: loss") == 1
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    said = in_process("train", "MODEL.PRETRAINED", str(tmp_path / "none.pt"), code=2)
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert f"{tmp_path / 'none.pt'}; set MODEL.PRETRAINED to" in said

@@ -13,7 +13,8 @@ from torch import Tensor
 from qat.errors import UserError
 from qat.training import DistContext, Trainer, loop
 from qat.workflow.train import train_config
-from tests.training.tiny import CLASSES, Pictures, tiny_config, tiny_net
+from tests.networks import CLASSES, tiny_net
+from tests.training.tiny import Pictures, tiny_config
 
 CPU = DistContext(torch.device("cpu"))
 

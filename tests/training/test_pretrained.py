@@ -8,7 +8,7 @@ import torch
 
 from qat.errors import UserError
 from qat.training.pretrained import load_pretrained
-from tests.training.tiny import tiny_net
+from tests.networks import tiny_net
 
 
 def test_what_fits_is_loaded_and_the_rest_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from qat.errors import UserError
 from qat.training.ema import WeightAverage
 from qat.training.state import Progress, State, changes, export
-from tests.training.tiny import tiny_net
+from tests.networks import tiny_net
 
 
 def make_state(model: nn.Module) -> State:

@@ -1,4 +1,4 @@
-"""A network, pictures and a config small enough to train and fine-tune in a moment."""
+"""Pictures, a config and a pair of networks small enough to train and fine-tune in a moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
@@ -18,28 +18,9 @@ from qat.data.labels import IGNORE
 from qat.errors import UserError
 from qat.graph.trace import trace
 from qat.training.teacher_student import TeacherStudent
+from tests.networks import CLASSES, learnt_net
 
-CLASSES, SIDE = 3, 16
-
-
-class TinyNet(nn.Module):
-    """The train form's outputs at half size."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU())
-        self.seghead_p = nn.Conv2d(8, CLASSES, 1)
-        self.final_layer = nn.Conv2d(8, CLASSES, 1)
-        self.seghead_d = nn.Conv2d(8, 1, 1)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.body(x)
-        return [self.seghead_p(x), self.final_layer(x), self.seghead_d(x)]
-
-
-def tiny_net(seed: int = 0) -> TinyNet:
-    torch.manual_seed(seed)
-    return TinyNet()
+SIDE = 16
 
 
 class Pictures(Dataset[dict[str, Any]]):
@@ -107,31 +88,6 @@ def tiny_config(folder: Path, *opts: str) -> CfgNode:
         "TRAIN.EMA": "0.9",
     }
     return load_config(None, [part for pair in values.items() for part in pair] + list(opts))
-
-
-class Deployed(nn.Module):
-    """TinyNet's main head alone."""
-
-    def __init__(self, network: TinyNet) -> None:
-        super().__init__()
-        self.body, self.final_layer = network.body, network.final_layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.final_layer(self.body(x))
-
-
-def learnt_net() -> Deployed:
-    """A float network that knows the pictures' classes: each channel passes its own colour."""
-    network = tiny_net()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        for channel in range(CLASSES):
-            network.body[0].weight[channel, channel, 1, 1] = 2.0
-            network.final_layer.weight[channel, channel] = 4.0
-        network.body[1].weight.fill_(1.0)
-        network.body[1].bias.fill_(1.0)
-    return Deployed(network).eval()
 
 
 def calibrated(network: nn.Module) -> fx.GraphModule:

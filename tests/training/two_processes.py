@@ -12,7 +12,8 @@ from qat.training.loop import Loop
 from qat.workflow.finetune import fine_tune_config
 from qat.workflow.finetune import plan_of as plan_of_fine_tuning
 from qat.workflow.train import train_config
-from tests.training.tiny import Pictures, tiny_config, tiny_net, tiny_pair
+from tests.networks import tiny_net
+from tests.training.tiny import Pictures, tiny_config, tiny_pair
 
 
 def make_run(kind: str, folder: Path, context: DistContext) -> Loop:

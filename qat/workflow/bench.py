@@ -1,0 +1,200 @@
+"""Speed, as ratios of things timed in turn in one process: forward passes, evaluation end to end, calibration."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from yacs.config import CfgNode
+
+from qat.backends import calibration
+from qat.backends.protocol import Prepared
+from qat.data import SegmentationDataset, class_set, data_loader
+from qat.data.encodings import Encoding
+from qat.data.listing import Entry
+from qat.data.streets import render
+from qat.data.transforms import InferenceTransform, Normaliser
+from qat.environment import environment
+from qat.errors import UserError
+from qat.evaluation import LogitStore, Result
+from qat.evaluation import evaluate as score
+from qat.workflow.data import data_spec
+from qat.workflow.load import example_input, load_float, load_prepared
+from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.settings import backend_choice
+
+WARMUP = 3  # rounds that aren't timed
+FLOAT = "float eager"  # what the others are compared with
+
+
+@dataclass(frozen=True)
+class Forward:
+    """How long a form of the network takes a picture, in milliseconds, and how much faster than `FLOAT` it is."""
+
+    name: str
+    median_ms: float
+    min_ms: float
+    speed_up: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`size`: width and height of the pictures, of which there are `images`; `machine`: CPU, threads, versions.
+
+    `eval_over_forward`: how many times its forward passes an evaluation takes.
+    """
+
+    network: str
+    weights: str
+    size: tuple[int, int]
+    images: int
+    observer: str
+    machine: Mapping[str, Any]
+    forwards: tuple[Forward, ...]
+    calibration_seconds: float
+    eval_over_forward: float
+    eval_ms: float
+
+
+def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, images: int = 24) -> Bench:
+    """Time float and int8 in turn, a calibration and an evaluation, on generated pictures.
+
+    Args:
+        config: of the run; its data set isn't read.
+        progress: takes timed rounds done, all rounds, a text.
+        rounds: of each form.
+        images: pictures of the calibration and the evaluation.
+
+    Returns:
+        Medians and ratios.
+
+    Raises:
+        UserError: without the float checkpoint, or for numbers below 1.
+    """
+    if rounds < 1 or images < 1:
+        raise UserError(f"--rounds {rounds} --images {images}; expected at least 1 of each")
+    backend, example = backend_choice(config).backend, example_input(config)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = street_mosaics(config, Path(folder, "pictures"), images)
+        network = load_float(config)
+        prepared, seconds = _calibrated(config, pictures)
+        int8 = backend.convert(prepared)
+        script = backend.to_torchscript(int8, example)
+        forms: dict[str, Callable[[], object]] = {
+            FLOAT: lambda: network(example.contiguous()),
+            f"{FLOAT}, channels_last": lambda: network(example),
+            "int8 eager": lambda: int8(example),
+            "int8 (int_infer)": lambda: script(example),
+        }
+        times = measure(forms, rounds, counter(progress, (rounds + WARMUP) * len(forms), "bench"))
+        result = _evaluated(config, script, pictures, Path(folder, "logits"))
+    width, height = config.TEST.IMAGE_SIZE
+    return Bench(
+        network=config.MODEL.NAME,
+        weights=config.TEST.MODEL_FILE,
+        size=(width, height),
+        images=images,
+        observer=config.QUANT.OBSERVER,
+        machine=environment(),
+        forwards=summary(times),
+        calibration_seconds=seconds,
+        eval_over_forward=result.seconds / result.forward_seconds,
+        eval_ms=result.seconds / images * 1e3,
+    )
+
+
+def street_mosaics(config: CfgNode, folder: Path, images: int) -> SegmentationDataset:
+    """Generated pictures of TEST.IMAGE_SIZE, written to `folder`; classes are the streets' label ids modulo theirs."""
+    classes = class_set(data_spec(config))
+    folder.mkdir(parents=True)
+    entries = [_write_mosaic(folder, config.TEST.IMAGE_SIZE, index) for index in range(images)]
+    table = (np.arange(256) % len(classes.names)).astype(np.uint8)
+    encoding = Encoding("street ids modulo the classes", table, frozenset(range(256)), lambda values: "")
+    return SegmentationDataset(entries, [encoding] * images, classes, InferenceTransform())
+
+
+def _write_mosaic(folder: Path, size: Sequence[int], index: int) -> Entry:
+    picture, label = mosaic(size, index)
+    entry = Entry(folder / f"{index}.png", folder / f"{index}_ids.png", str(index))
+    cv2.imwrite(str(entry.image), picture[..., ::-1])
+    cv2.imwrite(str(entry.label), label)
+    return entry
+
+
+def mosaic(size: Sequence[int], index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Picture (H, W, 3) and label ids (H, W) of `size`: four 512x256 streets, repeated; objects keep their size."""
+    tiles = [render([2, index, part]) for part in range(4)]
+    picture, label = (_repeated([tile[kind] for tile in tiles], size) for kind in (0, 1))
+    return picture, label
+
+
+def _repeated(tiles: Sequence[NDArray[np.uint8]], size: Sequence[int]) -> NDArray[np.uint8]:
+    width, height = size
+    block = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
+    repeats = (-(-height // block.shape[0]), -(-width // block.shape[1]), 1)
+    return np.tile(block, repeats[: block.ndim])[:height, :width]
+
+
+def measure(
+    forms: Mapping[str, Callable[[], object]], rounds: int, advance: Callable[..., None]
+) -> dict[str, list[float]]:
+    """Seconds of each timed round of each form, taken in turn."""
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    with torch.inference_mode():
+        for _ in range(rounds + WARMUP):
+            for name, forward in forms.items():
+                start = time.perf_counter()
+                forward()
+                times[name].append(time.perf_counter() - start)
+                advance()
+    return {name: values[WARMUP:] for name, values in times.items()}
+
+
+def summary(times: Mapping[str, Sequence[float]]) -> tuple[Forward, ...]:
+    """Medians, minima and the speed-up against the first form's median.
+
+    >>> summary({"float": [0.002, 0.004, 0.003], "int8": [0.001, 0.001, 0.002]})[1]
+    Forward(name='int8', median_ms=1.0, min_ms=1.0, speed_up=3.0)
+    """
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    base = next(iter(medians.values()))
+    return tuple(Forward(name, median * 1e3, min(times[name]) * 1e3, base / median) for name, median in medians.items())
+
+
+def _calibrated(config: CfgNode, pictures: SegmentationDataset) -> tuple[Prepared, float]:
+    """The observed graph, and the seconds that observing and choosing the scales took."""
+    backend = backend_choice(config).backend
+    prepared, _ = load_prepared(config, prove=False)
+    to_input = Normaliser(config.DATASET.MEAN, config.DATASET.STD)
+    batches = [batch["image"] for batch in data_loader(pictures, 1, config.WORKERS)]
+    start = time.perf_counter()
+    calibration.calibrate(prepared, (to_input(batch) for batch in batches), observe=backend.observe)
+    backend.qparams(prepared)
+    return prepared, time.perf_counter() - start
+
+
+def _evaluated(config: CfgNode, script: torch.nn.Module, pictures: SegmentationDataset, folder: Path) -> Result:
+    """An evaluation as `evaluate` does it, beside recorded logits."""
+    store = LogitStore(folder, key="bench")
+    batches = data_loader(pictures, 1, config.WORKERS)
+    run = partial(
+        score,
+        script,
+        batches,
+        config.DATASET.NUM_CLASSES,
+        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD),
+        align_corners=config.MODEL.ALIGN_CORNERS,
+    )
+    run(record=store.write)  # stands for float's recorded logits
+    store.finish()
+    return run(reference=store.read)
