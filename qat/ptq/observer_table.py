@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 
 from qat.ptq.observer_search import Scored, best
+from qat.tables import slim_table
 
 COLUMNS = ("observer", "averaging\nconstant", "logit\nSQNR", "pixels\nchanged", "mIoU", "")
 CAPTION = "On held-out training pictures against float: SQNR in dB, the rest in percent. The highest SQNR is chosen."
@@ -15,9 +15,7 @@ CAPTION = "On held-out training pictures against float: SQNR in dB, the rest in 
 
 def search_table(scored: Sequence[Scored]) -> Table:
     """One row per candidate, nearest to float first; the chosen one is marked."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for title in COLUMNS:
-        table.add_column(title, justify="left" if title in ("observer", "") else "right", no_wrap=True)
+    table = slim_table(COLUMNS, left=("observer", ""), caption=CAPTION)
     chosen = best(scored)
     for one in sorted(scored, key=lambda one: -one.score.logit_sqnr):
         table.add_row(*_row(one), " chosen" if one is chosen else "", style="bold" if one is chosen else "")

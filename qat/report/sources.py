@@ -12,7 +12,7 @@ from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
 from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of
-from qat.stages.folders import MANIFEST, METRICS
+from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS
 
 Json = Mapping[str, Any]
 DEBUG = ("layers", "ranges", "sensitivity", "advice")
@@ -23,7 +23,6 @@ FOLDERS = {
     "debug": "debug",
 }  # folder -> the stage that its manifest names
 GRAPHS = ("debug", "compile")  # whose graph.html is shown: the first has the layers' errors in it
-TRACED = "int_model.pt"  # int_infer as a file
 
 
 @dataclass(frozen=True)
@@ -77,17 +76,17 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         sizes=_checkpoints(run) | {stage: record["bytes"] for stage, record in artefacts.items()},
         floats=frozenset({"float"} | {stage for stage, each in artefacts.items() if each["kind"] not in INT8_KINDS}),
         calibration=read("calib", MANIFEST),
-        qparams=read("calib", "qparams.json"),
+        qparams=read("calib", QPARAMS),
         compiled=compiled,
-        parity=read("compile", "parity.json"),
-        perf=read("compile", "perf.json"),
+        parity=read("compile", PARITY),
+        perf=read("compile", PERF),
         debug={name: read("debug", f"{name}.json") for name in DEBUG},
-        graph=next((f"../{name}/graph.html" for name in GRAPHS if _has_graph(base / name, current)), ""),
+        graph=next((f"../{name}/{GRAPH}" for name in GRAPHS if _has_graph(base / name, current)), ""),
     )
 
 
 def _has_graph(folder: Path, current: set[str]) -> bool:
-    return folder.name in current and (folder / "graph.html").is_file()
+    return folder.name in current and (folder / GRAPH).is_file()
 
 
 def _left(base: Path) -> list[str]:
@@ -102,7 +101,7 @@ def _artefacts(base: Path, records: Mapping[str, Json]) -> dict[str, Json]:
     """int_infer and each compiled stage -> the entry of the artefact that it ran."""
     manifests = sorted(base.glob(f"compile/eval/*/{MANIFEST}"))
     names = {f"compiled {path.parent.name}": read_json(path).get("artefact") for path in manifests}
-    return {stage: records[name] for stage, name in {"int_infer": TRACED, **names}.items() if name in records}
+    return {stage: records[name] for stage, name in {"int_infer": INT_MODEL, **names}.items() if name in records}
 
 
 def _checkpoints(run: Run) -> dict[str, int]:

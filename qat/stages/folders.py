@@ -15,7 +15,9 @@ METRICS = "metrics.json"
 CONFIG = "config.yaml"
 PARITY = "parity.json"  # of the compile folder, like the next
 PERF = "perf.json"
-INT_MODEL = "int_model.pt"
+INT_MODEL = "int_model.pt"  # int_infer as a file
+QPARAMS = "qparams.json"  # of stages with scales
+GRAPH = "graph.html"  # of the debug and compile folders
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from qat.data.transforms import normalise
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
 from qat.finite import check_gradients, check_loss, check_weights, culprit
+from qat.stages.folders import CONFIG
 from qat.training.data import DataConfig, make_loaders, seed_epoch
 from qat.training.distributed import DistContext
 from qat.training.ema import WeightAverage
@@ -113,7 +114,7 @@ class Loop(ABC):
         UserError, with the last epoch's checkpoint kept, when the loss, a gradient or a weight is NaN or infinite.
         """
         if self.context.main:
-            write_text(self.folder / "config.yaml", self.config.config)
+            write_text(self.folder / CONFIG, self.config.config)
         with self._reporter(advance) as reporter:
             self._resume()
             reporter.start(self.progress)

@@ -18,7 +18,7 @@ from qat.files import write_json
 from qat.graph.trace import trace
 from qat.ptq.methods import METHODS
 from qat.stages import EQUALISED, finished_stages, origin_of
-from qat.stages.folders import METRICS
+from qat.stages.folders import METRICS, QPARAMS
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
 from qat.training.data import WithoutLabels, has_labels
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
@@ -187,7 +187,7 @@ def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, e
     """Write stage qat's folder."""
     run = run_of(config)
     folder = run.folders.stage("qat")
-    write_json(folder / "qparams.json", calibration.qparams(prepared))
+    write_json(folder / QPARAMS, calibration.qparams(prepared))
     record_stage(config, "qat", {"epochs": epochs, **start})
     calibration.save(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"))
     (folder / METRICS).unlink(missing_ok=True)  # of an earlier run
