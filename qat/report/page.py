@@ -30,7 +30,7 @@ class WorstPictures:
     """The worst images of `stage` and the share changed of every image; `why` there are none, and what makes them."""
 
     stage: str = ""
-    drawn: tuple[DrawnPicture, ...] = ()
+    images: tuple[DrawnPicture, ...] = ()
     shares: tuple[float, ...] = ()
     why: str = ""
     target: str = ""
@@ -43,7 +43,7 @@ class WorstPictures:
     @property
     def layers(self) -> Sequence[PictureLayer]:
         """What can be laid over each other: the layers of the image that has most."""
-        return max((each.layers for each in self.drawn), key=len)
+        return max((each.layers for each in self.images), key=len)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class DrawnPicture:
 def draw(compared: ComparedPicture, palette: Picture, stage: str) -> DrawnPicture:
     """Draw an image's layers; `palette` is (classes, 3) RGB, `stage` names what was compared with float."""
     changes = difference(compared)
-    drawn = layers(compared, palette, changes)
+    pictures = layers(compared, palette, changes)
     titles = {"image": "Image", "truth": "Truth", "float": "float", "stage": stage, "difference": "Difference"}
     height, width = fitted(compared.image, WIDEST).shape[:2]
     return DrawnPicture(
@@ -70,19 +70,19 @@ def draw(compared: ComparedPicture, palette: Picture, stage: str) -> DrawnPictur
         compared.changed,
         changes.shares,
         compared.truth is not None,
-        data_uri(fitted(drawn["difference"], THUMB)),
-        tuple(PictureLayer(key, titles[key], data_uri(fitted(picture, WIDEST))) for key, picture in drawn.items()),
+        data_uri(fitted(pictures["difference"], THUMB)),
+        tuple(PictureLayer(key, titles[key], data_uri(fitted(picture, WIDEST))) for key, picture in pictures.items()),
     )
 
 
 def layers(compared: ComparedPicture, palette: Picture, changes: ClassDifference) -> Mapping[str, Picture]:
     """The pictures (H, W, 3) by key; truth only where there is a label."""
-    drawn = {"image": compared.image}
+    pictures = {"image": compared.image}
     if compared.truth is not None:
-        drawn["truth"] = hatched(overlay(compared.image, compared.truth, palette, ALPHA), compared.truth == IGNORE)
+        pictures["truth"] = hatched(overlay(compared.image, compared.truth, palette, ALPHA), compared.truth == IGNORE)
     for key, classes in (("float", compared.before), ("stage", compared.after)):
-        drawn[key] = overlay(compared.image, classes, palette, ALPHA)
-    return drawn | {"difference": highlighted(compared.image, changes)}
+        pictures[key] = overlay(compared.image, classes, palette, ALPHA)
+    return pictures | {"difference": highlighted(compared.image, changes)}
 
 
 def difference(compared: ComparedPicture) -> ClassDifference:

@@ -52,9 +52,9 @@ def invocation_of(config: CfgNode, path: str, run: str | None = None, options: S
     return Invocation(os.path.relpath(resolved_config(Path(run))), (*moved, *options))
 
 
-def invocation_of_run(config: CfgNode) -> Invocation:
-    """A run that nobody named, by its own config.yaml."""
-    return Invocation(str(resolved_config(folders_of(config).base)))
+def invocation_of_stage(config: CfgNode, stage: str) -> Invocation:
+    """A run that nobody named, by the config.yaml of a stage."""
+    return Invocation(str(folders_of(config).stage(stage) / CONFIG))
 
 
 def _base(folder: Path, names: tuple[str, str]) -> Path:

@@ -25,7 +25,7 @@ from qat.errors import UserError
 from qat.folders import replaced_folder
 from qat.invocation import Invocation
 from qat.stages import origin_of, source_of, write_record
-from qat.workflow.config import invocation_of_run
+from qat.workflow.config import invocation_of_stage
 from qat.workflow.data import data_spec
 from qat.workflow.load import example_input, load_calibration, load_float, load_plain
 from qat.workflow.progress import Progress, counter, silent
@@ -54,7 +54,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
     Args:
         config: of the run; DEBUG.IMAGES and DEBUG.SENSITIVITY_IMAGES of DATASET.TEST_SET are looked at.
         progress: takes steps done, all steps, a text.
-        invocation: how the run was named, for the commands of the advice; by the run's own config.yaml by default.
+        invocation: how the run was named, for the commands of the advice; by the stage's own config.yaml by default.
 
     Returns:
         The contents of the stage's JSON files, which lie in `folder` beside graph.html.
@@ -74,7 +74,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
     _check_budgets(config, dataset)
     subject = _subject(config)
     measured = _measure(config, subject, dataset, progress)
-    advice = advise(measured, config.QUANT, invocation or invocation_of_run(config))
+    advice = advise(measured, config.QUANT, invocation or invocation_of_stage(config, "debug"))
     folder = _write(config, subject, measured, advice)
     return Diagnosis(folder, measured, tuple(advice["steps"]), inspection)
 

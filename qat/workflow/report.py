@@ -16,7 +16,7 @@ from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
-from qat.workflow.config import invocation_of_run
+from qat.workflow.config import invocation_of_stage
 from qat.workflow.data import data_spec
 from qat.workflow.evaluate import announce, evaluated_names
 from qat.workflow.inputs import float_logits, to_input
@@ -51,7 +51,7 @@ def report(
         progress: takes pictures done, all pictures, a text.
         stage: whose pictures are shown beside float's: calib, qat, int_infer or compiled.
         images: how many, those that changed most; 0 for none.
-        invocation: how the run was named, for the commands in the page; by the run's own config.yaml by default.
+        invocation: how the run was named, for the commands in the page; by stage float's config.yaml by default.
 
     Returns:
         Where the page lies, and what is in it.
@@ -61,7 +61,7 @@ def report(
     """
     if images < 0:
         raise UserError(f"--images {images}; expected 0 or more")
-    named = invocation or invocation_of_run(config)
+    named = invocation or invocation_of_stage(config, "float")
     title = f"{config.NAME} on {config.DATASET.DATASET}"
     sources = read_sources(run_of(config), title, config.dump(), config.QUANT.GATE)
     pictures = _pictures(config, sources, stage, images, progress)

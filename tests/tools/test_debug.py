@@ -19,6 +19,7 @@ from qat.config import load_config
 from qat.files import sha256
 from qat.stages import origin_of
 from qat.workflow import load
+from qat.workflow.debug import debug
 from qat.workflow.run import folders_of, run_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,12 +105,28 @@ def test_everything(options: list[str], capsys: pytest.CaptureFixture[str]) -> N
     assert all(command in shown for command in commands)
 
 
-def test_without_labels(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']") == 0
-    assert "no labels in DATASET.TEST_SET test: no mIoU" in capsys.readouterr().err
-    sensitivity = read(options, "sensitivity.json")
-    assert sensitivity["groups"]["all"]["mean_iou"] is None
-    assert sensitivity["groups"]["all"]["sqnr_db"] is not None
+def test_from_a_notebook_and_without_labels(
+    options: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    steps: list[tuple[int, int, str]] = []
+    config = load_config(CFG, [*options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']"])
+    diagnosis = debug(config, lambda *step: steps.append(step))
+    assert capsys.readouterr().out == ""
+    assert "no labels in DATASET.TEST_SET test: no mIoU" in caplog.text
+    assert steps == [(1, 1, "layer errors: "), (1, 2, "sensitivity: "), (2, 2, "sensitivity: ")]
+    assert diagnosis.measured.sensitivity == read(options, "sensitivity.json")
+    groups = read(options, "sensitivity.json")["groups"]
+    assert groups["all"]["mean_iou"] is None
+    assert groups["all"]["sqnr_db"] is not None
+    assert all(f"CFG={diagnosis.folder}/config.yaml" in step["command"] for step in diagnosis.steps)
+
+
+def test_as_one_object(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--json", *options, "DEBUG.SENSITIVITY_IMAGES", "0") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["measured"]["layers"] == read(options, "layers.json")
+    assert result["measured"]["sensitivity"] is None
+    assert result["steps"] == read(options, "advice.json")["steps"]
 
 
 @pytest.mark.parametrize(

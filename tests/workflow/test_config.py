@@ -10,7 +10,7 @@ import pytest
 from qat.config import load_config
 from qat.errors import UserError
 from qat.files import write_text
-from qat.workflow.config import invocation_of, invocation_of_run, open_config, run_config
+from qat.workflow.config import invocation_of, invocation_of_stage, open_config, run_config
 
 
 @pytest.fixture
@@ -52,8 +52,12 @@ def test_a_moved_run_is_named_so_that_the_name_opens_it(folder: Path, tmp_path: 
     config = open_config("", run, options)
     named = invocation_of(config, "unused.yaml", run, options)
     assert open_config(named.config, options=named.options) == config
-    own = invocation_of_run(config)
-    assert run_config(Path(own.config).parent).OUTPUT_DIR == config.OUTPUT_DIR
+
+
+def test_a_run_that_nobody_named_is_named_by_a_stage(folder: Path) -> None:
+    config = run_config(folder)
+    named = invocation_of_stage(config, "calib")
+    assert open_config(named.config) == config
 
 
 def test_a_config_file_is_named_as_it_was() -> None:

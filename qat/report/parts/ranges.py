@@ -31,10 +31,10 @@ class RangePanel:
 
 def range_panels(layers: Sequence[Mapping[str, Any]], order: Sequence[str], graph: str) -> list[RangePanel]:
     """The first SHOWN layers in `order` (names, worst first) that have a histogram; else the most saturated first."""
-    drawn = {layer["name"]: layer for layer in layers if _is_drawn(layer["activation"])}
-    rest = sorted(drawn, key=lambda name: -drawn[name]["activation"]["saturated"])
-    chosen = list(dict.fromkeys([*(name for name in order if name in drawn), *rest]))[:SHOWN]
-    return [_range_panel(drawn[name], graph) for name in chosen]
+    by_name = {layer["name"]: layer for layer in layers if _is_drawn(layer["activation"])}
+    rest = sorted(by_name, key=lambda name: -by_name[name]["activation"]["saturated"])
+    chosen = list(dict.fromkeys([*(name for name in order if name in by_name), *rest]))[:SHOWN]
+    return [_range_panel(by_name[name], graph) for name in chosen]
 
 
 def _is_drawn(activation: Mapping[str, Any] | None) -> bool:
