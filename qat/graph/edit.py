@@ -11,7 +11,21 @@ from torch.fx import Node
 from qat.graph.nodes import owner_of
 from qat.graph.shapes import infer
 
-KEPT = ("stack_trace", "nn_module_stack")
+FOLLOWS = "follows_picture"
+KEPT = ("stack_trace", "nn_module_stack", FOLLOWS)
+
+
+def follow_picture(node: Node) -> None:
+    """Record that settings of `node`, such as a pooling's window, were computed from the example's size.
+
+    What a later rule puts in the place of `node` has the record too, and so has a copy of the graph.
+    """
+    node.meta[FOLLOWS] = True
+
+
+def follows_picture(node: Node) -> bool:
+    """Whether settings of `node` follow the picture's size. That they are equal to a size is no sign of it."""
+    return bool(node.meta.get(FOLLOWS))
 
 
 def call(target: Callable[..., Any], *args: Any, like: Node, **kwargs: Any) -> Node:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx import GraphModule, Node
 
 from qat.graph.proof import TOLERANCE, Judge
-from qat.graph.rules import RULES, Refuse, Rule
+from qat.graph.rules import RULES, Rule
 from qat.graph.rules.in_place import is_in_place
 from qat.graph.source import source_of
 from qat.graph.trace import Example, inputs_of, trace
@@ -120,10 +120,10 @@ class _Session:
             if node not in standing or not rule.match(node):
                 continue
             name, source = node.name, source_of(node)
-            try:
-                yield Fired(rule.name, name, source, rule.apply(node))
-            except Refuse as refusal:
-                self.refused.append(Refused(rule.name, name, source, str(refusal)))
+            if reason := rule.check(node):
+                self.refused.append(Refused(rule.name, name, source, reason))
+                continue
+            yield Fired(rule.name, name, source, rule.apply(node))
             standing = set(nodes)
 
     def _settle(self) -> None:

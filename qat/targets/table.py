@@ -63,7 +63,7 @@ class Target:
     rows: Mapping[str, Row]
     everywhere: tuple[Limit, ...]
     missing: Mapping[str, str]
-    rules: tuple[str, ...]
+    rules: frozenset[str]
 
     def limits(self, op: str) -> tuple[Limit, ...]:
         """All limits on the operation `op`; one that never holds if the device hasn't the operation."""

@@ -23,7 +23,7 @@ from qat.targets import X86, Target
 from tests.compile.operations import Operation
 
 SHAPE = (1, 3, 9, 12)
-NO_RULES = replace(X86, rules=("quant_stub", "dequant_stub"))
+NO_RULES = replace(X86, rules=frozenset({"quant_stub", "dequant_stub"}))
 
 
 class Fn(nn.Module):

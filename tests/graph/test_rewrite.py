@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
@@ -116,6 +118,66 @@ def test_kept_tensor_is_read_after_its_in_place_relu() -> None:
     }
 
 
+class Pooled(nn.Module):
+    """Squeeze and excitation over a pooling of the whole picture, or of parts of it."""
+
+    def __init__(self, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.pool = pool
+        self.conv, self.gate, self.tail = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 16, 1), nn.Conv2d(16, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.conv(x))
+        gate = torch.sigmoid(self.gate(self.pool(y)))
+        return self.tail(y * torch.nn.functional.interpolate(gate, (y.shape[2], y.shape[3])))
+
+
+FOLLOWING: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda y: y.mean((2, 3), keepdim=True),
+    "mean, axes put back": lambda y: y.mean((2, 3)).unsqueeze(-1).unsqueeze(-1),
+    "torch.mean": lambda y: torch.mean(y, [-1, -2], True),
+    "adaptive, one": lambda y: torch.nn.functional.adaptive_avg_pool2d(y, 1),
+    "adaptive, four": lambda y: torch.nn.functional.adaptive_avg_pool2d(y, 2),
+    "of the picture's size": lambda y: torch.nn.functional.avg_pool2d(y, (y.shape[2], y.shape[3])),
+    "of half its size": lambda y: torch.nn.functional.avg_pool2d(y, y.shape[-1] // 2),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_no_weight_depends_on_the_pictures_size(name: str) -> None:
+    """A mean over the picture became a convolution of its size, whose weights no other size could load."""
+    model = Pooled(FOLLOWING[name]).eval()
+    states = [rewrite(model, torch.randn(1, 3, *size), "x86").module.state_dict() for size in ((32, 64), (64, 128))]
+    assert states[0].keys() == states[1].keys() == model.state_dict().keys()
+    assert all(states[0][key].shape == states[1][key].shape for key in states[0])
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_what_follows_the_picture_is_known_in_copies_too(name: str) -> None:
+    first = rewrite(Pooled(FOLLOWING[name]).eval(), torch.randn(1, 3, 32, 64), "x86")
+    second = rewrite(copy.deepcopy(first.module), torch.randn(1, 3, 32, 64), "x86")
+    for result in (first, second):
+        assert ("pool_convolution", True) in {(one.rule, "follows" in one.reason) for one in result.log.refused}
+    assert second.log.fired == ()
+
+
+def test_a_pooling_as_large_as_the_picture_by_the_networks_choice_is_a_convolution() -> None:
+    model = Pooled(nn.AvgPool2d((16, 32))).eval()
+    result = rewrite(model, torch.randn(1, 3, 32, 64), "x86")
+    assert "pool_convolution" in {entry.rule for entry in result.log.fired}
+
+
+def test_a_refusal_leaves_the_graph_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(node: Any) -> str:
+        raise AssertionError("apply must not run")
+
+    rule = Rule("never", "a rule", lambda node: op_name(node) == "relu", careless, lambda node: "not today")
+    monkeypatch.setattr(import_module("qat.graph.rewrite"), "RULES", (rule,))
+    result = rewrite(nn.Sequential(nn.ReLU()), torch.ones(1, 3, 4, 4), replace(X86, rules=frozenset({"never"})))
+    assert [(entry.rule, entry.reason) for entry in result.log.refused] == [("never", "not today")]
+    assert result.log.fired == ()
+
+
 def test_nested_outputs_keep_their_structure() -> None:
     class Nested(nn.Module):
         def forward(self, x: Tensor) -> dict[str, Any]:
@@ -152,7 +214,7 @@ def _wrong(node: Any) -> str:
 def test_a_rule_that_changes_the_function_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Rule("sigmoid_away", "a mistake", lambda node: op_name(node) == "identity", _wrong)
     monkeypatch.setattr(import_module("qat.graph.rewrite"), "RULES", (broken,))
-    target = replace(X86, rules=("sigmoid_away",))
+    target = replace(X86, rules=frozenset({"sigmoid_away"}))
     with pytest.raises(RewriteError, match=r"sigmoid_away changed the outputs by 0.001 .*tolerance 1e-05"):
         rewrite(nn.Sequential(nn.Identity()), torch.ones(1, 3, 4, 4), target)
     assert rewrite(nn.Sequential(nn.Identity()), torch.ones(1, 3, 4, 4), target, prove=False).log.proofs == ()

@@ -20,10 +20,10 @@ from qat.graph.rules import (
     spelling,
     subtraction,
 )
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 from qat.graph.rules.stubs import DEQUANT_STUB, QUANT_STUB
 
-__all__ = ["RULES", "Refuse", "Rule"]
+__all__ = ["RULES", "Rule"]
 
 RULES: tuple[Rule, ...] = (
     in_place.RULE,  # first: the others look at values, not at memory

@@ -12,21 +12,25 @@ from torch.fx import Node
 
 from qat.graph.edit import call_module, replace
 from qat.graph.nodes import arguments, is_tensor, op_name, shape_of, value_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
     return op_name(node) == "sum" and is_tensor(node)
 
 
+def _check(node: Node) -> str | None:
+    given = arguments(node)
+    shape, dims = shape_of(given["input"]), given["dim"]
+    axes = {dims} if isinstance(dims, int) else set(dims or ())
+    if len(shape) != 4 or {axis % 4 for axis in axes} != {1}:
+        return f"only the channel axis of four is a convolution, not {dims} of shape {shape}"
+    return None if given["keepdim"] else "it drops the channel axis, a convolution keeps it"
+
+
 def _apply(node: Node) -> str:
     given = arguments(node)
-    value, dims = value_of(given["input"]), given["dim"]
-    axes = {dims} if isinstance(dims, int) else set(dims or ())
-    if value.dim() != 4 or {axis % 4 for axis in axes} != {1}:
-        raise Refuse(f"only the channel axis of four is a convolution, not {dims} of shape {shape_of(given['input'])}")
-    if not given["keepdim"]:
-        raise Refuse("it drops the channel axis, a convolution keeps it")
+    value = value_of(given["input"])
     replace(node, call_module("channel_sum", _ones(value), given["input"], like=node))
     return f"Conv2d({value.shape[1]}, 1, 1) of ones"
 
@@ -36,4 +40,4 @@ def _ones(value: torch.Tensor) -> nn.Conv2d:
     return conv.requires_grad_(False).apply(lambda module: nn.init.ones_(module.weight))  # type: ignore[arg-type]
 
 
-RULE = Rule("channel_sum", "torch has no int8 sum; an int8 convolution sums channels exactly", _match, _apply)
+RULE = Rule("channel_sum", "torch has no int8 sum; an int8 convolution sums channels exactly", _match, _apply, _check)

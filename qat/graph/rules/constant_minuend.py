@@ -9,12 +9,12 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Node
 
 from qat.graph.edit import call, constant, replace
 from qat.graph.nodes import arguments, is_tensor, op_name, owner_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
@@ -24,10 +24,17 @@ def _match(node: Node) -> bool:
     return is_tensor(other) and (isinstance(minuend, int | float) or _is_constant(minuend))
 
 
+def _check(node: Node) -> str | None:
+    if arguments(node)["alpha"] != 1:
+        return "it scales the subtrahend (alpha)"
+    minuend, _ = _operands(node)
+    if isinstance(minuend, Node) and isinstance(_constant(minuend), nn.Parameter):
+        return f"{minuend.target} is trained: its negated copy would stay behind; register it as a buffer"
+    return None
+
+
 def _apply(node: Node) -> str:
     minuend, other = _operands(node)
-    if arguments(node)["alpha"] != 1:
-        raise Refuse("it scales the subtrahend (alpha)")
     shifted = call(operator.add, other, _negative(minuend, node), like=node)
     replace(node, call(operator.mul, shifted, -1, like=node))
     return f"({other} + (-{minuend})) * (-1)"
@@ -47,10 +54,13 @@ def _is_constant(value: Any) -> bool:
 def _negative(minuend: Any, node: Node) -> Any:
     if not isinstance(minuend, Node):
         return -minuend
-    tensor = operator.attrgetter(str(minuend.target))(owner_of(node))
-    if isinstance(tensor, nn.Parameter):
-        raise Refuse(f"{minuend.target} is trained: its negated copy would stay behind; register it as a buffer")
-    return constant("negative_constant", -tensor, like=node)
+    return constant("negative_constant", -_constant(minuend), like=node)
+
+
+def _constant(node: Node) -> Tensor:
+    """The parameter or buffer that `node` reads."""
+    tensor: Tensor = operator.attrgetter(str(node.target))(owner_of(node))
+    return tensor
 
 
 RULE = Rule(
@@ -58,4 +68,5 @@ RULE = Rule(
     "neither torch's int8 kernels nor the J5 plugin replace a subtraction from a constant, both have int8 add and mul",
     _match,
     _apply,
+    _check,
 )

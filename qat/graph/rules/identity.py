@@ -10,19 +10,21 @@ from torch.fx import Node
 
 from qat.graph.edit import replace
 from qat.graph.nodes import arguments, op_name, spelling
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
     return op_name(node) in ("identity", "dropout")
 
 
+def _check(node: Node) -> str | None:
+    is_on = op_name(node) == "dropout" and arguments(node)["training"]
+    return "this dropout is on in eval mode too: pass training=self.training" if is_on else None
+
+
 def _apply(node: Node) -> str:
-    given = arguments(node)
-    if op_name(node) == "dropout" and given["training"]:
-        raise Refuse("this dropout is on in eval mode too: pass training=self.training")
-    replace(node, given["input"])
+    replace(node, arguments(node)["input"])
     return f"{spelling(node)} removed"
 
 
-RULE = Rule("identity", "an idle layer would get an observer, and an int8 rounding, of its own", _match, _apply)
+RULE = Rule("identity", "an idle layer would get an observer, and an int8 rounding, of its own", _match, _apply, _check)

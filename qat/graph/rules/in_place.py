@@ -20,7 +20,7 @@ from torch.fx import Node
 
 from qat.graph.edit import readers_after
 from qat.graph.nodes import is_tensor, module_of, spelling, value_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 from qat.torch_private import storage_id
 
 OPERATORS = {
@@ -46,9 +46,14 @@ def _ends_in_place(name: str) -> bool:
     return name.endswith("_") and not name.endswith("__")
 
 
+def _check(node: Node) -> str | None:
+    """All calls of a shared module or none: they share its flag."""
+    return next((reason for call in _calls_of_module(node) if (reason := _check_call(call))), None)
+
+
 def _apply(node: Node) -> str:
     calls, before = _calls_of_module(node), spelling(node)
-    followers = {call: _followers(call) for call in calls}  # all or none: the calls share the module's flag
+    followers = {call: _followers(call) for call in calls}
     for call in calls:
         _make_plain(call)
         for tensor in followers[call]:
@@ -62,30 +67,36 @@ def _calls_of_module(node: Node) -> list[Node]:
     return [node] if module is None else [other for other in node.graph.nodes if module_of(other) is module]
 
 
-def _followers(node: Node) -> list[Node]:
-    """The nodes whose later readers must read `node`: other names of the tensor that it changes."""
+def _check_call(node: Node) -> str | None:
+    target = _target(node)
+    if target.op == "get_attr":
+        return f"it changes the model's own tensor {target.target}"
+    # plain arithmetic would promote the type where in-place arithmetic keeps its target's
+    mine, others = value_of(target).dtype, [value_of(arg).dtype for arg in node.args[1:] if is_tensor(arg)]
+    if any(other != mine for other in others):
+        return f"the operands' types differ ({mine} and {others[0]})"
+    for alias in _aliases(node):
+        if not _same_view(alias, target) and readers_after(node, alias):
+            return f"{alias.name} is another view of {target.name} and is read after the change"
+    return None if module_of(node) is not None or _plain(node) else f"torch has no plain form of {spelling(node)}"
+
+
+def _target(node: Node) -> Node:
+    """What `node` changes."""
     target = node.args[0]
     assert isinstance(target, Node)
-    if target.op == "get_attr":
-        raise Refuse(f"it changes the model's own tensor {target.target}")
-    _check_type(node)
-    aliases = [other for other in _before(node) if _overlaps(other, target)]
-    for alias in aliases:
-        if not _same_view(alias, target) and readers_after(node, alias):
-            raise Refuse(f"{alias.name} is another view of {target.name} and is read after the change")
-    return [alias for alias in aliases if _same_view(alias, target)]
+    return target
 
 
-def _check_type(node: Node) -> None:
-    """Plain arithmetic would promote the type or broadcast where in-place arithmetic keeps its target's."""
-    target, others = value_of(node.args[0]), [value_of(arg) for arg in node.args[1:] if is_tensor(arg)]
-    if any(other.dtype != target.dtype for other in others):
-        raise Refuse(f"the operands' types differ ({target.dtype} and {others[0].dtype})")
+def _followers(node: Node) -> list[Node]:
+    """The nodes whose later readers must read `node`: other names of the tensor that it changes."""
+    return [alias for alias in _aliases(node) if _same_view(alias, _target(node))]
 
 
-def _before(node: Node) -> list[Node]:
+def _aliases(node: Node) -> list[Node]:
+    """What `node` changes, its views, and what it is a view of, as far as they come before."""
     nodes = list(node.graph.nodes)
-    return nodes[: nodes.index(node)]
+    return [other for other in nodes[: nodes.index(node)] if _overlaps(other, _target(node))]
 
 
 def _overlaps(node: Node, target: Node) -> bool:
@@ -106,28 +117,23 @@ def _make_plain(node: Node) -> None:
     module = module_of(node)
     if module is not None:
         setattr(module, "inplace", False)  # noqa: B010
-    elif node.op == "call_method":
-        node.target = _plain_method(str(node.target))
     else:
-        node.target = OPERATORS.get(node.target) or _plain_function(node.target)  # type: ignore[arg-type]
+        plain = _plain(node)
+        assert plain is not None  # `_check_call` looked
+        node.target = plain
     node.kwargs = {**node.kwargs, **({"inplace": False} if "inplace" in node.kwargs else {})}
 
 
-def _plain_method(name: str) -> str:
-    plain = name.removesuffix("_")
-    if not callable(getattr(Tensor, plain, None)):
-        raise Refuse(f"torch has no plain form of Tensor.{name}")
-    return plain
-
-
-def _plain_function(function: Any) -> Callable[..., Any]:
+def _plain(node: Node) -> str | Callable[..., Any] | None:
+    """The method or function that gives a new tensor instead; None where torch has none."""
+    if node.op == "call_method":
+        name = str(node.target).removesuffix("_")
+        return name if callable(getattr(Tensor, name, None)) else None
+    function: Any = node.target
     name = function.__name__
-    if not _ends_in_place(name):
-        return function
-    plain = getattr(F, name.rstrip("_"), None) or getattr(torch, name.rstrip("_"), None)
-    if plain is None:
-        raise Refuse(f"torch has no plain form of {name}")
-    return plain
+    if function in OPERATORS or not _ends_in_place(name):
+        return OPERATORS.get(function, function)
+    return getattr(F, name.rstrip("_"), None) or getattr(torch, name.rstrip("_"), None)
 
 
 RULE = Rule(
@@ -135,4 +141,5 @@ RULE = Rule(
     "a graph rewrite and a quantiser see values, not memory: a changed tensor would be observed before its change",
     is_in_place,
     _apply,
+    _check,
 )

@@ -13,21 +13,24 @@ from torch.fx import Node
 
 from qat.graph.edit import call, replace
 from qat.graph.nodes import arguments, op_name, shape_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
     return op_name(node) == "interpolate" and (node.op == "call_module" or arguments(node)["scale_factor"] is not None)
 
 
-def _apply(node: Node) -> str:
+def _check(node: Node) -> str | None:
     given = arguments(node)
     source, target = shape_of(given["input"])[2:], shape_of(node)[2:]
-    if not _size_is_enough(given, source, target):
-        raise Refuse(
-            f"{source} times {given['scale_factor']} is not whole: the sampling grid isn't that of the size {target}"
-        )
-    given |= {"size": list(target), "scale_factor": None, "recompute_scale_factor": None}
+    if _size_is_enough(given, source, target):
+        return None
+    return f"{source} times {given['scale_factor']} is not whole: the sampling grid isn't that of the size {target}"
+
+
+def _apply(node: Node) -> str:
+    target = shape_of(node)[2:]
+    given = arguments(node) | {"size": list(target), "scale_factor": None, "recompute_scale_factor": None}
     replace(node, call(F.interpolate, given.pop("input"), like=node, **given))
     return f"size {tuple(target)}"
 
@@ -46,4 +49,5 @@ RULE = Rule(
     "a device's compiler fixes every size, and the int8 resize has no Upsample layer",
     _match,
     _apply,
+    _check,
 )

@@ -6,12 +6,14 @@ after:  torch.sum(x, dim=1, keepdim=True); x.mean((2, 3), keepdim=True).sigmoid(
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch.fx import Node
 
 from qat.graph.edit import replace
 from qat.graph.nodes import arguments, is_tensor, op_of, shape_of
 from qat.graph.rules.reshapes import is_elementwise, is_reshape
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 from qat.graph.shapes import infer
 
 
@@ -19,10 +21,18 @@ def _match(node: Node) -> bool:
     return op_of(node).reduces and is_tensor(node) and not arguments(node)["keepdim"]
 
 
+def _check(node: Node) -> str | None:
+    if arguments(node)["dim"] in (None, ()):
+        return "it reduces every axis, the batch too"
+    for before, after in _way(node):
+        if not (is_reshape(after) or is_elementwise(after)):
+            return f"the axis isn't put back before {after.name}, which reads shape {shape_of(before)}"
+    return None
+
+
 def _apply(node: Node) -> str:
     given = arguments(node)
-    kept = _kept_shape(shape_of(given["input"]), given["dim"])
-    way = _way_to(kept, node)
+    way = [after for _, after in _way(node)]
     reshapes = [other for other in way if is_reshape(other)]
     node.args, node.kwargs = (given.pop("input"),), {**given, "keepdim": True}
     for reshape in reshapes:
@@ -33,26 +43,32 @@ def _apply(node: Node) -> str:
     return f"keepdim=True, without {', '.join(reshape.name for reshape in reshapes)}"
 
 
-def _kept_shape(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    if dim is None or dim == ():
-        raise Refuse("it reduces every axis, the batch too")
+def _kept_shape(node: Node) -> tuple[int, ...]:
+    """The shape that the reduction `node` would give with keepdim=True."""
+    shape, dim = shape_of(arguments(node)["input"]), arguments(node)["dim"]
     axes = {axis % len(shape) for axis in ((dim,) if isinstance(dim, int) else dim)}
     return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
 
 
-def _way_to(kept: tuple[int, ...], node: Node) -> list[Node]:
-    """The elementwise operations and reshapes behind `node` up to tensors of the shape `kept`, in order."""
-    found: list[Node] = []
-    for user in node.users:
-        if is_reshape(user) and shape_of(user) == kept:
-            found.append(user)
-        elif is_reshape(user) or is_elementwise(user):
-            found += [user, *_way_to(kept, user)]
-        else:
-            raise Refuse(f"the axis isn't put back before {user.name}, which reads shape {shape_of(node)}")
-    return found
+def _way(node: Node) -> Iterator[tuple[Node, Node]]:
+    """What reads the reduction `node`, and what reads that, each with what it reads, in order.
+
+    It ends where a reshape puts the axis back, and at what is neither a reshape nor elementwise.
+    """
+    kept = _kept_shape(node)
+    open_ends = [(node, user) for user in node.users]
+    while open_ends:
+        before, after = open_ends.pop(0)
+        yield before, after
+        is_back = is_reshape(after) and shape_of(after) == kept
+        if not is_back and (is_reshape(after) or is_elementwise(after)):
+            open_ends = [(after, user) for user in after.users] + open_ends
 
 
 RULE = Rule(
-    "keepdim", "a device's tensors have four axes all the way; int8 kernels have no unsqueeze on some", _match, _apply
+    "keepdim",
+    "a device's tensors have four axes all the way; int8 kernels have no unsqueeze on some",
+    _match,
+    _apply,
+    _check,
 )

@@ -6,6 +6,8 @@ after:  conv1'(x) + conv2'(y)               each with its weights times the gain
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
@@ -13,7 +15,7 @@ from torch.fx import Node
 from qat.graph.batch_norm import affine_of
 from qat.graph.edit import replace
 from qat.graph.nodes import arguments, module_of, op_name, owner_of, shape_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 Layer = nn.Conv2d | nn.BatchNorm2d
 
@@ -25,35 +27,40 @@ def _match(node: Node) -> bool:
     return op_name(added) == "add" and len(added.all_input_nodes) == 2
 
 
+def _check(node: Node) -> str | None:
+    norm, added = module_of(node), node.all_input_nodes[0]
+    if len(added.users) > 1:
+        return "the sum is read elsewhere too"
+    if arguments(added)["alpha"] != 1:
+        return "the sum scales one operand (alpha)"
+    for operand in added.all_input_nodes:
+        if reason := _check_layer(operand, added):
+            return reason
+    has_statistics = isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
+    return None if has_statistics else "it normalises by the batch's statistics, even in eval mode"
+
+
 def _apply(node: Node) -> str:
     norm, added = module_of(node), node.all_input_nodes[0]
     assert isinstance(norm, nn.BatchNorm2d)
-    if len(added.users) > 1:
-        raise Refuse("the sum is read elsewhere too")
-    if arguments(added)["alpha"] != 1:
-        raise Refuse("the sum scales one operand (alpha)")
-    layers = [_layer(operand, added) for operand in added.all_input_nodes]
-    if norm.running_mean is None:
-        raise Refuse("it normalises by the batch's statistics, even in eval mode")
     gain, shift = affine_of(norm)
-    for layer, share in zip(layers, (shift, torch.zeros_like(shift)), strict=True):
-        _scale(layer, gain, share)
+    for operand, share in zip(added.all_input_nodes, (shift, torch.zeros_like(shift)), strict=True):
+        _scale(cast(Layer, module_of(operand)), gain, share)
     replace(node, added)
     return f"{node.target} into {' and '.join(str(operand.target) for operand in added.all_input_nodes)}"
 
 
-def _layer(operand: Node, added: Node) -> Layer:
+def _check_layer(operand: Node, added: Node) -> str | None:
+    """Why the layer that makes an operand of the sum can't take the normalisation in."""
     module = module_of(operand)
-    if not isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-        raise Refuse(f"{operand} is {op_name(operand)}, not a convolution or batch normalisation")
+    if not isinstance(module, Layer):
+        return f"{operand} is {op_name(operand)}, not a convolution or batch normalisation"
     calls = sum(other.target == operand.target for other in owner_of(operand).graph.find_nodes(op="call_module"))
     if len(operand.users) > 1 or calls > 1:
-        raise Refuse(f"{operand.target} is used elsewhere too")
+        return f"{operand.target} is used elsewhere too"
     if shape_of(operand) != shape_of(added):
-        raise Refuse(f"{operand} is broadcast")
-    if module.weight is None:
-        raise Refuse(f"{operand.target} has no weights")
-    return module
+        return f"{operand} is broadcast"
+    return f"{operand.target} has no weights" if module.weight is None else None
 
 
 def _scale(layer: Layer, gain: Tensor, shift: Tensor) -> None:
@@ -69,4 +76,5 @@ RULE = Rule(
     "batch normalisation is free inside a convolution; after a sum it is an int8 layer, and a rounding, of its own",
     _match,
     _apply,
+    _check,
 )

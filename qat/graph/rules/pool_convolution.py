@@ -13,10 +13,9 @@ import torch
 from torch import nn
 from torch.fx import Node
 
-from qat.graph.edit import call_module, replace
-from qat.graph.nodes import arguments, module_of, op_name, shape_of, value_of
-from qat.graph.rules.adaptive_pool import SIZED
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.edit import call_module, follows_picture, replace
+from qat.graph.nodes import arguments, op_name, shape_of, value_of
+from qat.graph.rules.rule import Rule
 
 LEAST = 9  # values in a window: the mean of fewer still fills its input's grid
 
@@ -25,16 +24,22 @@ def _match(node: Node) -> bool:
     return op_name(node) == "avg_pool2d"
 
 
+def _check(node: Node) -> str | None:
+    given = arguments(node)
+    if follows_picture(node):
+        return "its window follows the picture's size, and so would the weights"
+    if (values := prod(_pair(given["kernel_size"]))) < LEAST:
+        return f"a mean of {values} values fills the grid that it shares with its input"
+    uncounted = any(_pair(given["padding"])) and not given["count_include_pad"]
+    if given["ceil_mode"] or given["divisor_override"] or uncounted:
+        return "its divisor isn't the same everywhere, or not the window's size"
+    return None
+
+
 def _apply(node: Node) -> str:
     given = arguments(node)
     kernel, padding = _pair(given["kernel_size"]), _pair(given["padding"])
     stride = _pair(given["stride"]) if given["stride"] else kernel
-    if hasattr(module_of(node), SIZED):
-        raise Refuse("its window follows the picture's size, and so would the weights")
-    if prod(kernel) < LEAST:
-        raise Refuse(f"a mean of {prod(kernel)} values fills the grid that it shares with its input")
-    if given["ceil_mode"] or given["divisor_override"] or (any(padding) and not given["count_include_pad"]):
-        raise Refuse("its divisor isn't the same everywhere, or not the window's size")
     conv = _mean(value_of(given["input"]), kernel, stride, padding)
     replace(node, call_module("mean", conv, given["input"], like=node))
     return f"depthwise Conv2d of {shape_of(node)[1]} channels, kernel {kernel}, weights 1 / {prod(kernel)}"
@@ -59,4 +64,5 @@ RULE = Rule(
     "and takes the batch normalisation behind it in",
     _match,
     _apply,
+    _check,
 )

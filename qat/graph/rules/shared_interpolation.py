@@ -11,7 +11,7 @@ from torch.fx import Node
 
 from qat.graph.edit import call, replace
 from qat.graph.nodes import arguments, module_of, op_name
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 from qat.graph.shapes import infer
 
 LINEAR = ("nearest", "nearest-exact", "bilinear")
@@ -21,16 +21,20 @@ def _match(node: Node) -> bool:
     return op_name(node) == "interpolate" and _twin(node) is not None
 
 
-def _apply(node: Node) -> str:
-    chain, twin, given = _chain(node), _twin(node), arguments(node)
-    assert twin is not None
+def _check(node: Node) -> str | None:
+    chain, given = _chain(node), arguments(node)
     if given["mode"] not in LINEAR or given["antialias"]:
-        raise Refuse(f"mode {given['mode']}'s weights need not add up to 1")
+        return f"mode {given['mode']}'s weights need not add up to 1"
     if any(len(step.users) > 1 for step in chain):
-        raise Refuse(f"{chain[-1]} is read elsewhere too")
+        return f"{chain[-1]} is read elsewhere too"
     conv = module_of(chain[0])
-    if not isinstance(conv, nn.Conv2d) or not _is_pointwise(conv):
-        raise Refuse(f"{chain[0]} looks at neighbouring pixels")
+    is_pointwise = isinstance(conv, nn.Conv2d) and _is_pointwise(conv)
+    return None if is_pointwise else f"{chain[0]} looks at neighbouring pixels"
+
+
+def _apply(node: Node) -> str:
+    chain, twin = _chain(node), _twin(node)
+    assert twin is not None
     source = chain[0].all_input_nodes[0]
     first = min(twin, chain[0])  # in the graph's order: what reads the twin may come before the convolution
     resized = call(nn.functional.interpolate, source, like=first, **_settings(twin))
@@ -74,4 +78,5 @@ RULE = Rule(
     "interpolation is slow on devices and rounds; a 1x1 convolution of more pixels costs less",
     _match,
     _apply,
+    _check,
 )

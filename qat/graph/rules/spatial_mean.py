@@ -1,7 +1,7 @@
 """The mean over height and width becomes average pooling.
 
 before: x.mean((2, 3), keepdim=True)        on (N, C, 16, 32)
-after:  nn.AvgPool2d((16, 32))(x)
+after:  nn.AvgPool2d((16, 32))(x)           its window follows the picture's size
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from torch import nn
 from torch.fx import Node
 
-from qat.graph.edit import call_module, replace
+from qat.graph.edit import call_module, follow_picture, replace
 from qat.graph.nodes import arguments, op_name, shape_of
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
@@ -20,13 +20,22 @@ def _match(node: Node) -> bool:
     return op_name(node) == "mean" and isinstance(dims, tuple | list) and {dim % 4 for dim in dims} == {2, 3}
 
 
+def _check(node: Node) -> str | None:
+    given = arguments(node)
+    keeps = len(shape_of(given["input"])) == 4 and given["keepdim"]
+    return None if keeps else "pooling keeps four axes, this mean doesn't: pass keepdim=True"
+
+
 def _apply(node: Node) -> str:
     given = arguments(node)
-    shape = shape_of(given["input"])
-    if len(shape) != 4 or not given["keepdim"]:
-        raise Refuse("pooling keeps four axes, this mean doesn't: pass keepdim=True")
-    replace(node, call_module("spatial_mean", nn.AvgPool2d(shape[2:]), given["input"], like=node))
-    return f"AvgPool2d(kernel {shape[2:]})"
+    height, width = shape_of(given["input"])[2:]
+    kernel = (height, width)
+    pool = call_module("spatial_mean", nn.AvgPool2d(kernel), given["input"], like=node)
+    follow_picture(pool)
+    replace(node, pool)
+    return f"AvgPool2d(kernel {kernel})"
 
 
-RULE = Rule("spatial_mean", "torch's int8 mean dequantises inside; average pooling has an int8 kernel", _match, _apply)
+RULE = Rule(
+    "spatial_mean", "torch's int8 mean dequantises inside; average pooling has an int8 kernel", _match, _apply, _check
+)

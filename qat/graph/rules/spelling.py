@@ -17,7 +17,7 @@ from torch.fx import Node
 
 from qat.graph.edit import call, replace
 from qat.graph.nodes import arguments, is_tensor, module_of, spelling
-from qat.graph.rules.rule import Refuse, Rule
+from qat.graph.rules.rule import Rule
 
 TO_FUNCTION: dict[Any, Callable[..., Any]] = {
     "add": torch.add,
@@ -43,10 +43,13 @@ def _match(node: Node) -> bool:
     return is_tensor(node) and (_key(node) in TO_FUNCTION or _key(node) in TO_METHOD)
 
 
+def _check(node: Node) -> str | None:
+    return "it scales one operand (alpha)" if arguments(node).get("alpha", 1) != 1 else None
+
+
 def _apply(node: Node) -> str:
     given, before = arguments(node), spelling(node)
-    if given.pop("alpha", 1) != 1:
-        raise Refuse("it scales one operand (alpha)")
+    given.pop("alpha", None)
     if _key(node) in TO_METHOD:
         with node.graph.inserting_before(node):
             new = node.graph.call_method(TO_METHOD[_key(node)], node.args, dict(node.kwargs))
@@ -62,4 +65,5 @@ RULE = Rule(
     "torch's int8 kernels are chosen by spelling: x.add(y) stays in float where x + y doesn't",
     _match,
     _apply,
+    _check,
 )
