@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-from qat.graph.nodes import arguments, op_name, spelling, value_of
+from qat.graph.nodes import arguments, module_of, op_name, op_of, spelling, value_of
 from qat.graph.shapes import is_number, is_size
 from qat.graph.source import source_of
 from qat.graph.trace import Example, trace
@@ -53,12 +53,14 @@ def describe(node: Node) -> Call:
     """`node` as a target's limits see it."""
     sources: list[Node] = []
     map_arg((node.args, node.kwargs), sources.append)
+    module = module_of(node)
+    settings = {name: getattr(module, name) for name in op_of(node).settings if module is not None}
     return Call(
         op=op_name(node),
         spelling=spelling(node),
         inputs=tuple(shape for source in sources for shape in _shapes(value_of(source))),
         outputs=() if node.op == "output" else _shapes(value_of(node)),
-        args={name: _plain(value) for name, value in arguments(node).items()},
+        args={name: _plain(value) for name, value in arguments(node).items()} | settings,
         before=op_name(sources[0]) if sources else "",
         after=tuple(op_name(user) for user in node.users),
     )
@@ -70,8 +72,7 @@ def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Node):
-        given = value_of(value)
-        return tuple(given.shape) if isinstance(given, Tensor) else COMPUTED
+        return COMPUTED if is_number(value_of(value)) else _plain(value_of(value))
     if isinstance(value, Tensor):
         return tuple(value.shape)
     return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value

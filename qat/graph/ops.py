@@ -32,6 +32,7 @@ class Op:
     `resampling`: it averages values of one tensor, which an int8 kernel does on the integers of that tensor's grid.
     `bounds`: the lowest and the highest value that it can give; its int8 grid is fixed by them.
     `idle`: in eval mode it gives what it reads.
+    `settings`: attributes of its modules beside the parameters, which decide whether a target has it.
     `weight`: how a layer's weight is stored: "int8"; "float", which multiplies but isn't rounded; "" without one.
     """
 
@@ -49,6 +50,7 @@ class Op:
     bounds: tuple[float, float] | None = None
     idle: bool = False
     weight: Literal["", "int8", "float"] = ""
+    settings: tuple[str, ...] = ()
 
     @property
     def operands(self) -> int:
@@ -89,10 +91,10 @@ _reshape = partial(Op, reshapes=True)
 _idle = partial(Op, idle=True)
 
 OPS = (
-    _layer("conv2d", _DILATED, (F.conv2d,), (), (nn.Conv2d,)),
+    _layer("conv2d", _DILATED, (F.conv2d,), (), (nn.Conv2d,), settings=("padding_mode",)),
     _layer("conv_transpose2d", _TRANSPOSED, (F.conv_transpose2d,), (), (nn.ConvTranspose2d,)),
     _layer("linear", {**_IN, "weight": None, "bias": None}, (F.linear,), (), (nn.Linear,)),
-    Op("batch_norm", _IN, (F.batch_norm,), (), (nn.BatchNorm2d,), weight="float"),
+    Op("batch_norm", _IN, (F.batch_norm,), (), (nn.BatchNorm2d,), weight="float", settings=("track_running_stats",)),
     Op("layer_norm", _IN, (F.layer_norm,), (), (nn.LayerNorm,)),
     _even("relu", _ACTIVATION, (F.relu, torch.relu, torch.relu_), ("relu", "relu_"), (nn.ReLU,)),
     _each("relu6", _ACTIVATION, (F.relu6,), (), (nn.ReLU6,)),

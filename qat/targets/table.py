@@ -95,6 +95,15 @@ def numbers(value: Any) -> tuple[float, ...]:
     return tuple(item for item in values if isinstance(item, int | float))
 
 
+def computed(value: Any) -> bool:
+    """Whether a setting, or a part of it, is computed by the graph.
+
+    >>> computed((4, COMPUTED)), computed((4, -1))
+    (True, False)
+    """
+    return any(map(computed, value)) if isinstance(value, tuple | list) else value == COMPUTED
+
+
 def at_most(name: str, bound: float, fix: str = "use a smaller one, or two layers in a row") -> Limit:
     """The argument `name`, in every direction, is at most `bound`."""
     return Limit(

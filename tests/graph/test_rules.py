@@ -235,6 +235,7 @@ CASES = (
     Case("spelling", "@", lambda m, x: x @ x.transpose(2, 3), ("operator.matmul",)),
     Case("spelling", "torch.relu", lambda m, x: torch.relu(x * 2), ("torch.relu",)),
     Case("spelling", "torch.reshape", lambda m, x: torch.reshape(x, (-1, 48)), ("torch.reshape",)),
+    Case("spelling", "view", lambda m, x: x.view(-1, 48) * 2, ("Tensor.view",)),
     Case("spelling", "torch.permute", lambda m, x: torch.permute(x, (0, 2, 3, 1)), ("torch.permute",)),
     Case("spelling", "flatten", lambda m, x: x.flatten(1), ("Tensor.flatten",)),
     Case("spelling", "Flatten", lambda m, x: m.f(x), ("nn.Flatten",), modules=lambda: {"f": nn.Flatten(2)}),
@@ -489,6 +490,11 @@ def test_refuses_with_a_reason(case: Refusal, x: Tensor) -> None:
 def test_one_interpolation_is_left(x: Tensor) -> None:
     result = rewrite(Fn(twins(), **convolution(5, 1)()).eval(), x, only("shared_interpolation"))
     assert [op_name(node) for node in result.module.graph.nodes].count("interpolate") == 1
+
+
+def test_a_view_of_the_bits_is_left(x: Tensor) -> None:
+    result = rewrite(Fn(lambda m, y: y.view(torch.int32)).eval(), x, only("spelling"))
+    assert (result.log.fired, result.log.refused) == ((), ())
 
 
 @pytest.mark.parametrize("settings", [{"size": (9, 12)}, {"align_corners": True}, {"mode": "bicubic"}])

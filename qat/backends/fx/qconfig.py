@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -53,6 +54,27 @@ class StoredScales(UniformQuantizationObserverBase):
         return self.scales, torch.zeros(len(self.scales), dtype=torch.int64)
 
 
+class Slopes(UniformQuantizationObserverBase):
+    """A PReLU's slopes as torch's kernel takes them: uint8, on a grid that has 0 and 1.
+
+    What is above 0 the kernel multiplies by 1 on the slopes' grid: on one that ends below it shrinks.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dtype=torch.quint8, qscheme=torch.per_tensor_affine, quant_min=0, quant_max=255)
+        self.low, self.high = 0.0, 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take the slopes' range."""
+        self.low, self.high = min(0.0, float(x.min())), max(1.0, float(x.max()))
+        return x
+
+    def calculate_qparams(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Scale (1,), of which 1 is a multiple, and zero point (1,)."""
+        levels = max(1, math.floor(254 / (self.high - self.low)))
+        return torch.tensor([1 / levels]), torch.tensor([math.ceil(-self.low * levels)])
+
+
 def backend_config() -> BackendConfig:
     """torch's x86 table of int8 patterns.
 
@@ -84,6 +106,7 @@ def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     tail = QConfig(activation=PlaceholderObserver.with_args(dtype=torch.float32), weight=weight)
     whole = StoredScales.with_args(scales=torch.ones(1))
     mapping.set_object_type(nn.ConvTranspose2d, QConfig(activation=act, weight=whole))  # torch has no per-channel one
+    mapping.set_object_type(nn.PReLU, QConfig(activation=act, weight=Slopes))
     for name in float_output:
         mapping.set_module_name(name, tail)
     return mapping

@@ -31,7 +31,7 @@ TO_FUNCTION: dict[Any, Callable[..., Any]] = {
     torch.relu: F.relu,
     nn.Flatten: torch.flatten,
 }
-TO_METHOD: dict[Any, str] = {torch.reshape: "reshape", torch.permute: "permute", "clip": "clamp"}
+TO_METHOD: dict[Any, str] = {torch.reshape: "reshape", "view": "reshape", torch.permute: "permute", "clip": "clamp"}
 
 
 def _key(node: Node) -> Any:
@@ -40,7 +40,8 @@ def _key(node: Node) -> Any:
 
 
 def _match(node: Node) -> bool:
-    return is_tensor(node) and (_key(node) in TO_FUNCTION or _key(node) in TO_METHOD)
+    reads_bits = any(isinstance(argument, torch.dtype) for argument in node.args)  # x.view(torch.int32)
+    return is_tensor(node) and not reads_bits and (_key(node) in TO_FUNCTION or _key(node) in TO_METHOD)
 
 
 def _check(node: Node) -> str | None:
