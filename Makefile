@@ -73,7 +73,7 @@ bench: $(READY) ## speed: int8 against float, evaluation against its forward, ca
 	$(PY) tools/bench.py $(ARGS)
 
 # Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
-RUNTIME_TESTS := tests/compile tests/runtimes tests/accuracy
+RUNTIME_TESTS := tests/compile tests/program tests/runtimes tests/accuracy
 
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from qat.errors import UserError
 from qat.files import read_json
+from qat.tables import slim_table
 
 ESTIMATE, BOARD = "perf_model", "hrt_model_exec"
 _LATENCY, _OPS, _DDR = "latency (ms)", "BPU OPs per frame (effective)", "DDR bytes per frame"
@@ -99,9 +99,8 @@ def merged(perf: Mapping[str, Any], artefact: str, rows: Sequence[PerfRow]) -> d
 
 def table(rows: Sequence[PerfRow]) -> Table:
     """The rows for people."""
-    shown = Table(box=box.SIMPLE_HEAD)
-    for name in ("J5", "threads", "latency ms", "FPS", "Gops/frame", "DDR MB/frame"):
-        shown.add_column(name, justify="left" if name == "J5" else "right", no_wrap=True)
+    columns = ("J5", "threads", "latency ms", "FPS", "Gops/frame", "DDR MB/frame")
+    shown = slim_table(columns, left=("J5",))
     for row in rows:
         ops = "" if row.operations is None else f"{row.operations / 1e9:.2f}"
         ddr = "" if row.ddr_bytes is None else f"{row.ddr_bytes / 1e6:.1f}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.table import Table
+
+from qat.tables import slim_table
 
 CAPTION = (
     "In percent of pixels, mIoU in percent. refer.: the file with nothing fused against stage calib, of float files "
@@ -19,9 +20,7 @@ COLUMNS = ("artefact", "runtime", "same as\nrefer.", "same as\nint8", "changed\n
 
 def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """One row per artefact and runtime."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for title in COLUMNS:
-        table.add_column(title, justify="left" if title in ("artefact", "runtime", "status") else "right", no_wrap=True)
+    table = slim_table(COLUMNS, left=("artefact", "runtime", "status"), caption=CAPTION)
     for name, runtimes in parity.items():
         for runtime, entry in runtimes.items():
             table.add_row(name, runtime, *_figures(entry), _convolutions(entry), entry["status"])

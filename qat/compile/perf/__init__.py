@@ -1,9 +1,8 @@
 """Speed of the compiled artefacts: timed in turn in every runtime, beside what this CPU can do at most."""
 
-from qat.compile.perf.documents import write_report
-from qat.compile.perf.report import PerfEntry, SpeedReport, artefacts_of
+from qat.compile.perf.page import write_report
+from qat.compile.perf.report import PerfEntry, SpeedReport, artefacts_of, perf_table, reasons
 from qat.compile.perf.run import BenchSettings, bench
-from qat.compile.perf.table import perf_table, reasons
 
 __all__ = [
     "BenchSettings",

@@ -1,4 +1,4 @@
-"""What was measured: rows of artefact, runtime and threads, and what can be said of them."""
+"""What was measured: rows of artefact, runtime and threads, what can be said of them, and the table of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.table import Table
+
 from qat.compile.artefacts import INT8_KINDS
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Key, Timing
 from qat.errors import UserError
 from qat.runtimes.protocol import LayerTime
+from qat.stages.folders import MANIFEST
+from qat.tables import slim_table
+
+COLUMNS = ("artefact", "runtime", "threads", "median\nms", "p90\nms", "FPS", "GMAC/s", "of\npeak", "peak\nms")
+LEFT = ("artefact", "runtime")
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ def artefacts_of(manifest: Mapping[str, Any]) -> list[PerfEntry]:
             for name, entry in manifest["artefacts"].items()
         ]
     except KeyError as error:
-        raise UserError(f"manifest.json of the compile folder lacks {error}; rerun make compile") from error
+        raise UserError(f"{MANIFEST} of the compile folder lacks {error}; rerun make compile") from error
     if not found:
-        raise UserError("manifest.json of the compile folder lists no artefacts; rerun make compile")
+        raise UserError(f"{MANIFEST} of the compile folder lists no artefacts; rerun make compile")
     return found
 
 
@@ -105,3 +112,42 @@ class SpeedReport:
     def rooflines(self) -> dict[int, Roofline]:
         """This CPU's peaks for each number of threads."""
         return {row.threads: row.roofline for row in self.rows}
+
+
+def perf_table(report: SpeedReport) -> Table:
+    """A row for each artefact, runtime and number of threads; below, the peaks that `of peak` refers to."""
+    table = slim_table(COLUMNS, left=LEFT, wraps=("artefact",), caption=_caption(report))
+    for row in report.rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def reasons(report: SpeedReport) -> list[str]:
+    """A line for each row without a timing, once for all its threads."""
+    lines = [f"{row.artefact.name} in {row.runtime}: {failure.reason}" for row, failure in report.failed]
+    return list(dict.fromkeys(lines))
+
+
+def _cells(row: SpeedRow) -> list[str]:
+    named = [row.artefact.name, row.runtime, str(row.threads)]
+    if isinstance(row.result, Failure):
+        return [*named, "failed"]
+    figures = row.figures(row.result)
+    return [
+        *named,
+        f"{figures['median_ms']:.1f}",
+        f"{figures['p90_ms']:.1f}",
+        f"{figures['fps']:.1f}",
+        f"{figures['gmacs_per_s']:.0f}",
+        f"{figures['share_of_roofline']:.0%}",
+        f"{row.roofline_ms:.1f}",
+    ]
+
+
+def _caption(report: SpeedReport) -> str:
+    peaks = [
+        f"{threads} thread{'s' if threads > 1 else ''}: {peak.int8_gmacs:.0f} GMAC/s int8, {peak.fp32_gmacs:.0f} fp32, "
+        f"copy {peak.copy_gb_per_s:.0f} GB/s"
+        for threads, peak in sorted(report.rooflines.items())
+    ]
+    return "\n".join(["Peaks measured on this CPU (peak ms: the artefact's MACs at the peak)", *peaks])

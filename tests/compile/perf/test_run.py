@@ -10,7 +10,7 @@ from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Timing
 from qat.errors import UserError
 from qat.runtimes.protocol import LayerTime
-from tests.compile.perf_fakes import FLOAT, INT8, PICTURE, Fake
+from tests.compile.perf.fakes import FLOAT, INT8, PICTURE, Fake
 
 FOLDER = Path("compile")
 

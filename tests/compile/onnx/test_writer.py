@@ -156,7 +156,7 @@ class Named(nn.Module):
 
 
 def test_a_layer_with_a_name_of_the_ends_is_refused() -> None:
-    with pytest.raises(UserError, match=r"test_onnx_writer.py:\d+: .* rename the layer logits"):
+    with pytest.raises(UserError, match=r"test_writer.py:\d+: .* rename the layer logits"):
         to_onnx(network(Named()).program)
 
 

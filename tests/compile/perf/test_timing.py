@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qat.compile.perf.timing import COUNTED, SETTLING, Failure, Timing, failure_of, measure, summarise, thread_counts
-from tests.compile.perf_fakes import PICTURE, Fake
+from tests.compile.perf.fakes import PICTURE, Fake
 
 
 @given(st.lists(st.floats(1e-5, 10), min_size=1, max_size=60))

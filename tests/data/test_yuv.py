@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 import qat
 from qat.data.yuv import centred_yuv_to_rgb, rgb_to_centred_yuv
+from tests.contracts.fixture import stand_in
+
+__all__ = ["stand_in"]
 
 COLOURS = {  # RGB -> centred YUV of full swing, by BT.601
     (0, 0, 0): (-128, 0, 0),

@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import qat
+from qat.backends.scales import quantisers
 from qat.compile.onnx.ops import OPS
 from qat.compile.onnx.writer import Form, to_onnx
+from qat.compile.verify.tensors import tensors_of
 from qat.errors import UserError
 from qat.targets.j5 import J5
-from tests.compile.operations import OPERATIONS
-from tests.compile.small import NO_RULES, SPELLINGS, departing, small
+from tests.compile.operations import ELEMENTWISE, OPERATIONS, SHAPES, Operation, title
+from tests.compile.small import NO_RULES, SPELLINGS, check, departing, kinds, pictures, small
 
-LINE = r"tests/compile/test_onnx_ops.py:\d+: "
+LINE = r"tests/compile/onnx/test_ops.py:\d+: "
+
+
+@pytest.mark.parametrize("operation", [*ELEMENTWISE, *SHAPES], ids=title)
+def test_says_what_torch_says(operation: Operation) -> None:
+    """Float as torch, int8 as the fake-quantised network, in every spelling."""
+    check(operation)
 
 
 def test_every_operation_is_proven() -> None:
-    """`quantise` below; the others in test_onnx_layers, test_onnx_elementwise, test_onnx_shapes."""
+    """`quantise` below; layers in test_layers."""
     assert {operation.op for operation in OPERATIONS} | {"quantise"} == set(OPS)
 
 
@@ -73,3 +82,21 @@ def test_an_open_batch_stays_the_first_axis(function: Callable[..., Any]) -> Non
     to_onnx(network.program)
     with pytest.raises(UserError, match=LINE + r".* moves the batch axis; set COMPILE.DYNAMIC_BATCH False"):
         to_onnx(network.program, form=Form(dynamic_batch=True))
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_one_minus_a_sigmoid_is_exact(spelling: str) -> None:
+    """On the grid of 1/127 with zero point 128; ONNX Runtime's form is a table of 256 entries."""
+    made = small(lambda m, y: (1 - y.sigmoid()) * y)
+    for _, quantiser in quantisers(made.prepared):
+        if quantiser.observer.name == "sigmoid":
+            quantiser.fixed = (1 / 127, 128)
+            quantiser.scale.fill_(1 / 127)
+            quantiser.zero_point.fill_(128)
+    sigmoid, complement = made.program["sigmoid"], next(s for s in made.program.steps if s.op == "scale_shift")
+    assert sigmoid.quant == complement.quant
+    model, picture = to_onnx(made.program, SPELLINGS[spelling]), pictures(count=1)[0]
+    found = tensors_of(model, made.program, picture.numpy())
+    np.testing.assert_allclose(found[complement.name], 1 - found["sigmoid"], atol=1e-6)
+    assert ("LeakyRelu" in kinds(model)) == (spelling == "ort")
+    assert departing(model, made) == []

@@ -9,7 +9,7 @@ import pytest
 from qat.compile.picture.labels import dtype_of, label_of
 from qat.compile.picture.svg import svg_of
 from qat.program.steps import Program, Step, Weight
-from tests.compile.picture_programs import CONV, GRID, SHAPE, pidnet, step
+from tests.compile.picture.programs import CONV, GRID, SHAPE, pidnet, step
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = "odd <&\"'> name"

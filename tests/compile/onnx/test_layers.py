@@ -1,4 +1,4 @@
-"""Pooling with every padding and ceil_mode, in the runtime as in torch."""
+"""Layers, and pooling with every padding and ceil_mode, in the runtime as in torch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from qat.compile.onnx.values import OPENVINO, PLAIN
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.errors import UserError
 from qat.program.steps import Program, Step
-from tests.compile.small import file_of, kinds, pictures, run
+from tests.compile.operations import CONVOLUTIONS, Operation, title
+from tests.compile.small import check, file_of, kinds, pictures, run
 
 AVERAGE = {"divisor_override": None, "count_include_pad": True, "ceil_mode": False, "padding": 0, "stride": None}
+
+
+@pytest.mark.parametrize("operation", CONVOLUTIONS, ids=title)
+def test_says_what_torch_says(operation: Operation) -> None:
+    """Float as torch, int8 as the fake-quantised network, in every spelling."""
+    check(operation)
 
 
 @st.composite

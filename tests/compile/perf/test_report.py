@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from qat.compile.perf.documents import layers_json, machine_json, perf_json, write_report
-from qat.compile.perf.report import PerfEntry, SpeedReport, SpeedRow, artefacts_of
-from qat.compile.perf.table import perf_table, reasons
+from qat.compile.perf.page import layers_json, machine_json, perf_json, write_report
+from qat.compile.perf.report import PerfEntry, SpeedReport, SpeedRow, artefacts_of, perf_table, reasons
 from qat.compile.perf.timing import Timing
 from qat.errors import UserError
-from tests.compile.perf_fakes import FLOAT, INT8, MACHINE, PEAK, a_report
+from tests.compile.perf.fakes import FLOAT, INT8, MACHINE, PEAK, a_report
 
 MANIFEST = {"kind": "mnn", "bytes": 5, "runtimes": ["mnn"], "macs": 7, "sha256": "0"}
 

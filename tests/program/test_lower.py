@@ -112,7 +112,7 @@ def test_steps_know_where_they_come_from() -> None:
     assert layer.attributes["stride"] == (2, 2)
     assert program.steps[0].shape == SHAPE
     assert all(":" in step.source for step in program.steps[1:])
-    assert "test_from_graph.py" in layer.source
+    assert "test_lower.py" in layer.source
 
 
 def test_constants_move_the_grid() -> None:

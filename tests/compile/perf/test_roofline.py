@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from qat.compile.perf import roofline
-from qat.compile.perf.probes import fp32_probe, int8_probe, macs_of
-from qat.compile.perf.roofline import Peaks, Roofline, rate_of
+from qat.compile.perf.roofline import Peaks, Roofline, fp32_probe, int8_probe, macs_of, rate_of
 
 
 @pytest.fixture

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qat.compile.perf.chart import LABELS, VALUES, WIDTH, latency_chart
-from qat.compile.perf.page import TOP, best, layer_table, page, scaling
+from qat.compile.perf.page import LABELS, TOP, VALUES, WIDTH, best, latency_chart, layer_table, page, scaling
 from qat.compile.perf.report import SpeedReport, SpeedRow
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Timing
 from qat.html import tick_step
 from qat.runtimes.protocol import LayerTime
-from tests.compile.perf_fakes import FLOAT, INT8, MACHINE, PEAK, a_report
+from tests.compile.perf.fakes import FLOAT, INT8, MACHINE, PEAK, a_report
 
 MILLISECONDS = st.floats(0.01, 1e4)
 

@@ -5,10 +5,9 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 
-from qat.compile.picture.layout import Layout, layout
-from qat.compile.picture.sketch import Box, Point
+from qat.compile.picture.layout import Box, Layout, Point, layout
 from qat.program.steps import Program
-from tests.compile.picture_programs import pidnet, programs, step
+from tests.compile.picture.programs import pidnet, programs, step
 
 Line = tuple[Point, Point]
 

@@ -10,7 +10,7 @@ import pytest
 from qat.compile.picture import html_of, write_picture
 from qat.errors import UserError
 from qat.program.steps import Program
-from tests.compile.picture_programs import pidnet, step
+from tests.compile.picture.programs import pidnet, step
 
 ODD = "odd </script><&\"'> name"
 

@@ -12,7 +12,7 @@ import pytest
 from qat.compile.perf import run
 from qat.compile.perf.roofline import Roofline
 from qat.errors import UserError
-from tests.compile.perf_fakes import Fake
+from tests.compile.perf.fakes import Fake
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = {"kind": "onnx_float", "bytes": 5, "runtimes": ["ort", "mnn"], "macs": 1_000_000, "sha256": "0"}
