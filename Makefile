@@ -15,7 +15,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test test-fast style clean
+.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test test-fast style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -89,6 +89,10 @@ style: $(READY) ## ruff, mypy and the layers that imports keep to
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
+
+docs: $(READY) ## the documentation as a site, in site/; a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 clean: ## remove what runs made (output, log, data, caches); the environment stays
 	rm -rf output log data build site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
