@@ -1,8 +1,6 @@
 """`rtseg-qat bench-runtimes`."""
 
-import sys
-
-from qat.cli.main import main
+from qat.cli.main import script
 
 if __name__ == "__main__":
-    sys.exit(main(["bench-runtimes", *sys.argv[1:]]))
+    script("bench-runtimes")

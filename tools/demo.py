@@ -1,8 +1,6 @@
 """`rtseg-qat demo`."""
 
-import sys
-
-from qat.cli.main import main
+from qat.cli.main import script
 
 if __name__ == "__main__":
-    sys.exit(main(["demo", *sys.argv[1:]]))
+    script("demo")

@@ -1,8 +1,6 @@
 """`rtseg-qat export`."""
 
-import sys
-
-from qat.cli.main import main
+from qat.cli.main import script
 
 if __name__ == "__main__":
-    sys.exit(main(["export", *sys.argv[1:]]))
+    script("export")

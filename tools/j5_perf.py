@@ -1,8 +1,6 @@
 """`rtseg-qat j5-perf`."""
 
-import sys
-
-from qat.cli.main import main
+from qat.cli.main import script
 
 if __name__ == "__main__":
-    sys.exit(main(["j5-perf", *sys.argv[1:]]))
+    script("j5-perf")

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing, nullcontext, redirect_stdout
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -19,9 +20,9 @@ DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
 
 
-def script() -> NoReturn:
-    """The console script."""
-    sys.exit(main(sys.argv[1:]))
+def script(*command: str) -> NoReturn:
+    """The console script; one of tools/ names its command."""
+    sys.exit(main([*command, *sys.argv[1:]]))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,12 +63,13 @@ def run(command: str, argv: Sequence[str]) -> int:
     from qat.workflow.config import open_config
 
     out = Output(args.json, quiet=not main_process)
-    return int(module.run(open_config(args.cfg, args.run, args.opts), args, out) or 0)
+    with redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
+        return int(module.run(open_config(args.cfg, args.run, args.opts), args, out) or 0)
 
 
 def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     """The arguments that every command has, and the module's own."""
-    parser = argparse.ArgumentParser(prog=f"rtseg-qat {command}", description=module.__doc__)
+    parser = _Parser(prog=f"rtseg-qat {command}", description=module.__doc__)
     place = parser.add_mutually_exclusive_group()
     place.add_argument("-c", "--cfg", default=DEFAULT_CONFIG, help="config, by name or path (default: %(default)s)")
     place.add_argument("--run", metavar="FOLDER", help="a run's folder, whose resolved config is taken")
@@ -78,6 +80,14 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     if hasattr(module, "arguments"):
         module.arguments(parser)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line, as everything else does."""
+
+    def error(self, message: str) -> NoReturn:
+        """UserError instead of the usage and an exit."""
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 class _ToStderr(logging.Handler):

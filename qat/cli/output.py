@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import sys
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ class Output:
     def __init__(self, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self._stdout = sys.stdout
         self._bar: tuple[Progress, TaskID] | None = None
         self._title = ""
 
@@ -48,7 +51,7 @@ class Output:
         if self.quiet:
             return
         if self.as_json:
-            print(json.dumps(to_json(value), indent=2))
+            print(json.dumps(to_json(value), indent=2, allow_nan=False), file=self._stdout)
             return
         from rich.console import Console
 
@@ -59,7 +62,7 @@ class Output:
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses, paths, tuples and sets as JSON holds them.
+    """Dataclasses, paths, tuples and sets as JSON holds them; null for NaN and infinity, which it hasn't.
 
     >>> to_json({"folder": PurePath("a/b"), "stages": ("float",)})
     {'folder': 'a/b', 'stages': ['float']}
@@ -73,6 +76,8 @@ def to_json(value: Any) -> Any:
         return [to_json(part) for part in value]
     if isinstance(value, set | frozenset):
         return sorted(to_json(part) for part in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value.as_posix() if isinstance(value, PurePath) else value
 
 

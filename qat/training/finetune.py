@@ -7,7 +7,6 @@ bf16 keeps 8 bits, with which a level times its scale is no longer that level.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,6 @@ from qat.training.state import CHECKPOINT, changes
 from qat.training.teacher_student import TeacherStudent
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
-_log = logging.getLogger(__name__)
 _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must share with its checkpoint
 
 
@@ -125,4 +123,3 @@ class FineTuner(Loop):
         """Keep the averaged weights of the last epoch; not the best by mIoU, which would choose by the test list."""
         self.keep(self._result(), self.progress.epoch)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
-        _log.info("fine-tuned for %d epochs -> %s", self.progress.epoch, self.folder)

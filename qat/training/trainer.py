@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from qat.training.state import export
 
 BEST = "best.safetensors"
 FINAL = "final.safetensors"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,6 @@ class Trainer(Loop):
     def finish(self) -> None:
         """Export the last weights."""
         export(self.state.average.model, self.folder / FINAL)
-        _log.info("best mIoU %.4f; weights in %s", self.progress.best, self.folder)
 
 
 def _outputs(given: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:

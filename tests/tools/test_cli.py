@@ -1,32 +1,93 @@
-"""A user's mistake is one line on stderr and exit code 2, whatever the tool."""
+"""Every command explains itself, says a mistake in one line, and knows its exit codes."""
 
 from __future__ import annotations
 
+import json
 import os
-import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from qat.cli.commands import COMMANDS
+from qat.cli.main import main
+from qat.version import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("[!_]*.py"))
+TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
+COMMAND_OF = {"finetune": "qat"}  # where a tool's name isn't its command's
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CITYSCAPES_DATASET", raising=False)
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
 
 
-def run(tool: str, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of `python tools/<tool>.py`, in this process."""
-    monkeypatch.setattr(sys, "argv", [f"{tool}.py", *arguments])
+def child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`code` in a process of its own."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+# --- what needs no torch ---
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)],
+    ids=lambda words: " ".join(words),
+)
+def test_help_and_version_import_nothing_heavy(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    heavy = "torch", "cv2", "onnx", "onnxruntime", "openvino", "rich"
+    code = (
+        "import sys; from qat.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as done: assert not done.code\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    done = child(code, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "[]\n"
+    assert done.stdout
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"rtseg-qat {__version__}\n"
+
+
+def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
-        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
-    return int(done.value.code or 0)
+        main([command, "--help"])
+    assert not done.value.code
+    shown = capsys.readouterr().out
+    for word in (f"rtseg-qat {command}", "--cfg", "--run", "--json", "KEY VALUE"):
+        assert word in shown
+
+
+def test_a_tool_for_each_command() -> None:
+    assert {COMMAND_OF.get(tool, tool).replace("_", "-") for tool in TOOLS} == COMMANDS.keys()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_is_its_command(tool: str) -> None:
+    command = COMMAND_OF.get(tool, tool).replace("_", "-")
+    assert f'script("{command}")' in (ROOT / "tools" / f"{tool}.py").read_text()
+
+
+# --- mistakes are 2 ---
 
 
 def test_as_a_script_from_any_folder() -> None:
@@ -37,48 +98,115 @@ def test_as_a_script_from_any_folder() -> None:
     assert done.stderr == "error: unknown key QUANT.SCHEM in options; did you mean QUANT.SCHEME?\n"
 
 
-@pytest.fixture
-def required(tmp_path: Path) -> dict[str, list[str]]:
-    return {"infer": ["--input", str(tmp_path)], "export": ["--output", str(tmp_path / "weights.safetensors")]}
+REQUIRED = {"infer": ["--input", "."], "export": ["--output", "weights.safetensors"]}
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-def test_every_tool_names_a_missing_config(
-    tool: str, required: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(tool, *required.get(tool, []), "-c", "none.yaml", monkeypatch=monkeypatch) == 2
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_names_a_missing_config(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, *REQUIRED.get(command, []), "-c", "none.yaml"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: no config none.yaml (tried configs/none.yaml")
-    assert said.endswith(
-        "expected one of: camvid/pidnet_s, cityscapes/pidnet_l, cityscapes/pidnet_m, "
-        "cityscapes/pidnet_s, streets/pidnet_s, streets/pidnet_s_train\n"
-    )
+    assert said.startswith("error: ")
+    assert "none.yaml" in said
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-def test_every_tool_explains_itself(
-    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(tool, "--help", monkeypatch=monkeypatch) == 0
-    shown = capsys.readouterr().out
-    assert "--cfg" in shown
-    assert "KEY VALUE" in shown
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["calibrate"], "error: no command calibrate; did you mean calib?"),
+        (["eval", "--stage", "flot"], "error: argument --stage: invalid choice: 'flot'"),
+        (["export"], "error: the following arguments are required: --output; see rtseg-qat export --help"),
+        (["calib", "-c", "a.yaml", "--run", "b"], "error: argument --run: not allowed with argument -c/--cfg"),
+        (["calib", "--run", "."], "error: --run . holds no run: no config.yaml in it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(message)
+    assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("tool", ["calib", "eval"])
-def test_a_missing_checkpoint(
-    tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("command", ["calib", "eval"])
+def test_a_missing_checkpoint(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     opts = f"TEST.MODEL_FILE none.pt DATASET.ROOT {tmp_path} DATASET.STREETS_TRAIN 1 DATASET.STREETS_VAL 1 WORKERS 0"
-    assert run(tool, *opts.split(), monkeypatch=monkeypatch) == 2
+    assert main([command, *opts.split()]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1].startswith("error: ")
     assert "none.pt" in lines[-1]
 
 
-@pytest.mark.parametrize("tool", ["calib", "eval", "train"])
-def test_a_missing_data_set(tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["calib", "eval", "train"])
+def test_a_missing_data_set(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     opts = ["DATASET.DATASET", "cityscapes", "DATASET.ROOT", "nowhere"]
-    assert run(tool, *opts, monkeypatch=monkeypatch) == 2
+    assert main([command, *opts]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: DATASET.ROOT nowhere is not a folder; ")
+
+
+def test_ctrl_c_while_torch_is_imported() -> None:
+    """The signal comes before any code of the command has run."""
+    code = (
+        "import os, signal, sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "from qat.cli.main import script\n"
+        "script()"
+    )
+    done = child(code, "calib")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+# --- runs ---
+
+
+def found_json(command: str, arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> Any:
+    """What a command prints with --json: one object and nothing else."""
+    capsys.readouterr()
+    assert main([command, "--json", *arguments]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def run(tiny: list[str]) -> Path:
+    """A run's folder with stage calib."""
+    assert main(["calib", *tiny]) == 0
+    return Path(tiny[tiny.index("OUTPUT_DIR") + 1]) / "streets" / "tiny"
+
+
+def test_json_of_the_quick_commands(tiny: list[str], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert found_json("check", tiny, capsys)["model"] == "tiny"
+    calibration = found_json("calib", tiny, capsys)
+    assert (calibration["images"], Path(calibration["checkpoint"]).parent) == (1, run / "calib")
+    stages = found_json("eval", ["--stage", "int_infer", *tiny], capsys)["stages"]
+    assert stages["int_infer"]["mean_iou"] is not None
+    pictures = found_json("infer", ["--input", str(run.parent.parent.parent / "data"), *tiny], capsys)["pictures"]
+    assert all(Path(picture).is_file() for picture in pictures)
+    weights = tiny[tiny.index("TEST.MODEL_FILE") + 1]
+    exported = found_json("export", ["--weights", weights, "--output", "half.safetensors", *tiny], capsys)
+    assert Path(exported["path"]).is_file()
+    speed = found_json("bench", ["--rounds", "1", "--images", "1", *tiny], capsys)
+    assert len(speed["forwards"]) == 4
+    assert found_json("report", ["--images", "0", *tiny], capsys)["path"].endswith("report.html")
+
+
+def test_a_gate_that_fails_is_1(tiny: list[str], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--stage", "calib", "--gate", "0.5", *tiny]) == 0
+    assert main(["eval", "--stage", "calib", "--gate", "5", *tiny]) == 1
+    result = found_json("eval", ["--stage", "calib", "--gate", "5", *tiny], capsys, code=1)
+    assert (result["passed"], result["gate"]) == (False, 5.0)
+
+
+def test_run_takes_a_runs_own_config(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = found_json("eval", ["--run", str(run), "--stage", "calib", "QUANT.GATE", "0.5"], capsys)
+    assert (result["gate"], result["passed"]) == (0.5, True)
+    assert Path(result["folder"]) == run / "calib"
+
+
+def test_run_of_a_folder_that_was_moved(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = shutil.copytree(run.parents[1], tmp_path / "elsewhere") / "streets" / "tiny"
+    result = found_json("eval", ["--run", str(moved), "--stage", "int_infer"], capsys)
+    assert Path(result["folder"]) == moved / "int_infer"
