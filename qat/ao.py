@@ -8,7 +8,7 @@ from torch import nn
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from torch.ao.nn.intrinsic import _FusedModule as FusedModule
+    from torch.ao.nn.intrinsic.modules.fused import _FusedModule as FusedModule
     from torch.ao.quantization import (
         DeQuantStub,
         FakeQuantizeBase,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ __all__ = [
 
 def fake_quantise_learnable(x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:
     """`x` on the grid, with gradients for `scale` and `zero_point` (both (1,)); torch's public form has none."""
-    return cast(Tensor, torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero_point, low, high, 1.0))
+    return torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero_point, low, high, 1.0)
 
 
 def norms(tensors: Sequence[Tensor]) -> Tensor:
@@ -45,7 +45,7 @@ def storage_id(tensor: Tensor) -> int:
 
     Not `data_ptr()`: that of a fake tensor, which has no memory, is an error, and that of a slice differs.
     """
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def at_node(interpreter: Interpreter, node: Node) -> AbstractContextManager[Any]:

@@ -46,7 +46,8 @@ class BasicBlock(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out = out + (x if self.downsample is None else self.downsample(x))
-        return out if self.no_relu else self.relu(out)
+        result: Tensor = out if self.no_relu else self.relu(out)
+        return result
 
 
 class Bottleneck(nn.Module):
@@ -70,7 +71,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         out = out + (x if self.downsample is None else self.downsample(x))
-        return out if self.no_relu else self.relu(out)
+        result: Tensor = out if self.no_relu else self.relu(out)
+        return result
 
 
 def _shortcut(cin: int, cout: int, stride: int) -> nn.Sequential | None:
@@ -99,7 +101,8 @@ class SegmentHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the features `x`."""
         x = self.conv1(self.relu(self.bn1(x)))
-        return self.conv2(self.relu(self.bn2(x)))
+        logits: Tensor = self.conv2(self.relu(self.bn2(x)))
+        return logits
 
 
 def resize(x: Tensor, height: int, width: int) -> Tensor:

@@ -34,7 +34,8 @@ class Bag(nn.Module):
     def forward(self, p: Tensor, i: Tensor, d: Tensor) -> Tensor:
         """Detail `p` at boundaries, context `i` elsewhere."""
         edge = torch.sigmoid(d)
-        return self.conv(edge * p + (1 - edge) * i)
+        fused: Tensor = self.conv(edge * p + (1 - edge) * i)
+        return fused
 
 
 class LightBag(nn.Module):
@@ -48,7 +49,8 @@ class LightBag(nn.Module):
     def forward(self, p: Tensor, i: Tensor, d: Tensor) -> Tensor:
         """Detail `p` at boundaries, context `i` elsewhere."""
         edge = torch.sigmoid(d)
-        return self.conv_p((1 - edge) * i + p) + self.conv_i(i + edge * p)
+        fused: Tensor = self.conv_p((1 - edge) * i + p) + self.conv_i(i + edge * p)
+        return fused
 
 
 class DDFMv2(nn.Module):
@@ -62,4 +64,5 @@ class DDFMv2(nn.Module):
     def forward(self, p: Tensor, i: Tensor, d: Tensor) -> Tensor:
         """Detail `p` at boundaries, context `i` elsewhere."""
         edge = torch.sigmoid(d)
-        return self.conv_p((1 - edge) * i + p) + self.conv_i(i + edge * p)
+        fused: Tensor = self.conv_p((1 - edge) * i + p) + self.conv_i(i + edge * p)
+        return fused

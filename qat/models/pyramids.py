@@ -43,7 +43,8 @@ class PAPPM(_Pyramid):
         """(N, cin, h, w) -> (N, cout, h, w)."""
         fine = self.scale0(x)
         scales = self.scale_process(torch.cat([scale + fine for scale in self.pooled(x)], 1))
-        return self.compression(torch.cat([fine, scales], 1)) + self.shortcut(x)
+        context: Tensor = self.compression(torch.cat([fine, scales], 1)) + self.shortcut(x)
+        return context
 
 
 class DAPPM(_Pyramid):
@@ -64,4 +65,5 @@ class DAPPM(_Pyramid):
         steps = (self.process1, self.process2, self.process3, self.process4)
         for process, scale in zip(steps, self.pooled(x), strict=True):
             levels.append(process(scale + levels[-1]))
-        return self.compression(torch.cat(levels, 1)) + self.shortcut(x)
+        context: Tensor = self.compression(torch.cat(levels, 1)) + self.shortcut(x)
+        return context

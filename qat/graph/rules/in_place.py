@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -129,11 +129,12 @@ def _plain(node: Node) -> str | Callable[..., Any] | None:
     if node.op == "call_method":
         name = str(node.target).removesuffix("_")
         return name if callable(getattr(Tensor, name, None)) else None
-    function: Any = node.target
+    function = cast(Callable[..., Any], node.target)
     name = function.__name__
     if function in OPERATORS or not _ends_in_place(name):
         return OPERATORS.get(function, function)
-    return getattr(F, name.rstrip("_"), None) or getattr(torch, name.rstrip("_"), None)
+    plain: Callable[..., Any] | None = getattr(F, name.rstrip("_"), None) or getattr(torch, name.rstrip("_"), None)
+    return plain
 
 
 RULE = Rule(
