@@ -13,6 +13,7 @@ from typing import Any
 from qat.analysis.layer_error import above, worst_first
 from qat.analysis.measurements import Measurements
 from qat.invocation import Invocation
+from qat.ptq.methods import method
 
 SHARE = 0.25  # of the noise, from which on a cause is worth a remedy
 OFF = 6.0  # dB above the best grid: as a scale twice too large or too small
@@ -63,9 +64,16 @@ def _shares(measured: Measurements) -> dict[str, float]:
     return {name: value / (sum(noise.values()) or 1.0) for name, value in noise.items()}
 
 
+def _method(name: str, why: str) -> Remedy:
+    """A calibration with one more method, as its row proposes."""
+    advice = method(name).advice
+    assert advice is not None
+    return Remedy(why, advice[0], "calib", f"QUANT.{name} {advice[1]}")
+
+
 def _observer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     """Activations' scales: their share of the noise, or scales far from the best."""
-    if quant["OBSERVER"] == "auto":
+    if method("OBSERVER").is_on(quant):
         return
     share, rows = _shares(measured)["activations"], worst_first(measured.layers["pairs"]["calib"]["layers"])
     off = [row["name"] for row in rows if (row["above_best_db"]["activation"] or 0) >= OFF]
@@ -74,21 +82,21 @@ def _observer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
         [f"scales at least {OFF:.0f} dB above the best: {_names(off)} (worst {above(rows[0]):.1f} dB)"] if off else []
     )
     if why:
-        yield Remedy("; ".join(why), "choose the observer on held-out pictures", "calib", "QUANT.OBSERVER auto")
+        yield _method("OBSERVER", "; ".join(why))
 
 
 def _equalise(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     unequal = [row["name"] for row in measured.ranges["layers"] if row["outlier_channels"]]
-    if unequal and not quant["EQUALISE"]:
+    if unequal and not method("EQUALISE").is_on(quant):
         why = f"channels far wider than the median in {len(unequal)} layers: {_names(unequal)}"
-        yield Remedy(why, "equalise channels across layers", "calib", "QUANT.EQUALISE True")
+        yield _method("EQUALISE", why)
 
 
 def _adaround(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     share = _shares(measured)["weights"]
-    if share >= SHARE and not quant["ADAROUND"]:
+    if share >= SHARE and not method("ADAROUND").is_on(quant):
         why = f"rounding weights makes {share:.0%} of the noise"
-        yield Remedy(why, "learn which way each weight is rounded", "calib", "QUANT.ADAROUND True")
+        yield _method("ADAROUND", why)
 
 
 def _fine_tune(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
@@ -126,7 +134,7 @@ def _qconfig(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
 
 def _one_layer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     """Single layers that cost much: more bits for as few as the bound needs."""
-    if measured.sensitivity is None or quant["MAX_DROP"]:
+    if measured.sensitivity is None or method("MAX_DROP").is_on(quant):
         return
     now = measured.sensitivity["groups"]["all"]["sqnr_db"]
     gains = {
@@ -135,4 +143,4 @@ def _one_layer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     costly = sorted((name for name in gains if gains[name] >= GAIN), key=lambda name: -gains[name])
     if costly:
         why = f"one layer in float gives back {gains[costly[0]]:.1f} dB: {_names(costly)}"
-        yield Remedy(why, "more bits for the fewest layers", "calib", "QUANT.MAX_DROP 0.0005")
+        yield _method("MAX_DROP", why)

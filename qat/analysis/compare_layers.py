@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from qat.analysis.node_runner import Run
 from qat.analysis.toggle import Switches, ToggledLayer
+from qat.graph.node_runner import NodeRunner
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Layer
 
     Isolated: weights and output of the one layer are rounded, its inputs are float's.
     """
-    floating, accumulated, isolated = Run(off.graph, x), Run(on.graph, x), Run(on.graph, x)
+    floating, accumulated, isolated = NodeRunner(off.graph, x), NodeRunner(on.graph, x), NodeRunner(on.graph, x)
     for plain, node in zip(off.graph.graph.nodes, on.graph.graph.nodes, strict=True):
         reference, value, alone = floating.step(plain), accumulated.step(node), isolated.step(node)
         if name := on.finals.get(node):
@@ -44,7 +44,7 @@ def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Layer
             run.free(done)
 
 
-def _unrounded(layer: ToggledLayer, node: fx.Node, run: Run, reference: Tensor) -> Tensor:
+def _unrounded(layer: ToggledLayer, node: fx.Node, run: NodeRunner, reference: Tensor) -> Tensor:
     """What the layer gives before its output is rounded; without weights, and with float's inputs, that is float's."""
     if layer.weight is None:
         return reference
@@ -59,7 +59,7 @@ def int8_beside_calib(
 
     Isolated: the kernel gets calib's tensors as integers. Tensors of integers are compared as the reals they stand for.
     """
-    accumulated, isolated = Run(converted, x), Run(converted, x)
+    accumulated, isolated = NodeRunner(converted, x), NodeRunner(converted, x)
     waiting: dict[str, Tensor] = {}
     for node in converted.graph.nodes:
         value, alone = accumulated.step(node), isolated.step(node)

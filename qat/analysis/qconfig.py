@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.analysis.networks import Subject
-from qat.backends.calibration import dead_observers
 from qat.backends.node_facts import module_path
+from qat.backends.scales import dead_observers
 from qat.graph.source import source_of
 from qat.graph.trace import trace
 from qat.program.steps import Step

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, fx
 
 from qat.analysis.networks import Sample, Subject
-from qat.analysis.node_runner import Run
 from qat.analysis.toggle import Switches, ToggledLayer, switched
 from qat.evaluation.confusion import ConfusionMatrix
 from qat.evaluation.distance import Distance
 from qat.evaluation.upsample import upsample_argmax
+from qat.graph.node_runner import NodeRunner
 
 ALONE = ("alone_quantised", "alone_float")
 GROUPS: Mapping[str, tuple[bool, bool]] = {"all": (True, True), "weights": (True, False), "activations": (False, True)}
@@ -100,7 +100,7 @@ class Sensitivity:
 def forks(switches: Switches, image: Tensor, names: Sequence[str], on: bool) -> Iterator[tuple[str, Tensor]]:
     """(layer, logits) of the network with that layer alone switched `on` or off, for each of `names`."""
     nodes = list(switches.graph.graph.nodes)
-    run, fork = Run(switches.graph, image), Run(switches.graph, image)
+    run, fork = NodeRunner(switches.graph, image), NodeRunner(switches.graph, image)
     for index, node in enumerate(nodes):
         for name in names:
             if switches[name].start is node:
@@ -109,7 +109,7 @@ def forks(switches: Switches, image: Tensor, names: Sequence[str], on: bool) -> 
         run.free(node)
 
 
-def _forked(fork: Run, nodes: list[fx.Node], run: Run, layer: ToggledLayer, on: bool) -> Tensor:
+def _forked(fork: NodeRunner, nodes: list[fx.Node], run: NodeRunner, layer: ToggledLayer, on: bool) -> Tensor:
     layer.set(on)
     try:
         return cast(Tensor, fork.finish(nodes, run.env))

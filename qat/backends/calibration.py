@@ -4,29 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor
 
-from qat.backends.fx import observe
-from qat.backends.scales import quantisers
+from qat.backends.fx.backend import FxBackend
+from qat.backends.protocol import Prepared
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.origin import Origin
 
+_FX = FxBackend()
+_ANYTHING = Origin({})  # where nobody says what a state was made from
+
 
 def calibrate(
-    prepared: nn.Module,
+    prepared: Prepared,
     inputs: Iterable[Tensor],
     after_batch: Callable[[int], None] | None = None,
     done: int = 0,
-    observe: Callable[[Any], None] = observe,
+    observe: Callable[[Prepared], None] = _FX.observe,
 ) -> int:
-    """Observe batches (N, 3, H, W) of normalised float32; returns the number of batches seen, with the `done` before.
+    """Let the observers of a prepared network see pictures; memory doesn't grow with their number.
 
-    `after_batch` is called with that number after each batch; `observe` is the backend's. Memory doesn't grow with the
-    number of images. Raises UserError when an activation holds NaN or infinity, or when there were no inputs.
+    Args:
+        prepared: what `prepare` gives; its statistics change, in place.
+        inputs: batches (N, 3, H, W) of normalised float32, of the size that the graph was rewritten for.
+        after_batch: is called with the number of batches seen after each.
+        done: batches that it has seen before, in a run that goes on.
+        observe: the backend's; fx's by default.
+
+    Returns:
+        The number of batches seen, with those before.
+
+    Raises:
+        UserError: where an activation holds NaN or infinity, or there were no inputs.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)).eval()
+        >>> pictures = [torch.randn(1, 3, 16, 16) for _ in range(2)]
+        >>> prepared = qat.prepare(qat.rewrite(model, pictures[0], "x86"))
+        >>> qat.calibrate(prepared, pictures)
+        2
     """
     observe(prepared)
     with torch.no_grad():  # not inference_mode: a plugin that replaces its buffers couldn't change them later
@@ -40,19 +60,53 @@ def calibrate(
     return done
 
 
-def save(prepared: nn.Module, path: Path, done: int, origin: Origin) -> None:
-    """Write weights, statistics and the number of batches seen, whole or not at all."""
+def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin: Origin = _ANYTHING) -> None:
+    """Write a prepared network's weights, statistics and scales, whole or not at all.
+
+    Args:
+        prepared: after `calibrate`, or on the way.
+        path: of the file.
+        done: batches seen, which `load_calibration` gives back.
+        origin: what it was made from, which `load_calibration` compares.
+
+    Raises:
+        UserError: where the file can't be written.
+
+    Example:
+        >>> import tempfile, torch, qat
+        >>> model, picture = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)).eval(), torch.randn(1, 3, 16, 16)
+        >>> prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     qat.save_calibration(prepared, f"{folder}/calib.ckpt", done=qat.calibrate(prepared, [picture]))
+        ...     qat.load_calibration(qat.prepare(qat.rewrite(model, picture, "x86")), f"{folder}/calib.ckpt")
+        1
+    """
     with atomic_path(path) as aside:
         state = {"format": 1, "done": done, "made_from": dict(origin.values), "state_dict": prepared.state_dict()}
         torch.save(state, aside)
 
 
-def load(prepared: nn.Module, path: Path, origin: Origin, again: str = "make calib") -> int:
-    """Read a saved calibration into `prepared`; returns the number of batches it has seen.
+def load_calibration(
+    prepared: Prepared, path: str | Path, origin: Origin = _ANYTHING, again: str = "make calib"
+) -> int:
+    """Read what `save_calibration` wrote into a network that was rewritten and prepared in the same way.
 
-    `again`: the command that makes such a file, for messages. Raises UserError if the file is missing, damaged, or was
-    made from something else than `origin`.
+    Args:
+        prepared: what `prepare` gives; its weights, statistics and scales change, in place.
+        path: of the file.
+        origin: what it must have been made from.
+        again: the command that makes such a file, for messages.
+
+    Returns:
+        The number of batches that it has seen.
+
+    Raises:
+        UserError: where the file is missing, damaged, another network's, or made from something else than `origin`.
+
+    Example:
+        See `save_calibration`.
     """
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"no calibration at {path}; run {again} first")
     try:
@@ -71,34 +125,9 @@ def load(prepared: nn.Module, path: Path, origin: Origin, again: str = "make cal
     return done
 
 
-def resume(prepared: nn.Module, path: Path, origin: Origin) -> int:
+def resume_calibration(prepared: Prepared, path: Path, origin: Origin) -> int:
     """Take up a killed run's statistics; returns its batches, 0 where there is none or it had other inputs."""
     try:
-        return load(prepared, path, origin)
+        return load_calibration(prepared, path, origin)
     except UserError:
         return 0
-
-
-def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:
-    """(node, why) for each observer that learnt nothing: never seen, or only zeros."""
-    live = {q: q.observer for _, q in quantisers(prepared) if q.fixed is None and q.observer.name}
-    return [(observer.name, why) for observer in live.values() if (why := observer.dead)]
-
-
-def qparams(prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
-    """Each quantised node's scale, zero point, real range, levels, what was seen, dtype, and by what it was chosen."""
-    rows: dict[str, dict[str, Any]] = {}
-    for node, quantiser in quantisers(prepared):
-        quantiser.freeze()
-        scale, zero_point, bits = float(quantiser.scale), int(quantiser.zero_point), int(quantiser.bits)
-        rows[node.all_input_nodes[0].name] = {
-            "scale": scale,
-            "zero_point": zero_point,
-            "range": [scale * (quantiser.quant_min - zero_point), scale * (quantiser.quant_max - zero_point)],
-            "levels": [quantiser.quant_min, quantiser.quant_max],
-            "seen": quantiser.observer.extremes.tolist(),
-            "dtype": {8: "quint8", 16: "int16", 32: "float32"}[bits],
-            "observer": "fixed" if quantiser.fixed else quantiser.observer.choice.label,
-            "averaging": None if quantiser.fixed else quantiser.observer.choice.averaging,
-        }
-    return rows

@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from qat.backends.spec import QuantSpec
 from qat.graph import Rewritten
 
-Prepared = Any  # a backend's own observed network: an nn.Module, (N, 3, H, W) normalised -> logits
+
+class Prepared(Protocol):
+    """A backend's own observed network: (N, 3, H, W) normalised -> logits, with its weights and statistics as state."""
+
+    def __call__(self, x: Tensor, /) -> Any:
+        """Logits of `x`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, statistics and scales by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], /) -> Any:
+        """Take up what `state_dict` gave."""
+
+    def to(self, device: torch.device, /) -> Any:
+        """Move it, in place."""
+
+    def cpu(self) -> Any:
+        """Move it back, in place."""
+
+
+class TakesOver(Protocol):
+    """Of a backend that doesn't tune weights itself: a run beside it on backend fx does."""
+
+    def take_weights(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
+        """Put weights, biases and free-standing normalisation of backend fx's graph into `prepared`."""
+
+    def take_weight_scales(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
+        """Let weights be rounded by the scales of `tuned`; after observation, which would undo it."""
+
+
+class Board(Protocol):
+    """Of a backend that compiles for a board."""
+
+    @property
+    def runs_here(self) -> tuple[str, ...]:
+        """Suffixes of those files for it that this machine runs too."""
+
+    def for_device(self, prepared: Prepared) -> fx.GraphModule:
+        """The integer network as the board feeds it."""
 
 
 class Backend(Protocol):
@@ -24,6 +63,14 @@ class Backend(Protocol):
     @property
     def inspects(self) -> bool:
         """Whether it has tools of its own that look at a prepared network."""
+
+    @property
+    def takes_over(self) -> TakesOver | None:
+        """How it takes over tuned weights; None where methods and training run on it."""
+
+    @property
+    def board(self) -> Board | None:
+        """How it compiles for its board; None where its artefacts are this machine's."""
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """What those say of pictures like `example` (N, 3, H, W), as lines; their files go to `folder`."""

@@ -48,6 +48,11 @@ class ActivationQuantiser(FakeQuantizeBase):
         """What this quantiser saw."""
         return self.activation_post_process
 
+    @property
+    def observes(self) -> bool:
+        """Whether the grid comes from what passes."""
+        return self.fixed is None
+
     def observing(self, on: bool) -> None:
         """On: watch and pass through. Off: round to the grid."""
         self.observer_enabled[0] = int(on)
@@ -94,6 +99,11 @@ class ActivationQuantiser(FakeQuantizeBase):
 
 class OnGrid(ActivationQuantiser):
     """After adding or multiplying a constant: int8 kernels only move the grid there, so nothing is rounded again."""
+
+    @property
+    def observes(self) -> bool:
+        """The grid is moved, not chosen."""
+        return False
 
     def observing(self, on: bool) -> None:
         """Nothing to observe."""

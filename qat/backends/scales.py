@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,13 +14,24 @@ from qat.errors import UserError, nearest
 from qat.graph.ops import INT8_LAYERS
 from qat.observers.weights import fake_quantise, weight_scales
 
+_SPEC = "spec"
 _FLOAT = -1.0  # instead of a weight's scales
 _WHOLE = nn.ConvTranspose2d  # one scale for the whole weight: torch has no kernel for one per channel
 
 
 def spec_of(prepared: fx.GraphModule) -> QuantSpec:
     """The scheme that a graph was prepared with."""
-    return cast(QuantSpec, prepared.meta["spec"])
+    return cast(QuantSpec, prepared.meta[_SPEC])
+
+
+def is_prepared(graph: fx.GraphModule) -> bool:
+    """Whether `graph` is backend fx's."""
+    return _SPEC in graph.meta
+
+
+def keep_spec(prepared: fx.GraphModule, spec: QuantSpec) -> None:
+    """Note the scheme in the graph's `meta`, all that a copy of a GraphModule keeps beside modules and buffers."""
+    prepared.meta[_SPEC] = spec
 
 
 def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQuantiser]]:
@@ -113,3 +124,31 @@ def reset_scales(prepared: fx.GraphModule) -> None:
         quantiser.bits.fill_(8)
     for module in weighted(prepared):
         cast(Tensor, module.weight_scale).zero_()
+
+
+def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:
+    """(node, why) for each observer that learnt nothing: never seen, or only zeros."""
+    live: dict[ActivationQuantiser, str] = {}  # one that several nodes share under the first
+    for node, quantiser in quantisers(prepared):
+        if quantiser.observes:
+            live.setdefault(quantiser, node.all_input_nodes[0].name)
+    return [(name, why) for quantiser, name in live.items() if (why := quantiser.observer.dead)]
+
+
+def qparams(prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
+    """Each quantised node's scale, zero point, real range, levels, what was seen, dtype, and by what it was chosen."""
+    rows: dict[str, dict[str, Any]] = {}
+    for node, quantiser in quantisers(prepared):
+        quantiser.freeze()
+        scale, zero_point, bits = float(quantiser.scale), int(quantiser.zero_point), int(quantiser.bits)
+        rows[node.all_input_nodes[0].name] = {
+            "scale": scale,
+            "zero_point": zero_point,
+            "range": [scale * (quantiser.quant_min - zero_point), scale * (quantiser.quant_max - zero_point)],
+            "levels": [quantiser.quant_min, quantiser.quant_max],
+            "seen": quantiser.observer.extremes.tolist(),
+            "dtype": {8: "quint8", 16: "int16", 32: "float32"}[bits],
+            "observer": "fixed" if quantiser.fixed else quantiser.observer.choice.label,
+            "averaging": None if quantiser.fixed else quantiser.observer.choice.averaging,
+        }
+    return rows

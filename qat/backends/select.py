@@ -11,6 +11,7 @@ from qat.backends.protocol import Backend
 from qat.errors import UserError
 
 BACKENDS = (FxBackend.name, HorizonBackend.name)
+TUNES = FxBackend.name  # where methods and training run, for a backend that takes over what they made
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,17 @@ def choose_backend(wanted: str, target: str, options: Options) -> Choice:
 
     UserError for horizon on another target, or where the plugin doesn't import.
     """
-    if wanted == "fx":
+    if wanted == FxBackend.name:
         return Choice(FxBackend(), "QUANT.BACKEND names it")
     if target != "j5":
-        if wanted == "horizon":
+        if wanted == HorizonBackend.name:
             raise UserError(f"QUANT.BACKEND horizon is for QUANT.TARGET j5, which is {target}; set QUANT.TARGET j5")
         return Choice(FxBackend(), f"QUANT.TARGET is {target}")
     missing = why_not()
     if missing is None:
         reason = "QUANT.TARGET is j5 and horizon_plugin_pytorch imports"
         return Choice(HorizonBackend(options), reason, version())
-    if wanted == "horizon":
+    if wanted == HorizonBackend.name:
         raise UserError(
             f"QUANT.BACKEND horizon needs horizon_plugin_pytorch, which doesn't import ({missing}); "
             "run in the vendor's Docker image, or set QUANT.BACKEND auto"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from qat.backends.horizon import HorizonBackend
 from qat.backends.horizon.build import HBIR, HBM, HbmSettings, build
+from qat.backends.protocol import Backend, Prepared
 from qat.compile.horizon_perf import PerfRow, merged, perf_row
 from qat.data.yuv import rgb_to_centred_yuv
+from qat.errors import UserError
 from qat.files import sha256, write_json
 from qat.stages.folders import INT_MODEL, PERF
 
@@ -23,14 +24,16 @@ HOW = {
 
 
 def compile_for_board(
-    folder: Path, backend: HorizonBackend, prepared: nn.Module, example: Tensor, settings: HbmSettings
+    folder: Path, backend: Backend, prepared: Prepared, example: Tensor, settings: HbmSettings
 ) -> list[PerfRow]:
     """Fill the empty `folder` from a calibrated network; the compiler's estimate.
 
     `example`: as `device_example` gives it. Writes int_model.pt, model.hbir, model.hbm, the picture, perf_out/ and
     perf.json. UserError where a call of the plugin fails.
     """
-    script = backend.to_torchscript(backend.for_device(prepared), example)
+    if backend.board is None:
+        raise UserError("the board's files need QUANT.TARGET j5 and the plugin; see docs/j5.md")
+    script = backend.to_torchscript(backend.board.for_device(prepared), example)
     rows = [perf_row(build(script, example, folder, settings), "perf_model's result")]
     write_json(folder / PERF, merged({}, HBM, rows))
     return rows

@@ -7,6 +7,7 @@ from typing import Any
 
 from qat.config.choices import CHOICES, opsets
 from qat.errors import UserError, nearest
+from qat.ptq.methods import all_keys
 
 AT_LEAST = {
     "WORKERS": 0,
@@ -31,7 +32,6 @@ AT_LEAST = {
     "QUANT.CALIB_BATCH_SIZE": 1,
     "QUANT.SAVE_EVERY": 1,
     "QUANT.HELD_OUT_IMAGES": 1,
-    "QUANT.RECONSTRUCT_STEPS": 1,
     "QAT.END_EPOCH": 0,
     "QAT.EVAL_EVERY": 0,
     "DEBUG.IMAGES": 1,
@@ -39,6 +39,7 @@ AT_LEAST = {
     "COMPILE.JOBS": 1,
     "COMPILE.PARITY_IMAGES": 0,
     "COMPILE.BENCH_ROUNDS": 0,
+    **{f"QUANT.{key.name}": key.least for key in all_keys() if key.least is not None},
 }
 
 
@@ -91,7 +92,6 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "QUANT.PERCENTILE": (lambda value: 50 < value <= 100, "a per cent above 50, at most 100, such as 99.99"),
     "QUANT.AVERAGING_CONSTANT": (_is_share, "None or a number from 0 to 1, such as 0.01"),
-    "QUANT.MAX_DROP": (lambda value: 0 <= value < 1, "mIoU from 0 (off) to below 1, such as 0.0005"),
     "QUANT.GATE": (lambda value: 0 < value <= 1, "a share above 0, at most 1, such as 0.99"),
     "QAT.LR": _RATE,
     "QAT.SCALE_LR": _RATE,
@@ -100,6 +100,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "QAT.LABELS": _WEIGHT,
     "QAT.LOGITS": _WEIGHT,
     "QAT.BOUNDARY": _WEIGHT,
+    **{f"QUANT.{key.name}": key.valid for key in all_keys() if key.valid},
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from yacs.config import CfgNode as CN
 
+from qat.ptq.methods import all_keys
+
 _C = CN()
 _C.NAME = ""  # new: the run's name; `load` takes the file's stem
 _C.DEVICE = "auto"  # new: auto (CUDA where there is one), cpu, cuda, cuda:1; int8 stages always run on the CPU
@@ -95,8 +97,6 @@ _C.QUANT = CN()
 _C.QUANT.TARGET = "x86"  # the device that the network is made fit for
 _C.QUANT.BACKEND = "auto"  # auto (the plugin where it imports and TARGET is j5, else fx), fx, horizon
 _C.QUANT.SCHEME = "symmetric"  # symmetric (J5's grid), affine
-# of activations; auto tries every one, and averaging constants, on held-out training images
-_C.QUANT.OBSERVER = "percentile"
 _C.QUANT.WEIGHT_OBSERVER = "mse"  # per output channel
 _C.QUANT.PERCENTILE = 99.99
 # None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
@@ -108,12 +108,8 @@ _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
 _C.QUANT.CALIB_BATCH_SIZE = 1
 _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
 _C.QUANT.HELD_OUT_IMAGES = 16  # training images that no scale is made from, on which OBSERVER auto and MAX_DROP judge
-_C.QUANT.EQUALISE = False  # cross-layer equalisation before calibration
-_C.QUANT.ADAROUND = False  # each layer's weights rounded so that its output, not each weight, is nearest to float's
-_C.QUANT.RECONSTRUCT = False  # the whole network's weights, biases and scales, tuned to give float's logits
-_C.QUANT.RECONSTRUCT_STEPS = 200
-_C.QUANT.BIAS_CORRECTION = False  # the mean error of each layer goes into its bias
-_C.QUANT.MAX_DROP = 0.0  # mIoU (0 to 1) that may be lost: else the most sensitive layers get more bits; 0: all in int8
+for _key in all_keys():  # the switches of the methods that make a calibration better, and what else they take
+    _C.QUANT[_key.name] = _key.default
 _C.QUANT.FROM = "auto"  # what int_infer and compile start from: calib, qat, or auto (qat where make qat has finished)
 _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
 

@@ -6,18 +6,19 @@ pictures run: each sees inputs that the corrections so far have passed through. 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import fake_quantized
+from qat.backends.fx import fake_quantized, float_view
+from qat.backends.scales import freeze_scales
 from qat.errors import UserError
 from qat.graph.ops import INT8_LAYERS
+from qat.ptq.context import Context, Inputs, Outcome, repeatable
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,53 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Report:
+class BiasCorrection:
     """The corrected layers in the order of their execution, and (module, reason) for those left alone."""
 
     corrected: tuple[Correction, ...]
     skipped: tuple[tuple[str, str], ...]
 
 
+def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
+    """The method's row: on the calibration's pictures."""
+    return Outcome(asdict(correct_biases(prepared, context.batches, context.plain())))
+
+
 def correct_biases(
     prepared: fx.GraphModule,
-    floating: nn.Module,
-    batches: Callable[[], Iterable[Tensor]],
+    inputs: Inputs,
+    floating: fx.GraphModule | None = None,
     after_batch: Callable[[int], None] | None = None,
-) -> Report:
-    """Correct the biases of the settled `prepared` in place.
+) -> BiasCorrection:
+    """Take back by each layer's bias what rounding moves the mean of its outputs by.
 
-    `floating`: the network that it should agree with, layers under the same names (`float_view` of the graph before its
-    weights were rounded). `batches()`: calibration pictures (N, 3, H, W). `after_batch` is called with the number of
-    batches done. UserError for no batches.
+    Args:
+        prepared: a calibrated graph; open scales are frozen first. Its biases change, in place.
+        inputs: a list of batches (N, 3, H, W), or a function that gives them.
+        floating: the graph with float's weights, layers under the same names; `prepared` by default, which is right
+            where no method has rounded its weights.
+        after_batch: is called with the number of batches done.
+
+    Returns:
+        The corrected layers with their largest change, in the units of their outputs, and those left alone, with why.
+
+    Raises:
+        UserError: for no pictures.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3)).eval()
+        >>> pictures = [torch.randn(1, 3, 16, 16) for _ in range(2)]
+        >>> prepared = qat.prepare(qat.rewrite(model, pictures[0], "x86"))
+        >>> _ = qat.calibrate(prepared, pictures)
+        >>> [correction.layer for correction in qat.correct_biases(prepared, pictures).corrected]
+        ['0.0', '2']
     """
-    plain, rounded, done = copy.deepcopy(floating), fake_quantized(prepared), 0
+    freeze_scales(prepared)
+    plain, rounded, done = float_view(floating or prepared), fake_quantized(prepared), 0
     means = _Means(plain, rounded)
     with torch.no_grad():
-        for done, batch in enumerate(batches(), 1):
+        for done, batch in enumerate(repeatable(inputs)(), 1):
             plain(batch)
             rounded(batch)
             if after_batch:
@@ -61,7 +86,7 @@ def correct_biases(
     for name, correction in means.corrections.items():
         cast(Tensor, prepared.get_submodule(name).bias).data += correction
     corrected = [Correction(name, float(change.abs().max())) for name, change in means.corrections.items()]
-    return Report(tuple(corrected), tuple(means.skipped))
+    return BiasCorrection(tuple(corrected), tuple(means.skipped))
 
 
 class _Means:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import cast
 
 from torch import fx, nn
 
-from qat.backends.scales import keep_bits, quantisers
+from qat.backends.fx import fake_quantized
+from qat.backends.scales import freeze_scales, keep_bits, quantisers
 from qat.errors import UserError
 from qat.graph.counts import macs
 from qat.graph.nodes import module_of
 from qat.graph.ops import INT8_LAYERS
+from qat.graph.shapes import propagate
+from qat.ptq.context import Context, Outcome
 
+BITS = {"j5": 16, "x86": 32}  # what the layers that are kept get on each target
 Holds = Callable[[Sequence[str]], bool]  # whether the bound holds with these layers in more bits
 
 
 @dataclass(frozen=True)
-class Kept:
+class MixedPrecision:
     """`layers`: in more bits than int8, the most sensitive first. `bits`: 16 or 32 (float). `macs`: share (0 to 1) of
     the network's multiply-accumulates that read or give such a tensor. `drop`: of mIoU (0 to 1) that is left.
     """
@@ -37,6 +42,26 @@ class Kept:
         return f"mixed precision: {layers}, {self.macs:.1%} of the MACs; mIoU drops by {self.drop:.4f}"
 
 
+def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
+    """The method's row: on the held-out pictures, against the network that the calibrated one should agree with."""
+    freeze_scales(prepared)
+    judge, plain = context.judge(), context.plain()
+    floating = judge(plain).mean_iou
+    if floating is None:
+        raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
+    propagate(prepared, [context.example()])
+
+    def mean_iou(network: nn.Module) -> float:
+        return cast(float, judge(network).mean_iou)  # the pictures have labels
+
+    def ranking() -> Sequence[str]:
+        return context.ranking(prepared, plain)
+
+    bound, bits = (floating, context.quant["MAX_DROP"]), BITS[context.quant["TARGET"]]
+    kept = hold_drop(prepared, ranking, mean_iou, fake_quantized, bound, bits)
+    return Outcome(asdict(kept), str(kept))
+
+
 def hold_drop(
     prepared: fx.GraphModule,
     ranking: Callable[[], Sequence[str]],
@@ -44,7 +69,7 @@ def hold_drop(
     rounded: Callable[[fx.GraphModule], nn.Module],
     bound: tuple[float, float],
     bits: int,
-) -> Kept:
+) -> MixedPrecision:
     """Keep layers of a settled graph in `bits` (in place) until mIoU drops by no more than the bound.
 
     `ranking` gives the layers, the most sensitive first; asked only where it is needed. `mean_iou` judges a network on
@@ -69,7 +94,7 @@ def hold_drop(
             f"{drop(order):.4f} on the held-out pictures; raise it, or improve the weights (QUANT.ADAROUND True)"
         )
     keep_bits(prepared, layers, bits)
-    return Kept(tuple(layers), bits, share_of_macs(prepared, layers), drop(layers))
+    return MixedPrecision(tuple(layers), bits, share_of_macs(prepared, layers), drop(layers))
 
 
 def fewest(ranking: Sequence[str], holds: Holds) -> list[str] | None:

@@ -9,11 +9,12 @@ in the end, but on few pictures they are luck: rounding one value of the first l
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from torch import fx, nn
+from torch import fx
 
 from qat.backends.fx import fake_quantized
 from qat.backends.quantiser import ActivationQuantiser
@@ -21,8 +22,8 @@ from qat.backends.scales import quantisers, spec_of
 from qat.evaluation.score import Score
 from qat.observers.candidates import AUTO, Candidate, candidates
 from qat.observers.observer import ActivationObserver
+from qat.ptq.context import Context, Judge, Outcome
 
-Judge = Callable[[nn.Module], Score]
 _Grids = tuple[tuple[float, int], ...]  # scale and zero point of each activation
 
 
@@ -39,6 +40,14 @@ class Scored:
         parts = ({field.name: record[field.name] for field in fields(kind)} for kind in (Candidate, Score))
         candidate, score = parts
         return cls(Candidate(**candidate), Score(**score))
+
+
+def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
+    """The method's row: `tried` in methods.json has every candidate's score."""
+    judge, count, progress = context.judge(), len(observer_candidates(prepared)), context.titled("observers")
+    numbers = itertools.count(1)
+    scored = search_observers(prepared, judge, lambda: progress(next(numbers), count, ""))
+    return Outcome({"tried": [asdict(one.candidate) | asdict(one.score) for one in scored]})
 
 
 def search_observers(
@@ -101,7 +110,7 @@ def _rounded(prepared: fx.GraphModule, candidate: Candidate) -> fx.GraphModule:
 
 def _observing(model: fx.GraphModule) -> list[ActivationQuantiser]:
     """The quantisers whose grid is observed, each once."""
-    return list({q: None for _, q in quantisers(model) if q.fixed is None and q.observer.name})
+    return list({q: None for _, q in quantisers(model) if q.observes})
 
 
 def _grids(model: fx.GraphModule, candidate: Candidate) -> _Grids:

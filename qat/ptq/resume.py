@@ -21,16 +21,26 @@ def fingerprint(model: nn.Module, *settings: object) -> str:
     return known.hexdigest()
 
 
-def save(path: Path, key: str, content: Any) -> None:
-    """Write `content` (tensors, numbers, text, lists, dicts), whole or not at all."""
+def save(path: Path | None, key: str, content: Any) -> None:
+    """Write `content` (tensors, numbers, text, lists, dicts), whole or not at all; nothing without a path."""
+    if path is None:
+        return
     with atomic_path(path) as aside:
         torch.save({"key": key, "content": content}, aside)
 
 
-def load(path: Path, key: str) -> Any:
+def load(path: Path | None, key: str) -> Any:
     """What `save` wrote with this `key`; None where there is nothing, it is damaged, or it is another run's."""
+    if path is None:
+        return None
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return saved["content"] if saved["key"] == key else None
     except Exception:  # torch raises whatever the damaged bytes lead to; then the work starts again
         return None
+
+
+def finish(path: Path | None) -> None:
+    """Remove what an interrupted run would have taken up."""
+    if path is not None:
+        path.unlink(missing_ok=True)

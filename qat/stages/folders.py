@@ -12,6 +12,8 @@ EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
 
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
+METHODS = "methods.json"  # what each method of a calibration did
+IMAGES = "images.txt"  # the pictures that a calibration saw
 CONFIG = "config.yaml"
 PARITY = "parity.json"  # of the compile folder, like the next
 PERF = "perf.json"

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from qat.backends import calibration
 from qat.backends.scales import freeze_scales, quantisers
 from qat.evaluation.metrics import passes
-from qat.ptq.equalise import channel_ranges, equalise
+from qat.ptq.equalise import equalize
 from qat.ptq.observer_search import choose
 
 
@@ -92,7 +92,7 @@ def equalised_graph(
     device of `prepared` and `example`. `keep` takes the graph as equalising leaves it.
     """
     few, batches = pictures
-    equalise(prepared, example, channel_ranges(prepared, few))
+    equalize(prepared, few, example)
     keep(prepared)
     calibration.calibrate(prepared, batches)
     _choose_as(calibrated, prepared)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
-from qat.backends.horizon import HorizonBackend
 from qat.compile.io_wrapper import as_logits, head
 from qat.compile.onnx.io_spec import IOSpec
 from qat.errors import UserError, nearest
@@ -73,7 +72,8 @@ def load_compiled(config: CfgNode) -> nn.Module:
     Raises UserError where the runtime is missing, can't take the artefact, or crashes on it (a child process tries).
     """
     artefact = find_artefact(config)
-    if isinstance(backend_choice(config).backend, HorizonBackend) and artefact.path.suffix != ".pt":
+    board = backend_choice(config).backend.board
+    if board and artefact.path.suffix not in board.runs_here:
         raise UserError(f"{artefact.path.name} runs on the board only; use RUNTIME=torchscript, or see docs/j5.md")
     runtime, threads = get_runtime(config.COMPILE.RUNTIME), torch.get_num_threads()
     example = _example(artefact)

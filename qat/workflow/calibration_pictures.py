@@ -12,8 +12,8 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced, held_out
 from qat.data.transforms import InferenceTransform, normalise
 from qat.errors import UserError
-from qat.workflow import stages
 from qat.workflow.data import data_spec
+from qat.workflow.load import device
 
 FEW = 8  # pictures that channel ranges are measured on
 
@@ -26,15 +26,15 @@ class CalibrationPictures:
     each in memory of its own.
     """
 
-    cfg: CfgNode
+    config: CfgNode
     dataset: SegmentationDataset
     indices: list[int]
 
     @classmethod
-    def of(cls, cfg: CfgNode) -> CalibrationPictures:
+    def of(cls, config: CfgNode) -> CalibrationPictures:
         """As the config says."""
-        dataset = build_dataset(data_spec(cfg), "train", InferenceTransform())
-        return cls(cfg, dataset, evenly_spaced(len(dataset), cfg.QUANT.CALIB_IMAGES))
+        dataset = build_dataset(data_spec(config), "train", InferenceTransform())
+        return cls(config, dataset, evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES))
 
     @cached_property
     def names(self) -> str:
@@ -43,7 +43,7 @@ class CalibrationPictures:
 
     def batches(self, done: int = 0, workers: int = 0) -> Iterator[Tensor]:
         """Batches of QUANT.CALIB_BATCH_SIZE, without the first `done`; UserError for pictures of another size."""
-        return self._of(self.indices[done * self.cfg.QUANT.CALIB_BATCH_SIZE :], workers)
+        return self._of(self.indices[done * self.config.QUANT.CALIB_BATCH_SIZE :], workers)
 
     def few(self) -> Iterator[Tensor]:
         """Some of them, spread over all."""
@@ -51,7 +51,7 @@ class CalibrationPictures:
 
     def held_out(self) -> list[int]:
         """Indices of QUANT.HELD_OUT_IMAGES others, on which choices are judged; UserError if none is left."""
-        found = held_out(len(self.dataset), self.indices, self.cfg.QUANT.HELD_OUT_IMAGES)
+        found = held_out(len(self.dataset), self.indices, self.config.QUANT.HELD_OUT_IMAGES)
         if not found:
             raise UserError(
                 f"calibration takes all {len(self.dataset)} training pictures, and QUANT.OBSERVER auto and "
@@ -60,13 +60,13 @@ class CalibrationPictures:
         return found
 
     def _of(self, indices: list[int], workers: int) -> Iterator[Tensor]:
-        data, device = self.cfg.DATASET, stages.device(self.cfg)
-        for batch in data_loader(self.dataset, self.cfg.QUANT.CALIB_BATCH_SIZE, workers, indices=indices):
-            yield normalise(self._sized(batch["image"]), data.MEAN, data.STD, device)
+        data, where = self.config.DATASET, device(self.config)
+        for batch in data_loader(self.dataset, self.config.QUANT.CALIB_BATCH_SIZE, workers, indices=indices):
+            yield normalise(self._sized(batch["image"]), data.MEAN, data.STD, where)
 
     def _sized(self, images: Tensor) -> Tensor:
         """`images` (N, H, W, 3) uint8, as they are if they have the size that the int8 graph is built for."""
-        (height, width), (graph_width, graph_height) = images.shape[1:3], self.cfg.TEST.IMAGE_SIZE
+        (height, width), (graph_width, graph_height) = images.shape[1:3], self.config.TEST.IMAGE_SIZE
         if (width, height) != (graph_width, graph_height):
             raise UserError(
                 f"a training picture is {width}x{height}, and the int8 graph is built for TEST.IMAGE_SIZE "

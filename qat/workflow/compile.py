@@ -9,7 +9,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from qat.backends.horizon import HorizonBackend
+from qat.backends.fx.backend import as_graph
 from qat.backends.horizon.build import HbmSettings
 from qat.compile.horizon import board_record, compile_for_board, device_example
 from qat.compile.horizon_perf import PerfRow
@@ -32,7 +32,7 @@ from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.data import data_spec
 from qat.workflow.evaluate import announce
-from qat.workflow.load import example_input, load_calibration, load_float, load_prepared
+from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice
@@ -66,7 +66,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
         UserError: for what is missing, what the config asks and can't be had, and for a file that isn't right.
     """
     announce(config, "compiled")
-    done = _for_board(config) if isinstance(backend_choice(config).backend, HorizonBackend) else _for_runtimes(config)
+    done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
     log.info("compiled -> %s", done.folder)
     return done
 
@@ -91,9 +91,9 @@ def load_network(config: CfgNode) -> Network:
     size = size_of(config)
     plain, _ = load_prepared(config, prove=False, size=size)
     return Network(
-        prepared=load_calibration(config, size),
+        prepared=load_graph(config, size),
         example=example_input(config, size),
-        plain=plain,
+        plain=as_graph(plain),
         floating=load_float(config),
     )
 
@@ -162,7 +162,6 @@ def _for_runtimes(config: CfgNode) -> Compilation:
 def _for_board(config: CfgNode) -> Compilation:
     """The board's files, by the plugin's compiler."""
     size, choice, run = size_of(config), backend_choice(config), run_of(config)
-    assert isinstance(choice.backend, HorizonBackend)
     settings = _hbm_settings(config)
     example = device_example(example_input(config, size), settings.input_source)
     folder = run.folders.stage("compile")

@@ -27,7 +27,7 @@ from qat.invocation import Invocation
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.config import invocation_of_stage
 from qat.workflow.data import data_spec
-from qat.workflow.load import example_input, load_calibration, load_float, load_plain
+from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, run_of, twin
 from qat.workflow.settings import backend_choice
@@ -93,7 +93,7 @@ def _subject(config: CfgNode) -> Subject:
     """The calibrated network and the float one beside it."""
     stage = source_of(run_of(config))
     log.info("looking at stage %s", stage)
-    return Subject(load_calibration(config), load_plain(config, stage), example_input(config))
+    return Subject(load_graph(config), load_plain(config, stage), example_input(config))
 
 
 def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress) -> Measurements:

@@ -12,11 +12,12 @@ from typing import Any
 from torch import fx
 from yacs.config import CfgNode
 
-from qat.backends import calibration
+from qat.backends import calibration, scales
+from qat.backends.fx.backend import as_graph
 from qat.config import with_values
 from qat.files import write_json
 from qat.graph.trace import trace
-from qat.ptq.methods import METHODS
+from qat.ptq.methods import undone_by_equalising
 from qat.stages import EQUALISED, finished_stages, origin_of
 from qat.stages.folders import METRICS, QPARAMS
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
@@ -26,7 +27,7 @@ from qat.training.schedule import Plan
 from qat.training.teacher_student import TeacherStudent
 from qat.workflow.calibrate import hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
-from qat.workflow.load import device, example_input, load_calibration, load_float, load_prepared
+from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
@@ -73,7 +74,7 @@ def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
     with dist_context(device(config)) as context:
         tuner = make_fine_tuner(config, start, context)
         history = run_loop(tuner, progress, "qat")
-        if context.main and backend_choice(config).backend.name != "fx":
+        if context.main and backend_choice(config).backend.takes_over:
             hand_over(config, "qat", progress)
     folders = folders_of(config)
     return FineTuning(folders.stage("qat"), folders.checkpoint("qat"), start, tuple(history))
@@ -82,14 +83,14 @@ def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
 def start_of(config: CfgNode) -> Start:
     """Where training starts, as section QAT and the evaluated stages say."""
     own, quant = config.QAT, config.QUANT
-    tuned = tuple(key for key in (*METHODS, "MAX_DROP") if quant[key])
+    tuned = undone_by_equalising(quant)
     return Start.of(StartConfig(own.SCALES, own.EQUALISE, quant.GATE, tuned), finished_stages(run_of(config)))
 
 
 def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> FineTuner:
     """The run that a config describes."""
     choose_kernels(config)
-    if backend_choice(config).backend.name != "fx":
+    if backend_choice(config).backend.takes_over:
         load_calibration(config, stage="calib")  # which the result will belong to
         config = twin(config)
     log.info("%s", start)
@@ -154,7 +155,7 @@ def load_pair(config: CfgNode, start: Start, write: bool = True) -> TeacherStude
     `write`: see `starting_graph`. UserError if there is no calibration of this config, whose backend is fx.
     """
     crop, prepared = config.TRAIN.IMAGE_SIZE, starting_graph(config, start, write)
-    cropped, _ = load_prepared(config, prove=False, size=crop)
+    cropped = as_graph(load_prepared(config, prove=False, size=crop)[0])
     cropped.load_state_dict(prepared.state_dict())
     teacher = trace(load_float(config), example_input(config, crop))
     return TeacherStudent.of(prepared, cropped, teacher, start.scales_learn)
@@ -166,18 +167,18 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
     `write`: keep the equalised float network in the stage's folder, which later stages compare with.
     """
     run = run_of(config)
-    calibrated: fx.GraphModule = load_calibration(config, stage="calib")
+    calibrated = load_graph(config, stage="calib")
     path = run.folders.stage("qat") / EQUALISED
     if write:
         path.unlink(missing_ok=True)
     if not start.equalised:
         return calibrated
-    pictures, (prepared, _) = CalibrationPictures.of(config), load_prepared(config, prove=False)
+    pictures, prepared = CalibrationPictures.of(config), as_graph(load_prepared(config, prove=False)[0])
     prepared.to(device(config))
 
     def keep(equalised: fx.GraphModule) -> None:
         if write:
-            calibration.save(equalised, path, 0, origin_of(run, "qat"))
+            calibration.save_calibration(equalised, path, 0, origin_of(run, "qat"))
 
     example = example_input(config).to(device(config))
     return equalised_graph(prepared, calibrated, example, (pictures.few(), pictures.batches()), keep)
@@ -187,7 +188,7 @@ def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, e
     """Write stage qat's folder."""
     run = run_of(config)
     folder = run.folders.stage("qat")
-    write_json(folder / QPARAMS, calibration.qparams(prepared))
+    write_json(folder / QPARAMS, scales.qparams(prepared))
     record_stage(config, "qat", {"epochs": epochs, **start})
-    calibration.save(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"))
+    calibration.save_calibration(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"))
     (folder / METRICS).unlink(missing_ok=True)  # of an earlier run

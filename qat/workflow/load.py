@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from yacs.config import CfgNode
 
 from qat.backends import calibration
+from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
@@ -106,11 +107,16 @@ def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str 
     run = run_of(config)
     prepared, _ = load_prepared(config, prove=False, size=size)
     stage = stage or source_of(run)
-    calibration.load(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=f"make {stage}")
+    calibration.load_calibration(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=f"make {stage}")
     return prepared
 
 
-def load_plain(config: CfgNode, stage: str = "calib") -> Prepared:
+def load_graph(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> fx.GraphModule:
+    """`load_calibration` of a run on backend fx, whose graph can be looked at; UserError for another backend."""
+    return as_graph(load_calibration(config, size, stage))
+
+
+def load_plain(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
     """The prepared graph with float's own weights, equalised as stage calib or qat is; it has seen nothing.
 
     UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
@@ -120,5 +126,5 @@ def load_plain(config: CfgNode, stage: str = "calib") -> Prepared:
     own = stage == "qat" and (run.folders.stage(stage) / EQUALISED).is_file()  # fine-tuning's own start
     if own or config.QUANT.EQUALISE:
         made = "qat" if own else "calib"
-        calibration.load(prepared, run.folders.stage(made) / EQUALISED, origin_of(run, made))
-    return prepared
+        calibration.load_calibration(prepared, run.folders.stage(made) / EQUALISED, origin_of(run, made))
+    return as_graph(prepared)

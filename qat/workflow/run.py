@@ -9,6 +9,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from qat.backends.select import TUNES
 from qat.config import default_config, with_values
 from qat.engine import choose_engine
 from qat.origin import Origin
@@ -51,7 +52,7 @@ def run_of(config: CfgNode) -> Run:
 
 def twin(config: CfgNode) -> CfgNode:
     """The same run on backend fx, which tunes what another backend takes over; its folders lie under OUTPUT_DIR/fx."""
-    return with_values(config, {"QUANT.BACKEND": "fx", "OUTPUT_DIR": str(Path(config.OUTPUT_DIR, "fx"))})
+    return with_values(config, {"QUANT.BACKEND": TUNES, "OUTPUT_DIR": str(Path(config.OUTPUT_DIR, TUNES))})
 
 
 def record_stage(config: CfgNode, stage: str, more: Mapping[str, Any], origin: Origin | None = None) -> None:
@@ -69,10 +70,10 @@ def _quant_keys() -> tuple[str, ...]:
 
 
 def _tuned(config: CfgNode) -> Tuned | None:
-    name = backend_choice(config).backend.name
-    if name == "fx":
+    backend = backend_choice(config).backend
+    if backend.takes_over is None:
         return None
-    return Tuned(name, _values(config, ("COMPILE.INPUT_SOURCE",)), folders_of(twin(config)))
+    return Tuned(backend.name, _values(config, ("COMPILE.INPUT_SOURCE",)), folders_of(twin(config)))
 
 
 def _values(config: CfgNode, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -1,207 +1,158 @@
-"""What a calibration does beside observing: each method that the config switches on, in order."""
+"""What a calibration does beside observing: each method that section QUANT switches on, in order."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat.analysis.sensitivity import most_sensitive
-from qat.backends import calibration
-from qat.backends.fx import fake_quantized
+from qat.backends.calibration import save_calibration
+from qat.backends.fx import float_view
+from qat.backends.fx.backend import as_graph
 from qat.backends.scales import freeze_scales
 from qat.data import data_loader
 from qat.data.transforms import normalise
 from qat.errors import UserError
-from qat.evaluation.score import Score, Scorer
+from qat.evaluation.score import Scorer
 from qat.files import read_json, write_json
-from qat.graph.shapes import propagate
 from qat.models import resolve
 from qat.origin import Origin
-from qat.ptq.adaround import AdaRoundOptions, adaround
-from qat.ptq.bias import correct_biases
-from qat.ptq.equalise import channel_ranges, equalise
-from qat.ptq.float_view import float_view
-from qat.ptq.mixed_precision import hold_drop
-from qat.ptq.observer_search import observer_candidates, search_observers
-from qat.ptq.reconstruct import ReconstructOptions, reconstruct
+from qat.ptq.context import Context
+from qat.ptq.methods import Method, active, not_taken_over
 from qat.stages import EQUALISED, PARTIAL
-from qat.workflow import stages
+from qat.stages.folders import METHODS
 from qat.workflow.calibration_pictures import CalibrationPictures
-from qat.workflow.progress import Progress, counter
+from qat.workflow.load import device, example_input, load_plain, load_prepared, load_stage
+from qat.workflow.progress import Progress
+from qat.workflow.run import folders_of
 
 log = logging.getLogger(__name__)
-METHODS = "methods.json"
-BITS = {"j5": 16, "x86": 32}  # what mixed precision gives the layers that it keeps
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
 
 
+@dataclass(frozen=True)
 class Tuner:
-    """The methods of one calibration. `made_from`: of stage calib.
+    """The methods of one calibration, which sees `images` pictures and is made from `origin`, on `device`.
 
-    `record`: what each method did, kept in methods.json. A run that goes on (`resumed`) doesn't repeat what it holds.
+    `record`: what each method did, kept in methods.json. A run that goes on doesn't repeat what it holds.
     """
 
-    def __init__(
-        self,
-        cfg: CfgNode,
-        pictures: CalibrationPictures,
-        made_from: Origin,
-        resumed: bool,
-        progress: Progress,
-    ) -> None:
-        self.progress = progress
-        self.cfg, self.pictures, self.made_from = cfg, pictures, made_from
-        self.folder = stages.stage_folder(cfg, "calib")
-        path = self.folder / METHODS
-        self.record: dict[str, Any] = read_json(path) if resumed and path.is_file() else {}
+    methods: tuple[Method, ...]
+    context: Context
+    origin: Origin
+    images: int
+    device: torch.device
+    record: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, config: CfgNode, pictures: CalibrationPictures, origin: Origin, resumed: bool, progress: Progress
+    ) -> Tuner:
+        """As the config says; `resumed`: the statistics of a run that was stopped are there."""
+        path, methods = folders_of(config).stage("calib") / METHODS, active(config.QUANT)
+        if any("judge" in method.needs for method in methods):
+            pictures.held_out()  # before anything is computed
+        record = read_json(path) if resumed and path.is_file() else {}
+        context = _context(config, pictures, progress)
+        return cls(methods, context, origin, len(pictures.indices), device(config), record)
 
     def before(self, prepared: fx.GraphModule) -> None:
         """What comes before any statistics; the graph is on DEVICE then."""
-        prepared.to(stages.device(self.cfg))
-        if self.cfg.QUANT.EQUALISE:
-            self._equalise(prepared)
-            calibration.save(prepared, self.folder / EQUALISED, 0, self.made_from)
+        prepared.to(self.device)
+        self._write()  # an earlier calibration's is none of this one's
+        for method in self.methods:
+            if method.before_statistics:
+                self._run(method, prepared)
+                save_calibration(prepared, self.context.folder / EQUALISED, 0, self.origin)
 
     def after(self, prepared: fx.GraphModule) -> None:
         """What starts from the statistics; the graph is on the CPU then, and settled."""
-        prepared.to(stages.device(self.cfg))
-        for key, method in AFTER.items():
-            if self._wanted(key) and key not in self.record:
-                method(self, prepared)
-                self._save(prepared)
-                write_json(self.folder / METHODS, self.record)
+        prepared.to(self.device)
+        for method in self.methods:
+            if not method.before_statistics and method.name not in self.record:
+                self._run(method, prepared)
+                save_calibration(prepared, self.context.folder / PARTIAL, self.images, self.origin)
         freeze_scales(prepared)
-        write_json(self.folder / METHODS, self.record)
+        self._write()
         prepared.cpu()
 
-    def _save(self, prepared: fx.GraphModule) -> None:
-        path = self.folder / PARTIAL
-        calibration.save(prepared, path, len(self.pictures.indices), self.made_from)
+    def _run(self, method: Method, prepared: fx.GraphModule) -> None:
+        start = time.perf_counter()
+        outcome = method.tune(prepared, self.context)
+        self.record[method.name] = {**outcome.record, "seconds": time.perf_counter() - start}
+        if outcome.text:
+            log.info("%s", outcome.text)
 
-    def _wanted(self, key: str) -> bool:
-        value = self.cfg.QUANT[key]
-        return value == "auto" if key == "OBSERVER" else bool(value)
-
-    @cached_property
-    def plain(self) -> fx.GraphModule:
-        """The float network that the calibrated one should agree with: rewritten, and equalised where that is on."""
-        return float_view(stages.load_plain(self.cfg)).to(stages.device(self.cfg))
-
-    @property
-    def example(self) -> Tensor:
-        """A picture of noise (1, 3, H, W) on DEVICE."""
-        return stages.example_input(self.cfg).to(stages.device(self.cfg))
-
-    @cached_property
-    def judge(self) -> Callable[..., Score]:
-        """The distance from float on training pictures that calibration doesn't see."""
-        data, device = self.cfg.DATASET, stages.device(self.cfg)
-        return Scorer(
-            stages.load_stage(self.cfg, "float"),
-            data_loader(self.pictures.dataset, 1, 0, indices=self.pictures.held_out()),
-            data.NUM_CLASSES,
-            to_input=lambda image: normalise(image, data.MEAN, data.STD, device),
-            align_corners=self.cfg.MODEL.ALIGN_CORNERS,
-            device=device,
-        )
-
-    @contextmanager
-    def _timed(self, key: str) -> Iterator[dict[str, Any]]:
-        start, found = time.perf_counter(), dict[str, Any]()
-        yield found
-        self.record[key] = found | {"seconds": time.perf_counter() - start}
-
-    def _equalise(self, prepared: fx.GraphModule) -> None:
-        with self._timed("EQUALISE") as record:
-            ranges = channel_ranges(prepared, self.pictures.few())
-            report = equalise(prepared, self.example, ranges)
-            record |= asdict(report)
-        largest = max((group.largest for group in report.applied), default=1.0)
-        text = "equalised %d groups of tensors, largest factor %.1f; %d groups can't be (reasons in %s)"
-        log.info(text, len(report.applied), largest, len(report.refused), METHODS)
-
-    def _search(self, prepared: fx.GraphModule) -> None:
-        judge = self.judge
-        count = len(observer_candidates(prepared))
-        with self._timed("OBSERVER") as record:
-            scored = search_observers(prepared, judge, counter(self.progress, count, "observers"))
-            record["tried"] = [asdict(one.candidate) | asdict(one.score) for one in scored]
-
-    def _round(self, prepared: fx.GraphModule) -> None:
-        options, state = AdaRoundOptions(), self.folder / "adaround.ckpt"
-        freeze_scales(prepared)
-        with self._timed("ADAROUND") as record:
-            layers = adaround(prepared, self.pictures.batches, options, self._titled("adaround"), state)
-            record["layers"] = [asdict(layer) for layer in layers]
-
-    def _reconstruct(self, prepared: fx.GraphModule) -> None:
-        step = resolve(self.cfg.MODEL.NAME).smallest_side
-        width, height = (
-            min(most, side // step * step) for most, side in zip(CROP, self.cfg.TEST.IMAGE_SIZE, strict=True)
-        )
-        options = ReconstructOptions((height, width), self.cfg.QUANT.RECONSTRUCT_STEPS)
-        small = stages.load_prepared(self.cfg, prove=False, size=[width, height])[0].to(stages.device(self.cfg))
-        small.load_state_dict(prepared.state_dict())
-        floating, state = stages.load_stage(self.cfg, "float"), self.folder / "reconstruct.ckpt"
-        with self._timed("RECONSTRUCT") as record:
-            found = reconstruct(small, floating, self.pictures.batches, options, self._titled("reconstruct"), state)
-            record |= asdict(found)
-        prepared.load_state_dict(small.state_dict())
-        log.info("%s", found)
-
-    def _titled(self, title: str) -> Progress:
-        """The progress of one method."""
-        return lambda done, total, text: self.progress(done, total, f"{title}: {text}")
-
-    def _correct(self, prepared: fx.GraphModule) -> None:
-        freeze_scales(prepared)
-        with self._timed("BIAS_CORRECTION") as record:
-            record |= asdict(correct_biases(prepared, self.plain, self.pictures.batches))
-
-    def _hold(self, prepared: fx.GraphModule) -> None:
-        freeze_scales(prepared)
-        floating = self.judge(self.plain).mean_iou
-        if floating is None:
-            raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
-        with self._timed("MAX_DROP") as record:
-            propagate(prepared, [self.example])
-            bound, bits = (floating, self.cfg.QUANT.MAX_DROP), BITS[self.cfg.QUANT.TARGET]
-            kept = hold_drop(prepared, self._ranking(prepared), self._mean_iou, fake_quantized, bound, bits)
-            record |= asdict(kept)
-        log.info("%s", kept)
-
-    def _ranking(self, prepared: fx.GraphModule) -> Callable[[], list[str]]:
-        return lambda: most_sensitive(prepared, self.plain, self.pictures.few())
-
-    def _mean_iou(self, network: Any) -> float:
-        found = self.judge(network).mean_iou
-        assert found is not None  # `_hold` looked
-        return found
+    def _write(self) -> None:
+        write_json(self.context.folder / METHODS, self.record)
 
 
-AFTER = {
-    "OBSERVER": Tuner._search,
-    "ADAROUND": Tuner._round,
-    "RECONSTRUCT": Tuner._reconstruct,
-    "BIAS_CORRECTION": Tuner._correct,
-    "MAX_DROP": Tuner._hold,
-}
-"""The methods that start from the statistics, in order, by their key in QUANT."""
+def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress) -> Context:
+    """What the methods may ask for; what is dear is made once, when it is first asked for."""
+
+    def plain() -> fx.GraphModule:
+        return float_view(load_plain(config)).to(device(config))
+
+    def judge() -> Scorer:
+        return _scorer(config, pictures)
+
+    def ranking(prepared: fx.GraphModule, plain: fx.GraphModule) -> list[str]:
+        return most_sensitive(prepared, plain, pictures.few())
+
+    return Context(
+        quant=config.QUANT,
+        folder=folders_of(config).stage("calib"),
+        batches=pictures.batches,
+        few=pictures.few,
+        example=lambda: _example(config),
+        floating=lambda: load_stage(config, "float"),
+        plain=cache(plain),
+        judge=cache(judge),
+        ranking=ranking,
+        cropped=lambda: _cropped(config),
+        progress=progress,
+    )
 
 
-def check_plugin(cfg: CfgNode) -> None:
+def _example(config: CfgNode) -> Tensor:
+    """A picture of noise (1, 3, H, W) on DEVICE."""
+    return example_input(config).to(device(config))
+
+
+def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
+    """The distance from float on training pictures that calibration doesn't see."""
+    data, where = config.DATASET, device(config)
+    return Scorer(
+        load_stage(config, "float"),
+        data_loader(pictures.dataset, 1, 0, indices=pictures.held_out()),
+        data.NUM_CLASSES,
+        to_input=lambda image: normalise(image, data.MEAN, data.STD, where),
+        align_corners=config.MODEL.ALIGN_CORNERS,
+        device=where,
+    )
+
+
+def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
+    """The prepared graph for parts of pictures, and their height and width."""
+    step, sides = resolve(config.MODEL.NAME).smallest_side, zip(CROP, config.TEST.IMAGE_SIZE, strict=True)
+    width, height = (min(most, side // step * step) for most, side in sides)
+    prepared = as_graph(load_prepared(config, prove=False, size=[width, height])[0])
+    prepared.to(device(config))
+    return prepared, (height, width)
+
+
+def check_plugin(config: CfgNode) -> None:
     """UserError for what only backend fx has."""
-    wanted = ["OBSERVER auto"] * (cfg.QUANT.OBSERVER == "auto") + ["MAX_DROP"] * bool(cfg.QUANT.MAX_DROP)
-    if wanted:
+    refused = not_taken_over(config.QUANT)
+    if refused:
         raise UserError(
-            f"QUANT.{wanted[0]} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx (with "
+            f"QUANT.{refused[0].title} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx (with "
             "QUANT.TARGET j5 it works on J5's grid), or switch it off"
         )

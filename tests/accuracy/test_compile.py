@@ -15,8 +15,8 @@ from qat.compile.artefacts import ARTEFACTS
 from qat.config import load_config
 from qat.files import sha256
 from qat.runtimes import BEST, executed_convolutions, get_runtime, installed
-from qat.stages import CHECKPOINTS
-from qat.workflow.stages import finished_stages
+from qat.stages import CHECKPOINTS, finished_stages
+from qat.workflow.run import run_of
 from tests.accuracy.runs import ROOT, in_process
 
 MISSING = [name for name, version in installed().items() if "not installed" in version]
@@ -116,7 +116,7 @@ def test_each_runtime_has_the_stages_accuracy(
     wanted = evaluated["int_infer" if runtime in INT8 else "float"]["mean_iou"]
     assert evaluated[runtime]["mean_iou"] == pytest.approx(wanted, abs=0.002 if runtime in INT8 else 1e-4)
     assert evaluated[runtime]["images"] == 3
-    assert f"compiled {runtime}" in finished_stages(load_config(STREETS, calibrated))
+    assert f"compiled {runtime}" in finished_stages(run_of(load_config(STREETS, calibrated)))
 
 
 def test_the_run_records_what_it_evaluated(folder: Path, evaluated: dict[str, dict[str, Any]]) -> None:

@@ -15,8 +15,10 @@ from safetensors.torch import save_file
 from qat.backends.bn_folding import layers
 from qat.config import load_config
 from qat.errors import UserError
+from qat.stages import source_of
 from qat.workflow.compile import compile as compile_stage
-from qat.workflow.stages import load_calibration, load_float, source, twin
+from qat.workflow.load import load_calibration, load_float
+from qat.workflow.run import run_of, twin
 from tests.accuracy.runs import tool
 from tests.contracts.fixture import PLUGIN, stand_in
 from tests.ptq.rescaling import rescale
@@ -157,7 +159,7 @@ def test_weights_are_the_twins_on_the_same_levels(
             )
             compared += 1
     assert compared > 60
-    assert source(cfg) == "qat"
+    assert source_of(run_of(cfg)) == "qat"
 
 
 def test_fine_tuning_needs_the_plugins_calibration(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from qat.config import load_config
-from qat.workflow import stages
+from qat.workflow.load import load_float
 from tests.accuracy.runs import ROOT, tool
 from tests.ptq.rescaling import RESIDUAL, rescale
 
@@ -21,7 +21,7 @@ POOR = ["QUANT.OBSERVER", "min_max", "QUANT.WEIGHT_OBSERVER", "min_max", "QUANT.
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Of each stage; two epochs of 64 pictures instead of 28."""
     folder = tmp_path_factory.mktemp("qat")
-    spoilt = rescale(stages.load_float(load_config(STREETS)), seed=0, power=6, residual=RESIDUAL)
+    spoilt = rescale(load_float(load_config(STREETS)), seed=0, power=6, residual=RESIDUAL)
     save_file(spoilt.state_dict(), folder / "spoilt.safetensors")
     where = {"OUTPUT_DIR": folder / "output", "LOG_DIR": folder / "log", "DATASET.ROOT": folder / "data"}
     paths = [str(part) for pair in where.items() for part in pair]

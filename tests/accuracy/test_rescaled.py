@@ -15,10 +15,9 @@ from qat.config import load_config
 from qat.data import build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, Normaliser
 from qat.evaluation.score import Score, Scorer
-from qat.ptq.equalise.equalise import equalise
-from qat.ptq.equalise.ranges import channel_ranges
-from qat.workflow import stages
+from qat.ptq.equalise import equalize
 from qat.workflow.data import data_spec
+from qat.workflow.load import example_input, load_float
 from tests.accuracy.runs import ROOT
 from tests.ptq.rescaling import RESIDUAL, Stream, rescale
 
@@ -38,7 +37,7 @@ def cfg(camvid_root: Path) -> CfgNode:
 
 @pytest.fixture(scope="module")
 def floating(cfg: CfgNode) -> nn.Module:
-    return stages.load_float(cfg)
+    return load_float(cfg)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def pictures(cfg: CfgNode, count: int) -> Iterator[Tensor]:
 
 
 def prepared(cfg: CfgNode, model: nn.Module) -> fx.GraphModule:
-    return qat.prepare(qat.rewrite(model, stages.example_input(cfg), "x86"), MIN_MAX)
+    return qat.prepare(qat.rewrite(model, example_input(cfg), "x86"), MIN_MAX)
 
 
 def score(cfg: CfgNode, scorer: Scorer, graph: fx.GraphModule) -> Score:
@@ -85,7 +84,7 @@ def test_equalisation_undoes_what_breaks_min_max(
     assert collapsed.mean_iou < truth - 0.1
 
     graph = prepared(cfg, spoilt)
-    equalise(graph, stages.example_input(cfg), channel_ranges(graph, pictures(cfg, 16)))
+    equalize(graph, pictures(cfg, 16), example_input(cfg))
     saved = score(cfg, scorer, graph)
     assert saved.mean_iou is not None
     assert saved.mean_iou >= truth - 0.002

@@ -12,7 +12,7 @@ import torch
 from qat.analysis.compare_layers import LayerTensors, calib_beside_float, int8_beside_calib
 from qat.analysis.layer_error import measure
 from qat.analysis.networks import Subject
-from qat.analysis.node_runner import Run
+from qat.graph.node_runner import NodeRunner
 from tests.analysis.networks import block, samples
 
 IMAGE = samples()[0].image
@@ -105,7 +105,7 @@ def test_tensors_are_freed_after_their_last_reader(subject: Subject) -> None:
 
 @torch.no_grad()
 def test_a_run_ends_with_nothing_but_its_result(subject: Subject) -> None:
-    run = Run(subject.off.graph, IMAGE)
+    run = NodeRunner(subject.off.graph, IMAGE)
     nodes = list(subject.off.graph.graph.nodes)
     result = run.finish(nodes, {})
     assert torch.equal(result, subject.off.graph(IMAGE))

@@ -7,10 +7,9 @@ import torch
 
 from qat.analysis.networks import Subject
 from qat.analysis.toggle import switched
-from qat.backends.fx import fake_quantized
+from qat.backends.fx import fake_quantized, float_view
 from qat.errors import UserError
 from qat.program.steps import Program
-from qat.ptq.float_view import float_view
 from tests.analysis.networks import block, samples
 
 IMAGE = samples()[0].image

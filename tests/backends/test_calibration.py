@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends import calibration
+from qat.backends import calibration, scales
 from qat.backends.scales import quantisers
 from qat.backends.spec import QuantSpec
 from qat.origin import Origin
@@ -45,7 +45,7 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
 
     def die_at_four(done: int) -> None:
         if done % 2 == 0:
-            calibration.save(stopped, tmp_path / PARTIAL, done, MADE_FROM)
+            calibration.save_calibration(stopped, tmp_path / PARTIAL, done, MADE_FROM)
         if done == 5:
             raise Killed
 
@@ -53,10 +53,10 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
     with pytest.raises(Killed):
         calibration.calibrate(stopped, images(), die_at_four)
     resumed = prepared(spec)
-    done = calibration.resume(resumed, tmp_path / PARTIAL, MADE_FROM)
+    done = calibration.resume_calibration(resumed, tmp_path / PARTIAL, MADE_FROM)
     assert done == 4
     assert calibration.calibrate(resumed, images()[done:], done=done) == 6
-    assert calibration.qparams(resumed) == calibration.qparams(whole)
+    assert scales.qparams(resumed) == scales.qparams(whole)
     assert all(
         torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
     )
@@ -65,26 +65,26 @@ def test_a_killed_run_goes_on_to_identical_scales(tmp_path: Path, observer: str,
 def test_a_run_with_other_inputs_starts_anew(tmp_path: Path) -> None:
     graph = prepared()
     calibration.calibrate(graph, images(2))
-    calibration.save(graph, tmp_path / PARTIAL, 2, MADE_FROM)
-    assert calibration.resume(prepared(), tmp_path / PARTIAL, Origin({"weights": "other"})) == 0
+    calibration.save_calibration(graph, tmp_path / PARTIAL, 2, MADE_FROM)
+    assert calibration.resume_calibration(prepared(), tmp_path / PARTIAL, Origin({"weights": "other"})) == 0
 
 
 def test_a_calibration_of_other_weights_is_refused(tmp_path: Path) -> None:
     graph = prepared()
     calibration.calibrate(graph, images(2))
-    calibration.save(graph, tmp_path / CHECKPOINTS["calib"], 2, MADE_FROM)
+    calibration.save_calibration(graph, tmp_path / CHECKPOINTS["calib"], 2, MADE_FROM)
     with pytest.raises(qat.UserError, match="made with weights abc, now it is xyz; run make calib again"):
-        calibration.load(prepared(), tmp_path / CHECKPOINTS["calib"], Origin({"weights": "xyz"}))
+        calibration.load_calibration(prepared(), tmp_path / CHECKPOINTS["calib"], Origin({"weights": "xyz"}))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint"])
 def test_missing_and_damaged_checkpoints_are_one_line(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / CHECKPOINTS["calib"]
     with pytest.raises(qat.UserError, match=r"no calibration at .*; run make calib"):
-        calibration.load(prepared(), path, MADE_FROM)
+        calibration.load_calibration(prepared(), path, MADE_FROM)
     path.write_bytes(damage)
     with pytest.raises(qat.UserError, match=r"is damaged .*; delete it and run make calib again") as caught:
-        calibration.load(prepared(), path, MADE_FROM)
+        calibration.load_calibration(prepared(), path, MADE_FROM)
     assert "\n" not in str(caught.value)
 
 
@@ -92,11 +92,11 @@ def test_a_calibration_of_another_graph_is_refused_and_leaves_no_trace(tmp_path:
     graph = prepared()
     calibration.calibrate(graph, images(2))
     graph.register_buffer("another", torch.zeros(1))
-    calibration.save(graph, tmp_path / PARTIAL, 2, MADE_FROM)
+    calibration.save_calibration(graph, tmp_path / PARTIAL, 2, MADE_FROM)
     fresh = prepared()
     with pytest.raises(qat.UserError, match="belongs to another graph"):
-        calibration.load(fresh, tmp_path / PARTIAL, MADE_FROM)
-    assert calibration.resume(fresh, tmp_path / PARTIAL, MADE_FROM) == 0
+        calibration.load_calibration(fresh, tmp_path / PARTIAL, MADE_FROM)
+    assert calibration.resume_calibration(fresh, tmp_path / PARTIAL, MADE_FROM) == 0
     assert all(quantiser.observer.dead for _, quantiser in quantisers(fresh))
 
 
@@ -116,9 +116,9 @@ def test_dead_observers_are_listed() -> None:
         first = next(module for module in graph.modules() if isinstance(module, nn.Conv2d))
         first.weight.zero_()
         first.bias.fill_(-1)
-    assert [why for _, why in calibration.dead_observers(graph)] == ["never seen", "never seen"]
+    assert [why for _, why in scales.dead_observers(graph)] == ["never seen", "never seen"]
     calibration.calibrate(graph, images(2))
-    assert calibration.dead_observers(graph) == [("_0", "zero range")]
+    assert scales.dead_observers(graph) == [("_0", "zero range")]
 
 
 def test_memory_does_not_grow_with_images() -> None:
@@ -137,7 +137,7 @@ def test_no_images_is_an_error() -> None:
 def test_qparams_say_what_the_int8_graph_uses() -> None:
     graph = prepared(QuantSpec(observer="min_max"))
     calibration.calibrate(graph, images())
-    rows = calibration.qparams(graph)
+    rows = scales.qparams(graph)
     converted = qat.convert(graph)
     node = "_0"  # the first convolution, its ReLU fused
     quantised = next(module for module in converted.modules() if hasattr(module, "zero_point"))

@@ -12,7 +12,8 @@ import qat
 from qat.backends.select import Choice
 from qat.config import load_config
 from qat.files import sha256
-from qat.workflow import stages
+from qat.stages import origin_of
+from qat.workflow.run import folders_of, run_of, twin
 from qat.workflow.settings import backend_choice
 
 STREETS = "configs/streets/pidnet_s.yaml"
@@ -51,16 +52,16 @@ def test_horizon_is_for_j5() -> None:
         choose("x86", "horizon")
 
 
-@pytest.mark.parametrize(("stage", "twin"), [("calib", "calib"), ("qat", "qat"), ("int_infer", "calib")])
+@pytest.mark.parametrize(("stage", "scaled"), [("calib", "calib"), ("qat", "qat"), ("int_infer", "calib")])
 def test_a_stage_knows_its_backend_and_whose_weights_it_has(
-    stand_in: ModuleType, tmp_path: Path, stage: str, twin: str
+    stand_in: ModuleType, tmp_path: Path, stage: str, scaled: str
 ) -> None:
     given = ["QUANT.TARGET", "j5", "OUTPUT_DIR", str(tmp_path)]
-    cfg, key = load_config(STREETS, given), f"backend fx's {twin} (sha256)"
-    ours = dict(stages.made_from(load_config(STREETS, [*given, "QUANT.BACKEND", "fx"]), stage).values)
+    cfg, key = load_config(STREETS, given), f"backend fx's {scaled} (sha256)"
+    ours = dict(origin_of(run_of(load_config(STREETS, [*given, "QUANT.BACKEND", "fx"])), stage).values)
     expected = ours | {"backend": "horizon", "COMPILE.INPUT_SOURCE": "ddr", key: "missing"}
-    assert stages.made_from(cfg, stage).values == expected
-    tuned = stages.checkpoint(stages.twin(cfg), twin)
+    assert origin_of(run_of(cfg), stage).values == expected
+    tuned = folders_of(twin(cfg)).checkpoint(scaled)
     tuned.parent.mkdir(parents=True)
     tuned.write_bytes(b"weights")
-    assert stages.made_from(cfg, stage).values == expected | {key: sha256(tuned)}
+    assert origin_of(run_of(cfg), stage).values == expected | {key: sha256(tuned)}

@@ -8,9 +8,8 @@ from torch import nn
 
 import qat
 from qat.backends.bn_folding import folded
-from qat.backends.fx import prepare
+from qat.backends.fx import float_view, prepare
 from qat.backends.scales import weighted
-from qat.ptq.float_view import float_view
 from tests.compile.small import shuffle_norms
 
 SHAPE = (1, 3, 64, 64)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends.calibration import qparams
 from qat.backends.fx import to_torchscript
 from qat.backends.quantiser import OnGrid
-from qat.backends.scales import quantisers
+from qat.backends.scales import qparams, quantisers
 from qat.observers.weights import weight_scales
 
 SIZE = (1, 3, 64, 96)

@@ -182,9 +182,9 @@ def test_a_killed_calibration_goes_on_to_identical_scales(network: nn.Module, tm
     horizon, images = backend(), [normalised(picture) for picture in pictures()]
     stopped = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), qat.QuantSpec(observer="mse"))
     calibration.calibrate(stopped, images[:2], observe=horizon.observe)
-    calibration.save(stopped, tmp_path / PARTIAL, 2, Origin({}))
+    calibration.save_calibration(stopped, tmp_path / PARTIAL, 2, Origin({}))
     resumed = horizon.prepare(qat.rewrite(network, torch.zeros(SIZE), "j5"), qat.QuantSpec(observer="mse"))
-    done = calibration.resume(resumed, tmp_path / PARTIAL, Origin({}))
+    done = calibration.resume_calibration(resumed, tmp_path / PARTIAL, Origin({}))
     calibration.calibrate(resumed, images[done:], done=done, observe=horizon.observe)
     assert horizon.qparams(resumed) == horizon.qparams(calibrated(network, horizon))
 

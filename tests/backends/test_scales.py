@@ -56,7 +56,7 @@ def test_settled_scales_are_only_read() -> None:
     reset_scales(graph)
     freeze_scales(graph)
     assert program_of(graph, torch.randn(SHAPE)).steps[0].quant.scale == pytest.approx(float(quantiser.scale))
-    assert qat.backends.calibration.qparams(graph)["x"]["scale"] == pytest.approx(float(quantiser.scale))
+    assert qat.backends.scales.qparams(graph)["x"]["scale"] == pytest.approx(float(quantiser.scale))
 
 
 def test_everything_in_float_is_float() -> None:

@@ -73,7 +73,7 @@ def test_a_tensor_read_twice_comes_twice() -> None:
 
 def test_grids_are_those_of_the_calibration() -> None:
     network = block()
-    rows = qat.backends.calibration.qparams(network.prepared)
+    rows = qat.backends.scales.qparams(network.prepared)
     found = {step.name: step.quant for step in network.program.steps if step.quant and step.op != "scale_shift"}
     assert len(found) > 10
     for name, quant in found.items():

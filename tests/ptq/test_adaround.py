@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor, fx, nn
 
 import qat
+from qat.backends.fx import float_view
 from qat.backends.scales import freeze_scales, weighted
 from qat.errors import UserError
+from qat.graph.node_runner import BatchesRunner
 from qat.observers.weights import fake_quantise
 from qat.ptq.adaround import AdaRoundOptions, adaround
-from qat.ptq.adaround.descent import descend, feedback
-from qat.ptq.adaround.layerwise import Walk
-from qat.ptq.adaround.patches import patches, positions
-from qat.ptq.float_view import float_view
+from qat.ptq.adaround.layer import descend, feedback
+from qat.ptq.adaround.moments import patches, positions
 
 SHAPE = (1, 3, 24, 32)
 OPTIONS = AdaRoundOptions(samples=4000)
@@ -138,7 +138,7 @@ def test_memory_bounds_the_pictures(prepared: fx.GraphModule, tmp_path: Path) ->
 
 def test_a_walk_keeps_only_what_is_still_read(prepared: fx.GraphModule) -> None:
     graph, batches = qat.fake_quantized(prepared), list(pictures())
-    walk, most = Walk(graph, batches), 0
+    walk, most = BatchesRunner(graph, batches), 0
     while walk.run_next():
         most = max(most, walk.bytes())
     everything = sum(x.nbytes for x in batches) * 8

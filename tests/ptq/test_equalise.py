@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.ptq.equalise import scale
-from qat.ptq.equalise.equalise import equalise
-from qat.ptq.equalise.ranges import channel_ranges
-from qat.ptq.equalise.report import Report
-from qat.ptq.float_view import float_view
+from qat.backends.fx import float_view
+from qat.ptq.equalise import Equalisation, equalize
+from qat.ptq.equalise import run as scale
+from qat.ptq.equalise.factors import channel_ranges
 from tests.compile.small import Block, pictures, shuffle_norms
 from tests.ptq.equalising import CASES, Case, prepared
 from tests.ptq.rescaling import rescale
@@ -46,8 +45,8 @@ def prepare(model: nn.Module) -> fx.GraphModule:
     return qat.prepare(qat.rewrite(model, images()[0], "x86"), qat.QuantSpec(observer="min_max"))
 
 
-def equalised(graph: fx.GraphModule) -> Report:
-    return equalise(graph, images()[0], channel_ranges(graph, images()))
+def equalised(graph: fx.GraphModule) -> Equalisation:
+    return equalize(graph, images(), images()[0])
 
 
 def sqnr(model: nn.Module, graph: fx.GraphModule) -> float:
@@ -81,7 +80,7 @@ def test_a_good_network_loses_nothing(rows: nn.Module) -> None:
 def test_what_it_computes_stays_the_same(case: Case) -> None:
     graph = prepared(case)
     before = float_view(graph)(pictures()[0])
-    report = equalise(graph, pictures()[0], channel_ranges(graph, pictures()))
+    report = equalize(graph, pictures(), pictures()[0])
     torch.testing.assert_close(float_view(graph)(pictures()[0]), before, rtol=1e-4, atol=1e-5)
     assert report.difference <= 1e-5
 
@@ -113,7 +112,7 @@ def test_the_report_says_which_tensors_share_factors_and_which_have_none() -> No
 def test_only_finished_calibrations_have_statistics(rows: nn.Module) -> None:
     graph = prepare(rows)
     equalised(graph)
-    assert {why for _, why in qat.backends.calibration.dead_observers(graph)} == {"never seen"}
+    assert {why for _, why in qat.backends.scales.dead_observers(graph)} == {"never seen"}
 
 
 def test_no_pictures_are_refused(rows: nn.Module) -> None:

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, fx
 
 import qat
+from qat.backends.fx import float_view
 from qat.graph.proof import difference
 from qat.graph.shapes import propagate
-from qat.ptq.equalise.channels import Channels
-from qat.ptq.equalise.groups import Groups, find_groups
-from qat.ptq.equalise.scale import scale_layers
-from qat.ptq.float_view import float_view
+from qat.ptq.equalise.groups import Channels, Groups, find_groups
+from qat.ptq.equalise.run import scale_layers
 from tests.compile.small import pictures
 from tests.ptq.equalising import CASES, Case, prepared
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
+from qat.backends.fx import float_view
 from qat.backends.scales import freeze_scales, weighted
 from qat.errors import UserError
 from qat.evaluation.distance import divergence
 from qat.observers.weights import fake_quantise
-from qat.ptq.float_view import float_view
 from qat.ptq.reconstruct import ReconstructOptions, reconstruct
 
 SIZE = (16, 24)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 import qat
-from qat.backends import calibration
+from qat.backends import calibration, scales
 from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.spec import QuantSpec
 from qat.evaluation.score import Score
@@ -82,8 +82,8 @@ def test_the_best_is_chosen_and_settles_like_a_run_of_it_alone() -> None:
     top = max(scored, key=lambda one: one.score.logit_sqnr).candidate
     alone = calibrated(top.method, percentile=top.percentile or 99.99, averaging_constant=top.averaging)
     freeze_scales(graph)
-    assert calibration.qparams(graph) == calibration.qparams(alone)
-    rows = calibration.qparams(graph).values()
+    assert scales.qparams(graph) == scales.qparams(alone)
+    rows = scales.qparams(graph).values()
     assert {(row["observer"], row["averaging"]) for row in rows} == {("fixed", None), (top.label, top.averaging)}
 
 
@@ -115,11 +115,11 @@ def test_the_highest_sqnr_wins_and_the_first_among_equals() -> None:
 def test_a_killed_calibration_goes_on_to_the_identical_choice_and_scales(tmp_path: Path) -> None:
     whole, stopped, resumed = calibrated(), prepared(), prepared()
     calibration.calibrate(stopped, images()[:2])
-    calibration.save(stopped, tmp_path / PARTIAL, 2, MADE_FROM)
-    done = calibration.resume(resumed, tmp_path / PARTIAL, MADE_FROM)
+    calibration.save_calibration(stopped, tmp_path / PARTIAL, 2, MADE_FROM)
+    done = calibration.resume_calibration(resumed, tmp_path / PARTIAL, MADE_FROM)
     calibration.calibrate(resumed, images()[done:], done=done)
     assert search_observers(resumed, Judge()) == search_observers(whole, Judge())
-    assert calibration.qparams(resumed) == calibration.qparams(whole)
+    assert scales.qparams(resumed) == scales.qparams(whole)
     ours, theirs = resumed.state_dict(), whole.state_dict()
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
 
@@ -127,9 +127,9 @@ def test_a_killed_calibration_goes_on_to_the_identical_choice_and_scales(tmp_pat
 def test_the_choice_is_in_the_checkpoint(tmp_path: Path) -> None:
     graph = calibrated()
     choose(graph, Candidate("percentile", 99.9, 0.1))
-    calibration.save(graph, tmp_path / CHECKPOINTS["calib"], 4, MADE_FROM)
+    calibration.save_calibration(graph, tmp_path / CHECKPOINTS["calib"], 4, MADE_FROM)
     loaded = prepared()
-    calibration.load(loaded, tmp_path / CHECKPOINTS["calib"], MADE_FROM)
-    assert calibration.qparams(loaded) == calibration.qparams(graph)
+    calibration.load_calibration(loaded, tmp_path / CHECKPOINTS["calib"], MADE_FROM)
+    assert scales.qparams(loaded) == scales.qparams(graph)
     names = {q.observer.choice.label for _, q in quantisers(loaded) if q.fixed is None}
     assert names == {"percentile 99.9"}

@@ -180,7 +180,7 @@ def test_all_stages_and_the_file_hold_an_allowed_spelling(name: str) -> None:
     qat.calibrate(prepared, [X, X * 0.7])
     picture = X.flip(2)
     with torch.no_grad():
-        calib, int8 = qat.fake_quantised(prepared)(picture), qat.convert(prepared)(picture)
+        calib, int8 = qat.fake_quantized(prepared)(picture), qat.convert(prepared)(picture)
     level = 1 / 127  # of the sigmoid's grid
     assert (int8 - calib).abs().max() < 1.01 * level
     if in_no_file(op_of_spelling(name)):

@@ -58,7 +58,7 @@ def plain(options: list[str]) -> fx.GraphModule:
     prepared, _ = load.load_prepared(cfg, prove=False)
     observed = copy.deepcopy(prepared)
     calibration.calibrate(observed, [torch.randn(1, 3, *SIZE[::-1], generator=torch.Generator().manual_seed(0))])
-    calibration.save(observed, folders_of(cfg).checkpoint("calib"), 1, origin_of(run_of(cfg), "calib"))
+    calibration.save_calibration(observed, folders_of(cfg).checkpoint("calib"), 1, origin_of(run_of(cfg), "calib"))
     return prepared
 
 

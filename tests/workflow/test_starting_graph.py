@@ -12,8 +12,8 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 import qat
+from qat.backends.fx import float_view
 from qat.config import load_config
-from qat.ptq.float_view import float_view
 from qat.training.initial_graph import Start
 from qat.workflow.finetune import starting_graph
 from qat.workflow.load import example_input, load_float, load_plain

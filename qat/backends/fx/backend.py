@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends import calibration
-from qat.backends import fx as functions
+from qat.backends import scales
+from qat.backends.fx import graph
+from qat.backends.protocol import Board, Prepared, TakesOver
 from qat.backends.spec import QuantSpec
+from qat.errors import UserError
 from qat.graph import Rewritten
 
 
@@ -19,35 +21,44 @@ class FxBackend:
 
     name = "fx"
     inspects = False
+    takes_over: TakesOver | None = None
+    board: Board | None = None
 
-    def inspect(self, prepared: fx.GraphModule, example: Tensor, folder: Path) -> list[str]:
+    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """Nothing."""
         return []
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> fx.GraphModule:
         """`qat.backends.fx.prepare`."""
-        return functions.prepare(rewritten, spec)
+        return graph.prepare(rewritten, spec)
 
-    def observe(self, prepared: fx.GraphModule) -> None:
+    def observe(self, prepared: Prepared) -> None:
         """`qat.backends.fx.observe`."""
-        functions.observe(prepared)
+        graph.observe(as_graph(prepared))
 
-    def fake_quantized(self, prepared: fx.GraphModule) -> fx.GraphModule:
+    def fake_quantized(self, prepared: Prepared) -> fx.GraphModule:
         """`qat.backends.fx.fake_quantized`."""
-        return functions.fake_quantized(prepared)
+        return graph.fake_quantized(as_graph(prepared))
 
-    def convert(self, prepared: fx.GraphModule) -> fx.GraphModule:
+    def convert(self, prepared: Prepared) -> fx.GraphModule:
         """`qat.backends.fx.convert`."""
-        return functions.convert(prepared)
+        return graph.convert(as_graph(prepared))
 
     def to_torchscript(self, model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
         """`qat.backends.fx.to_torchscript`."""
-        return functions.to_torchscript(model, example)
+        return graph.to_torchscript(model, example)
 
-    def dead_observers(self, prepared: fx.GraphModule) -> list[tuple[str, str]]:
-        """`qat.backends.calibration.dead_observers`."""
-        return calibration.dead_observers(prepared)
+    def dead_observers(self, prepared: Prepared) -> list[tuple[str, str]]:
+        """`qat.backends.scales.dead_observers`."""
+        return scales.dead_observers(as_graph(prepared))
 
-    def qparams(self, prepared: fx.GraphModule) -> dict[str, dict[str, Any]]:
-        """`qat.backends.calibration.qparams`."""
-        return calibration.qparams(prepared)
+    def qparams(self, prepared: Prepared) -> dict[str, dict[str, Any]]:
+        """`qat.backends.scales.qparams`."""
+        return scales.qparams(as_graph(prepared))
+
+
+def as_graph(prepared: Prepared) -> fx.GraphModule:
+    """`prepared` as backend fx made it, whose nodes one can look at; UserError for another backend's."""
+    if isinstance(prepared, fx.GraphModule) and scales.is_prepared(prepared):
+        return prepared
+    raise UserError("this needs a network that backend fx has prepared; set QUANT.BACKEND fx")

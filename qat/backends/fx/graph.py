@@ -17,6 +17,7 @@ from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     add_weight_scales,
     freeze_scales,
+    keep_spec,
     quantisers,
     remove_kept_roundings,
     reset_scales,
@@ -50,10 +51,10 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     with engine_in_use(spec.engine), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
-    prepared.meta["spec"] = spec  # where a copy keeps it
-    _free_inputs(prepared)
-    for node, quantiser in list(quantisers(prepared)):
-        _name(prepared, node, quantiser)
+    keep_spec(prepared, spec)
+    _free_inputs(prepared, spec)
+    _pass_constants(prepared, spec)
+    _name_observers(prepared)
     add_weight_scales(prepared)
     _keep_origins(rewritten.module, prepared)
     prepared.recompile()
@@ -76,23 +77,29 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
     return found
 
 
-def _free_inputs(prepared: fx.GraphModule) -> None:
+def _free_inputs(prepared: fx.GraphModule, spec: QuantSpec) -> None:
     """torch.ao gives a sigmoid's fixed grid to its input too, where that isn't rounded yet: let that be observed."""
     calls = list(quantisers(prepared))
     theirs = {id(quantiser) for node, quantiser in calls if op_of(node.all_input_nodes[0]).bounds}
     for node, quantiser in calls:
         if quantiser.fixed and id(quantiser) not in theirs:
-            setattr(prepared, str(node.target), ActivationQuantiser(spec_of(prepared)))
+            prepared.set_submodule(str(node.target), ActivationQuantiser(spec))
 
 
-def _name(prepared: fx.GraphModule, node: fx.Node, quantiser: ActivationQuantiser) -> None:
-    """Name the observer after the node it watches; nothing is rounded after a constant was added or multiplied."""
-    source = node.all_input_nodes[0]
-    if _is_scalar_op(source):
-        node.target = f"{node.target}_on_grid_{source.name}"
-        setattr(prepared, node.target, OnGrid(spec_of(prepared)))
-    elif not quantiser.observer.name:
-        quantiser.observer.name = source.name
+def _pass_constants(prepared: fx.GraphModule, spec: QuantSpec) -> None:
+    """Nothing is rounded after a constant was added or multiplied: int8 kernels move the grid instead."""
+    for node, _ in list(quantisers(prepared)):
+        source = node.all_input_nodes[0]
+        if _is_scalar_op(source):
+            node.target = f"{node.target}_on_grid_{source.name}"
+            prepared.add_submodule(node.target, OnGrid(spec))
+
+
+def _name_observers(prepared: fx.GraphModule) -> None:
+    """Name each observer after the first node that it watches, for its messages."""
+    for node, quantiser in quantisers(prepared):
+        if not isinstance(quantiser, OnGrid) and not quantiser.observer.name:
+            quantiser.observer.name = node.all_input_nodes[0].name
 
 
 def _is_scalar_op(node: fx.Node) -> bool:
@@ -122,6 +129,14 @@ def frozen(prepared: fx.GraphModule) -> fx.GraphModule:
     for _, quantiser in quantisers(model):
         quantiser.observing(False)
     return model
+
+
+def float_view(prepared: fx.GraphModule) -> fx.GraphModule:
+    """A copy of a prepared graph, with its layers' names and weights, that neither observes nor rounds."""
+    model = copy.deepcopy(prepared)
+    for node, _ in list(quantisers(model)):
+        model.set_submodule(str(node.target), nn.Identity())
+    return model.eval()
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:

@@ -18,6 +18,7 @@ from qat.backends.horizon import inputs, profiler, scales
 from qat.backends.horizon.plugin import call, part, set_march
 from qat.backends.horizon.qconfig import qconfig_dict
 from qat.backends.horizon.states import to_calibration, to_validation
+from qat.backends.protocol import Prepared
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 from qat.graph import Rewritten
@@ -42,9 +43,20 @@ class HorizonBackend:
 
     name = "horizon"
     inspects = True
+    runs_here = (".pt",)  # where the plugin is imported
 
     def __init__(self, options: Options) -> None:
         self.options = options
+
+    @property
+    def takes_over(self) -> HorizonBackend:
+        """Methods and training run on backend fx, whose symmetric grid is J5's."""
+        return self
+
+    @property
+    def board(self) -> HorizonBackend:
+        """J5."""
+        return self
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> nn.Module:
         """March, a copy (the plugin's result shares attributes) with normalisation folded, its stubs, observers."""
@@ -71,7 +83,7 @@ class HorizonBackend:
         for stub in inputs.put_stubs(graph, inputs.PYRAMID_SCALE):
             inputs.normalise_behind(graph, stub, self.options.mean, self.options.std)
 
-    def take_weights(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
+    def take_weights(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
         """Put the weights, biases and free-standing normalisation of backend fx's graph of the same network in."""
         ours = dict(self._network(prepared).named_modules())
         for name, core in layers(tuned):
@@ -81,24 +93,24 @@ class HorizonBackend:
                 )
             take_tensors(ours[name], core)
 
-    def take_weight_scales(self, prepared: nn.Module, tuned: fx.GraphModule) -> None:
+    def take_weight_scales(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
         """Let weights be rounded by the scales that `tuned` rounds them by; after observation, which would undo it."""
         network = self._network(prepared)
         for name, core in layers(tuned):
             if hasattr(core, "weight_scale"):
                 scales.set_weight_scale(network, name, cast(Tensor, core.weight_scale))
 
-    def observe(self, prepared: nn.Module) -> None:
+    def observe(self, prepared: Prepared) -> None:
         """State CALIBRATION."""
-        to_calibration(prepared)
+        to_calibration(_module(prepared))
 
-    def fake_quantized(self, prepared: nn.Module) -> nn.Module:
+    def fake_quantized(self, prepared: Prepared) -> nn.Module:
         """A copy in state VALIDATION."""
-        model = copy.deepcopy(prepared)
+        model = copy.deepcopy(_module(prepared))
         to_validation(model)
         return model
 
-    def convert(self, prepared: nn.Module) -> nn.Module:
+    def convert(self, prepared: Prepared) -> nn.Module:
         """The plugin's integer network."""
         model = self.fake_quantized(prepared).cpu()
         network = self._network(model)
@@ -112,7 +124,7 @@ class HorizonBackend:
             warnings.simplefilter("ignore")
             return torch.jit.trace(model.cpu(), example.cpu(), check_trace=False)
 
-    def for_device(self, prepared: nn.Module) -> fx.GraphModule:
+    def for_device(self, prepared: Prepared) -> fx.GraphModule:
         """The integer network as the board feeds it: normalised RGB for ddr, centred YUV444 for pyramid."""
         converted = self.convert(prepared)
         if not self._pyramid:
@@ -121,25 +133,26 @@ class HorizonBackend:
         inputs.take_yuv(network)
         return network
 
-    def dead_observers(self, prepared: nn.Module) -> list[tuple[str, str]]:
+    def dead_observers(self, prepared: Prepared) -> list[tuple[str, str]]:
         """Activations whose scale calibration left unset; UserError where that is all of them."""
-        found = scales.activation_scales(prepared)
+        found = scales.activation_scales(_module(prepared))
         if not set(found.values()) - {scales.UNSET, inputs.PYRAMID_SCALE}:
             raise UserError("the plugin observed nothing: was the network's mode changed after CALIBRATION?")
         return scales.dead(found)
 
-    def qparams(self, prepared: nn.Module) -> dict[str, dict[str, Any]]:
+    def qparams(self, prepared: Prepared) -> dict[str, dict[str, Any]]:
         """Symmetric int8, zero point 0."""
-        return scales.rows(scales.activation_scales(prepared))
+        return scales.rows(scales.activation_scales(_module(prepared)))
 
-    def inspect(self, prepared: nn.Module, example: Tensor, folder: Path) -> list[str]:
+    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """What the plugin's profiler says, see `profiler.inspect`; `example` (N, 3, H, W) normalised."""
         if isinstance(prepared, inputs.Centred):
             return profiler.inspect(prepared.network, prepared.centre(example), folder)
-        return profiler.inspect(prepared, example, folder)
+        return profiler.inspect(_module(prepared), example, folder)
 
-    def _network(self, prepared: nn.Module) -> fx.GraphModule:
-        return cast(fx.GraphModule, prepared.network if self._pyramid else prepared)
+    def _network(self, prepared: Prepared) -> fx.GraphModule:
+        module = _module(prepared)
+        return cast(fx.GraphModule, module.network if self._pyramid else module)
 
     @property
     def _pyramid(self) -> bool:
@@ -147,3 +160,8 @@ class HorizonBackend:
 
     def _from_normalised(self, network: nn.Module) -> nn.Module:
         return inputs.Centred(network, self.options.mean, self.options.std) if self._pyramid else network
+
+
+def _module(prepared: Prepared) -> nn.Module:
+    """What `prepare` gave."""
+    return cast(nn.Module, prepared)

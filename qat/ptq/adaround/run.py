@@ -13,48 +13,81 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from qat.backends.fx import fake_quantized
-from qat.backends.scales import in_float
+from qat.backends.fx import fake_quantized, float_view
+from qat.backends.scales import freeze_scales, in_float
 from qat.errors import UserError
+from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
 from qat.ptq import resume
-from qat.ptq.adaround.layer import round_layer
-from qat.ptq.adaround.layerwise import Walk, most_bytes
+from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, round_layer
 from qat.ptq.adaround.moments import Moments, measure
-from qat.ptq.adaround.options import AdaRoundOptions, LayerReport
-from qat.ptq.float_view import float_view
+from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
+
+_OPTIONS = AdaRoundOptions()
+
+
+def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
+    """The method's row: from the calibration's pictures; `layers` in methods.json has each layer's errors."""
+    state = context.folder / "adaround.ckpt"
+    layers = adaround(prepared, context.batches, progress=context.titled("adaround"), state=state)
+    return Outcome({"layers": [asdict(layer) for layer in layers]})
 
 
 @torch.no_grad()
 def adaround(
     prepared: fx.GraphModule,
-    batches: Callable[[], Iterable[Tensor]],
-    options: AdaRoundOptions,
-    progress: Callable[[int, int, str], None],
-    state: Path,
+    inputs: Inputs,
+    options: AdaRoundOptions = _OPTIONS,
+    progress: Progress = silent,
+    state: Path | None = None,
 ) -> list[LayerReport]:
-    """Round every convolution and linear layer of a settled graph in place, and fit its bias; scales stay.
+    """Round each layer's weights so that its output, not each weight, is nearest to float's; scales stay.
 
-    `batches` gives pictures (N, 3, H, W), the same each time; as many are used as `options.memory` holds. A transposed
-    convolution keeps its nearest levels. `progress` takes (layers done, of how many, the layer's report). `state`:
-    where a run that was killed goes on; it then ends exactly as one that wasn't. UserError for no pictures.
+    Convolutions and linear layers are rounded and their biases fitted, in the order in which they run. A transposed
+    convolution keeps its nearest levels.
+
+    Args:
+        prepared: a calibrated graph; open scales are frozen first. Its weights and biases change, in place.
+        inputs: a list of batches (N, 3, H, W), or a function that gives them, the same each time; as many are used as
+            `options.memory` holds.
+        options: samples, sweeps, damping, memory.
+        progress: takes layers done, how many there are, the layer's report.
+        state: a file where a run that was killed goes on; it then ends exactly as one that wasn't.
+
+    Returns:
+        Each layer's signal-to-noise ratio (dB) against float before and after.
+
+    Raises:
+        UserError: for no pictures, or an iterator, which ends after the first time.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3)).eval()
+        >>> pictures = [torch.randn(1, 3, 16, 16) for _ in range(2)]
+        >>> prepared = qat.prepare(qat.rewrite(model, pictures[0], "x86"))
+        >>> _ = qat.calibrate(prepared, pictures)
+        >>> [layer.rounded_db >= layer.nearest_db for layer in qat.adaround(prepared, pictures)]
+        [True, True]
     """
+    batches = repeatable(inputs)
+    freeze_scales(prepared)
     floating, quantised = float_view(prepared), fake_quantized(prepared)
-    key, pictures = resume.fingerprint(prepared, options), _pictures(batches, (floating, quantised), options.memory)
+    key = resume.fingerprint(prepared, options)
+    pictures = _pictures(batches, (floating, quantised), options.memory)
     done: list[dict[str, Any]] = resume.load(state, key) or []
-    walks = Walk(quantised, pictures), Walk(floating, pictures)
+    runners = BatchesRunner(quantised, pictures), BatchesRunner(floating, pictures)
     layers, twins = layers_of(prepared), layers_of(quantised)
     for index, (name, layer) in enumerate(layers.items()):
-        inputs = [walk.inputs_of(name) for walk in walks]
+        layer_inputs = [runner.inputs_of(name) for runner in runners]
         if index == len(done):
-            moments = _measured(layer, inputs, options.samples, (options.seed << 32) + index)
+            moments = _measured(layer, layer_inputs, options.samples, (options.seed << 32) + index)
             report = round_layer(layer, name, moments, options)
             done.append({"report": asdict(report), "state": layer.state_dict()})
             resume.save(state, key, done)
         for each in (layer, twins[name]):
             each.load_state_dict(done[index]["state"])
         progress(index + 1, len(layers), str(LayerReport(**done[index]["report"])))
-    state.unlink(missing_ok=True)
+    resume.finish(state)
     return [LayerReport(**one["report"]) for one in done]
 
 

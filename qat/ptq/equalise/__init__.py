@@ -3,8 +3,6 @@
 Nagel et al., Data-Free Quantization through Weight Equalization and Bias Correction, ICCV 2019 (arXiv:1906.04721).
 """
 
-from qat.ptq.equalise.equalise import equalise
-from qat.ptq.equalise.ranges import channel_ranges
-from qat.ptq.equalise.report import Report
+from qat.ptq.equalise.run import Equalisation, equalize, tune
 
-__all__ = ["Report", "channel_ranges", "equalise"]
+__all__ = ["Equalisation", "equalize", "tune"]

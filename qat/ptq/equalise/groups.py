@@ -16,11 +16,62 @@ from torch import Tensor, fx, nn
 from qat.backends.node_facts import is_idle, is_quantiser, is_scalar, reads
 from qat.graph.nodes import arguments, module_of, op_name, op_of, shape_of
 from qat.graph.source import source_of
-from qat.ptq.equalise.channels import Channels
+
+
+class Channels:
+    """Numbered channels in disjoint sets (union-find). Ids are int64 tensors (channels,)."""
+
+    def __init__(self) -> None:
+        self._parent: list[int] = []
+        self._reasons: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        """How many channels there are."""
+        return len(self._parent)
+
+    def new(self, count: int) -> Tensor:
+        """Ids of `count` new channels, each in a set of its own."""
+        first = len(self._parent)
+        self._parent += range(first, first + count)
+        return torch.arange(first, first + count)
+
+    def roots(self, ids: Tensor) -> Tensor:
+        """The id that stands for each channel's set."""
+        return torch.tensor([self._root(int(i)) for i in ids], dtype=torch.int64)
+
+    def join(self, ids: Tensor, others: Tensor) -> Tensor:
+        """Let `ids` and `others` (one of them may be a single channel) share factors, channel by channel."""
+        ids, others = torch.broadcast_tensors(ids, others)
+        for one, other in zip(ids.tolist(), others.tolist(), strict=True):
+            self._join(one, other)
+        return ids
+
+    def fix(self, ids: Tensor, reason: str) -> Tensor:
+        """Give the channels' sets factor 1; the first reason stays."""
+        for root in set(self.roots(ids).tolist()):
+            self._reasons.setdefault(root, reason)
+        return ids
+
+    def reason(self, channel: int) -> str | None:
+        """Why the channel's factor must be 1, or None."""
+        return self._reasons.get(self._root(channel))
+
+    def _root(self, channel: int) -> int:
+        while self._parent[channel] != channel:
+            self._parent[channel] = self._parent[self._parent[channel]]
+            channel = self._parent[channel]
+        return channel
+
+    def _join(self, one: int, other: int) -> None:
+        kept, gone = sorted((self._root(one), self._root(other)))
+        if kept != gone:
+            self._parent[gone] = kept
+            if gone in self._reasons:
+                self._reasons.setdefault(kept, self._reasons.pop(gone))
 
 
 @dataclass(frozen=True)
-class Taken:
+class LayerChannels:
     """A layer with the ids of the channels that it reads and of those that it makes."""
 
     read: Tensor
@@ -33,7 +84,7 @@ class Groups:
 
     channels: Channels
     of: dict[fx.Node, Tensor]
-    layers: dict[str, Taken]
+    layers: dict[str, LayerChannels]
 
     def families(self) -> Tensor:
         """For each channel an id, the same for all that lie in one tensor or in tensors that share channels."""
@@ -47,17 +98,17 @@ class Groups:
 
 def find_groups(graph: fx.GraphModule) -> Groups:
     """The groups of a prepared graph whose nodes have shapes (`qat.graph.shapes.propagate`)."""
-    walk = _Walk()
+    walk = _GroupFinder()
     for node in graph.graph.nodes:
         walk.visit(node)
     return Groups(walk.channels, walk.of, walk.layers)
 
 
-class _Walk:
+class _GroupFinder:
     def __init__(self) -> None:
         self.channels = Channels()
         self.of: dict[fx.Node, Tensor] = {}
-        self.layers: dict[str, Taken] = {}
+        self.layers: dict[str, LayerChannels] = {}
 
     def visit(self, node: fx.Node) -> None:
         """Give `node` its channels."""
@@ -129,7 +180,7 @@ class _Walk:
         if name in self.layers:
             self.channels.join(read, self.layers[name].read)
         else:
-            self.layers[name] = Taken(read, self.channels.new(shape_of(node)[1]))
+            self.layers[name] = LayerChannels(read, self.channels.new(shape_of(node)[1]))
         return self.layers[name].made
 
 
