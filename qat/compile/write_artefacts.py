@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qat.backends.fx import to_torchscript
 from qat.backends.scales import spec_of
-from qat.compile.artefacts import ARTEFACTS, SOURCE, ArtefactSpec
+from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
@@ -20,6 +20,7 @@ from qat.compile.onnx.writer import Form, to_onnx
 from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.runtimes import get_runtime
+from qat.runtimes.conversion import SOURCE
 from qat.runtimes.torchscript import save_script
 
 

@@ -42,7 +42,8 @@ class Weight:
         """`values` as float32 numbers."""
         if self.scales is None:
             return self.values
-        return (self.values * self.scales.reshape(-1, *[1] * (self.values.ndim - 1))).astype(np.float32)
+        scales = self.scales.reshape(-1, *[1] * (self.values.ndim - 1))
+        return np.asarray(self.values * scales, np.float32)
 
 
 @dataclass(frozen=True)

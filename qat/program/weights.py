@@ -40,4 +40,4 @@ def _integers(values: Tensor, scales: Tensor) -> np.ndarray:
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().contiguous().numpy().copy()
+    return np.array(tensor.detach().cpu().contiguous().numpy())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -107,15 +107,15 @@ class IsolatedSession:
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """See `Session.run`."""
-        return self._call("run", x, doing="running")
+        return cast(np.ndarray, self._call("run", x, doing="running"))
 
     def time(self, x: np.ndarray, rounds: int) -> list[float]:
         """See `Session.time`; measured in the child, without the way there and back."""
-        return self._call("time", x, rounds, doing="timing")
+        return cast("list[float]", self._call("time", x, rounds, doing="timing"))
 
     def layers(self) -> list[LayerTime]:
         """See `Session.layers`."""
-        return self._call("layers", doing="profiling")
+        return cast("list[LayerTime]", self._call("layers", doing="profiling"))
 
     def close(self) -> None:
         """End the child process."""

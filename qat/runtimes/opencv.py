@@ -39,4 +39,4 @@ class _OpenCvSession(AdapterSession):
         if self._cv2.getNumThreads() != self._threads:
             self._cv2.setNumThreads(self._threads)
         self._network.setInput(x)
-        return self._network.forward().copy()
+        return np.array(self._network.forward())

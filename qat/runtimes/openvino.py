@@ -36,7 +36,7 @@ class _OpenVinoSession(AdapterSession):
         self._request = compiled(self.artefact, threads).create_infer_request()
 
     def _run(self, x: np.ndarray) -> np.ndarray:
-        return self._request.infer({0: x}, share_inputs=True)[0]
+        return np.asarray(self._request.infer({0: x}, share_inputs=True)[0])
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy; what was fused into another layer is left out."""

@@ -37,7 +37,7 @@ class _OrtSession(AdapterSession):
         self._network = session(artefact.path, options(threads, optimise))
 
     def _run(self, x: np.ndarray) -> np.ndarray:
-        return self._network.run(None, {self.artefact.input: x})[0]
+        return np.asarray(self._network.run(None, {self.artefact.input: x})[0])
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy of the session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -31,6 +31,17 @@ def engine_of(path: Path) -> str:
         return archive.read(entry).decode() if entry else "auto"
 
 
+def load_script(path: Path) -> torch.nn.Module:
+    """A traced network, on the CPU in eval mode; int8 weights are packed for the engine that the file was made for."""
+    import torch
+
+    from qat.engine import engine_in_use
+
+    with engine_in_use(engine_of(path)):
+        network = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call, unused-ignore]
+    return cast("torch.nn.Module", network.eval())
+
+
 class TorchScript(Adapter):
     """torch.jit; its number of threads is the process's, so isolate it or restore it."""
 
@@ -52,12 +63,12 @@ class _TorchScriptSession(AdapterSession):
         super().__init__(who, artefact, "its number of threads is the whole process's")
         self._torch, self._threads = torch, threads
         self._engine, self._engine_in_use = engine_of(artefact.path), engine_in_use
-        with engine_in_use(self._engine):
-            self._network = torch.jit.load(str(artefact.path), map_location="cpu").eval()
+        self._network = load_script(artefact.path)
 
     def _run(self, x: np.ndarray) -> np.ndarray:
         torch = self._torch
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         with self._engine_in_use(self._engine), torch.inference_mode():
-            return self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last)).numpy()
+            output = self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last))
+        return np.asarray(output.numpy())

@@ -31,12 +31,12 @@ class IOSpec:
     @property
     def gain(self) -> np.ndarray:
         """What raw pixels are multiplied by, (1, 3, 1, 1) float32."""
-        return (1 / (255 * np.array(self.std, np.float64))).astype(np.float32).reshape(1, 3, 1, 1)
+        return np.asarray(1 / (255 * np.array(self.std, np.float64)), np.float32).reshape(1, 3, 1, 1)
 
     @property
     def shift(self) -> np.ndarray:
         """What is added then, (1, 3, 1, 1) float32."""
-        return (-np.array(self.mean, np.float64) / np.array(self.std)).astype(np.float32).reshape(1, 3, 1, 1)
+        return np.asarray(-np.array(self.mean, np.float64) / np.array(self.std), np.float32).reshape(1, 3, 1, 1)
 
 
 def start(values: Values, io: IOSpec) -> str:

@@ -82,7 +82,7 @@ def factor(old: int, new: int) -> np.float32:
     >>> int(23 * float(factor(23, 45)))
     45
     """
-    value = np.float32(new / old)
+    value: np.float32 = np.float32(new / old)
     while old * float(value) < new:
-        value = np.nextafter(value, np.float32(np.inf))
+        value = np.float32(np.nextafter(value, np.float32(np.inf)))
     return value

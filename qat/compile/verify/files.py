@@ -18,10 +18,9 @@ from qat.compile.verify.runtimes import SAME, Checks, run_all
 from qat.compile.verify.samples import ParitySample, agreement
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.compile.verify.tensors import TensorDifference, compare_tensors, first_departure
-from qat.engine import engine_in_use
 from qat.errors import UserError
 from qat.runtimes.ort import Ort
-from qat.runtimes.torchscript import engine_of
+from qat.runtimes.torchscript import load_script
 from qat.stages.folders import INT_MODEL
 
 RIGHT = 0.999  # share of pixels on which a file must agree with calib, where calib agrees with itself well enough
@@ -83,8 +82,7 @@ def _tensors(path: Path, network: Network, sample: ParitySample) -> list[TensorD
 
 def check_script(path: Path, network: Network, io: IOSpec, samples: Sequence[ParitySample]) -> None:
     """int_model.pt, loaded back, must give int_infer's numbers bit for bit; UserError if it doesn't."""
-    with engine_in_use(engine_of(path)):
-        script = torch.jit.load(str(path))
+    script = load_script(path)
     wanted = IOWrapper(network.int_infer, io).eval()
     with torch.inference_mode():
         for sample in samples:
