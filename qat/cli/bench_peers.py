@@ -10,6 +10,8 @@ from typing import Any
 
 from qat.cli.output import Output
 
+COLUMNS = ("form", "runtime", "median ms", "p90 ms", "of peer's", "mIoU", "pixels changed", "SQNR")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own."""
@@ -19,9 +21,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Time and score."""
     from qat.environment import environment
-    from qat.workflow.bench_peers import bench_peers, peer_table
+    from qat.tables import slim_table
+    from qat.workflow.bench_peers import bench_peers
 
     forms = bench_peers(config, out.progress, rounds=args.rounds)
     machine, (width, height) = environment(), config.TEST.IMAGE_SIZE
     place = f"{machine['cpu']}, {machine['threads']} threads; {width}x{height}, batch 1"
-    out.result(forms, place, peer_table(forms))
+    table = slim_table(COLUMNS, left=COLUMNS[:2])
+    for form in forms:
+        table.add_row(form.form, form.runtime, *_cells(form))
+    out.result(forms, place, table)
+
+
+def _cells(form: Any) -> list[str]:
+    """Speed, also against the peer in the same runtime, and accuracy."""
+    accuracy, speed = form.accuracy, ["failed", "", ""]
+    if form.median_ms is not None:
+        share = "" if form.of_peer is None else f"{form.of_peer:.2f}x"
+        speed = [f"{form.median_ms:.1f}", f"{form.p90_ms:.1f}", share]
+    figures = (f"{accuracy.scores.mean_iou:.4f}", f"{accuracy.pixels_changed:.3%}", f"{accuracy.logit_sqnr:.1f} dB")
+    return [*speed, *figures]

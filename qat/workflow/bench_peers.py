@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.table import Table
 from torch import Tensor
 from yacs.config import CfgNode
 
@@ -40,11 +40,16 @@ PEERS = {"openvino": NNCF, "ort": STATIC.format("u8")}  # what ours is held agai
 
 @dataclass(frozen=True)
 class PeerForm:
-    """One form of the network in one runtime: its speed, and its accuracy over the val list."""
+    """One form of the network in one runtime: its speed, and its accuracy over the val list.
+
+    The times are None where it failed; `of_peer`: its median over that of the peer in the same runtime.
+    """
 
     form: str
     runtime: str
-    timing: Timing | Failure
+    median_ms: float | None
+    p90_ms: float | None
+    of_peer: float | None
     accuracy: Result
 
 
@@ -66,9 +71,17 @@ def bench_peers(config: CfgNode, progress: Progress = silent, *, rounds: int = 2
     with tempfile.TemporaryDirectory() as folder:
         sessions = _ours(config) | _peers(config, Path(folder))
         times = measure(sessions, example_input(config).contiguous().numpy(), rounds, 3)
-        return tuple(
-            PeerForm(*key, times[key], _accuracy(config, key, session, progress)) for key, session in sessions.items()
-        )
+        scores = {key: _accuracy(config, key, session, progress) for key, session in sessions.items()}
+    return tuple(_form(key, times, result) for key, result in scores.items())
+
+
+def _form(key: Key, times: Mapping[Key, Timing | Failure], accuracy: Result) -> PeerForm:
+    timing, peer = times[key], times[PEERS[key[1]], key[1]]
+    if isinstance(timing, Failure):
+        log.warning("%s in %s: %s", *key, timing.reason)
+        return PeerForm(*key, None, None, None, accuracy)
+    share = timing.median_ms / peer.median_ms if isinstance(peer, Timing) else None
+    return PeerForm(*key, timing.median_ms, timing.p90_ms, share, accuracy)
 
 
 def _ours(config: CfgNode) -> dict[Key, Session]:
@@ -156,18 +169,3 @@ def _accuracy(config: CfgNode, key: Key, session: Session, progress: Progress) -
         reference=lambda _, x: network(x),
         progress=lambda count, _: advance(count),
     )
-
-
-def peer_table(forms: tuple[PeerForm, ...]) -> Table:
-    """One row a form; the ratio is against the peer in the same runtime."""
-    base = {form.runtime: form.timing for form in forms if form.form == PEERS[form.runtime]}
-    table = Table("form", "runtime", "median ms", "p90 ms", "of peer's", "mIoU", "pixels changed", "SQNR")
-    for form in forms:
-        accuracy, timing, peer = form.accuracy, form.timing, base[form.runtime]
-        cells = [timing.reason if isinstance(timing, Failure) else "", "", ""]
-        if isinstance(timing, Timing) and isinstance(peer, Timing):
-            cells = [f"{timing.median_ms:.1f}", f"{timing.p90_ms:.1f}", f"{timing.median_ms / peer.median_ms:.2f}x"]
-        changed = f"{accuracy.pixels_changed:.3%}"
-        score_cells = [f"{accuracy.scores.mean_iou:.4f}", changed, f"{accuracy.logit_sqnr:.1f} dB"]
-        table.add_row(form.form, form.runtime, *cells, *score_cells)
-    return table
