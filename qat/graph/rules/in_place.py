@@ -23,7 +23,7 @@ from qat.graph.nodes import is_tensor, module_of, spelling, value_of
 from qat.graph.rules.rule import Rule
 from qat.torch_private import storage_id
 
-OPERATORS = {
+OPERATORS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
     operator.imul: operator.mul,
@@ -129,10 +129,12 @@ def _plain(node: Node) -> str | Callable[..., Any] | None:
     if node.op == "call_method":
         name = str(node.target).removesuffix("_")
         return name if callable(getattr(Tensor, name, None)) else None
-    function = cast(Callable[..., Any], node.target)
+    function: Callable[..., Any] = cast(Callable[..., Any], node.target)
     name = function.__name__
-    if function in OPERATORS or not _ends_in_place(name):
-        return OPERATORS.get(function, function)
+    if function in OPERATORS:
+        return OPERATORS[function]
+    if not _ends_in_place(name):
+        return function
     plain: Callable[..., Any] | None = getattr(F, name.rstrip("_"), None) or getattr(torch, name.rstrip("_"), None)
     return plain
 
