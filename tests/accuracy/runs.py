@@ -29,7 +29,6 @@ def in_process(name: str, *args: str, code: int = 0) -> str:
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         patch.chdir(ROOT)
-        patch.syspath_prepend(str(ROOT / "tools"))
         patch.setattr(sys, "argv", [f"{name}.py", *args])
         with pytest.raises(SystemExit) as done:
             runpy.run_path(str(ROOT / "tools" / f"{name}.py"), run_name="__main__")

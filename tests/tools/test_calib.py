@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qat.stages import CHECKPOINTS, EQUALISED
-from tests.accuracy.runs import ROOT, in_process, tool
+from tests.accuracy.runs import ROOT, in_process
+from tests.networks import TINY, registered, tiny_weights
 
 CONFIG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
 SMALL = ["QUANT.CALIB_IMAGES", "2", "QUANT.HELD_OUT_IMAGES", "2", "TEST.NUM_IMAGES", "4"]
@@ -26,13 +28,17 @@ ALL = [word for key, value in METHODS.items() for word in (f"QUANT.{key}", value
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("calib")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("calib")
+    tiny_weights(folder / "tiny.safetensors", num_classes=19)
+    with registered(TINY):
+        yield folder
 
 
 def options(root: Path, output: str, *more: str) -> list[str]:
     where = ["DATASET.ROOT", str(root / "data"), "OUTPUT_DIR", str(root / output)]
-    return ["-c", CONFIG, *SMALL, *PICTURES, *where, *more]
+    network = ["MODEL.NAME", TINY.name, "TEST.MODEL_FILE", str(root / "tiny.safetensors")]
+    return ["-c", CONFIG, *network, *SMALL, *PICTURES, *where, *more]
 
 
 def metrics(root: Path, output: str, stage: str) -> dict[str, Any]:
@@ -42,7 +48,7 @@ def metrics(root: Path, output: str, stage: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tuned(root: Path) -> Path:
     """Methods together."""
-    said = tool("calib", *options(root, "tuned", *ALL))
+    said = in_process("calib", *options(root, "tuned", *ALL))
     assert "equalised" in said
     assert "chosen" in said
     assert "mixed precision: none needed" in said
@@ -77,7 +83,7 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
         in_process("calib", *options(root, "killed", *some), code=130)
     assert not (folder / CHECKPOINTS["calib"]).exists()
     record = (folder / "methods.json").read_text()
-    assert "going on after 2 batches" in tool("calib", *options(root, "killed", *some))
+    assert "going on after 2 batches" in in_process("calib", *options(root, "killed", *some))
     assert (folder / "methods.json").read_text() == record  # with the seconds that the first run took
     assert list(json.loads(record)) == ["EQUALISE", "BIAS_CORRECTION"]
 

@@ -14,19 +14,17 @@ CFG = "configs/streets/pidnet_s.yaml"
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder = tmp_path_factory.mktemp("report")
-    tiny = "DATASET.STREETS_TRAIN 2 DATASET.STREETS_VAL 2 TEST.IMAGE_SIZE 512,256 QUANT.CALIB_IMAGES 2 WORKERS 0"
-    return ["-c", CFG, "OUTPUT_DIR", str(folder / "out"), "DATASET.ROOT", str(folder / "data"), *tiny.split()]
+def options(tiny: list[str]) -> list[str]:
+    return ["-c", CFG, *tiny[2:]]
 
 
 def report(options: list[str]) -> str:
-    return unescape(Path(options[3], "streets/pidnet_s/report/report.html").read_text(encoding="utf-8"))
+    output = Path(options[options.index("OUTPUT_DIR") + 1])
+    return unescape((output / "streets" / "tiny" / "report" / "report.html").read_text(encoding="utf-8"))
 
 
 def test_before_float_is_evaluated_it_is_one_line(options: list[str], tmp_path: Path) -> None:
-    elsewhere = [*options[:3], str(tmp_path), *options[4:]]
-    said = in_process("report", *elsewhere, code=2)
+    said = in_process("report", *options, "OUTPUT_DIR", str(tmp_path), code=2)
     assert re.fullmatch(r"error: no evaluated float stage .*; run make eval STAGE=float first\n", said)
 
 
