@@ -122,7 +122,7 @@ def load_calibration(
             f"run {again} again"
         )
     prepared.load_state_dict(state)
-    return done
+    return int(done)
 
 
 def resume_calibration(prepared: Prepared, path: Path, origin: Origin) -> int:

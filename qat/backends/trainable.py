@@ -109,7 +109,7 @@ def unrounded_value(module: nn.Module, name: str) -> Tensor:
     if not parametrize.is_parametrized(module, name):
         return cast(Tensor, getattr(module, name))
     steps = cast(parametrize.ParametrizationList, module.parametrizations[name])  # type: ignore[index]
-    value = cast(Tensor, steps.original)
+    value = steps.original
     for step in steps:
         value = value if isinstance(step, RoundedWeight) else step(value)
     return value

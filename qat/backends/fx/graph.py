@@ -190,4 +190,6 @@ def to_torchscript(model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
     """Trace and freeze: the same kernels without Python between them."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.jit.freeze(torch.jit.trace(model, example, check_trace=False))
+        traced: torch.jit.ScriptModule = torch.jit.trace(model, example, check_trace=False)
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
+        return frozen

@@ -98,10 +98,10 @@ def _unconstrained(dtype: DTypeConfig) -> DTypeConfig:
 def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     """Global int8; sigmoids on their fixed grid; the modules named in `float_output` take int8 and give float."""
     weight = StoredScales
-    act = ActivationQuantiser.with_args(spec=spec)
+    act = ActivationQuantiser.with_args(spec=spec)  # type: ignore[no-untyped-call]
     mapping = QConfigMapping().set_global(QConfig(activation=act, weight=weight))
     for operation, grid in {**KERNEL_GRIDS, **dict.fromkeys(SIGMOIDS, spec.unit_qparams)}.items():
-        fixed = ActivationQuantiser.with_args(spec=spec, fixed=grid)
+        fixed = ActivationQuantiser.with_args(spec=spec, fixed=grid)  # type: ignore[no-untyped-call]
         mapping.set_object_type(operation, QConfig(activation=fixed, weight=weight))
     tail = QConfig(activation=PlaceholderObserver.with_args(dtype=torch.float32), weight=weight)
     whole = StoredScales.with_args(scales=torch.ones(1))

@@ -122,7 +122,8 @@ class HorizonBackend:
         """Traced on the CPU, not frozen: the compiler reads the plugin's operations."""
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.jit.trace(model.cpu(), example.cpu(), check_trace=False)
+            traced: torch.jit.ScriptModule = torch.jit.trace(model.cpu(), example.cpu(), check_trace=False)
+            return traced
 
     def for_device(self, prepared: Prepared) -> fx.GraphModule:
         """The integer network as the board feeds it: normalised RGB for ddr, centred YUV444 for pyramid."""

@@ -37,7 +37,8 @@ class Centred(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of `x` (N, 3, H, W)."""
-        return self.network(self.centre(x))
+        logits: Tensor = self.network(self.centre(x))
+        return logits
 
     def centre(self, x: Tensor) -> Tensor:
         """`x` as the network takes it."""

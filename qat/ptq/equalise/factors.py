@@ -92,7 +92,8 @@ def _mean_log(root: Tensor, values: list[tuple[Tensor, Tensor]]) -> Tensor:
         known = value > 0
         total.index_add_(0, root[ids[known]], value[known].log2())
         count.index_add_(0, root[ids[known]], torch.ones_like(value[known]))
-    return (total / count)[root]
+    mean: Tensor = total / count
+    return mean[root]
 
 
 def _within(reach: Tensor, pull: Tensor) -> Tensor:

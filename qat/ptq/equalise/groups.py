@@ -162,7 +162,7 @@ class _GroupFinder:
             one, other = other, one
         if not self.is_fixed(one):
             return self.barrier(node)
-        return torch.broadcast_tensors(one, other)[1]
+        return other.expand(torch.broadcast_shapes(one.shape, other.shape))
 
     def is_fixed(self, ids: Tensor) -> bool:
         """Whether all these channels have factor 1 by now."""
