@@ -19,7 +19,6 @@ ALLOWED = {  # file: what in it may name a network, and why
     "qat/config/defaults.py": "the default of MODEL.NAME",
     "qat/config/loading.py": "an example in an error's text",
     "qat/cli/main.py": "the ready config of the demo",
-    "tools/_cli.py": "the ready config of the demo",
     "qat/training/losses.py": "the loss's recipe, which rows name",
 }
 CLASSES = 3
