@@ -9,8 +9,8 @@ from qat.targets import j5_limits as limits
 from qat.targets.table import IN_PLACE, Row, Target, table
 
 INT8_16 = ("int8", "int16")
-PLAIN = ("reshape", "getitem", "split", "expand", "repeat", "pixel_shuffle", "pixel_unshuffle", "pad_layer", "abs")
-PLAIN += ("identity", "dropout", "contiguous", "detach")
+IN_ORDER = ("reshape", "getitem", "split", "expand", "repeat", "pixel_shuffle", "pixel_unshuffle", "pad_layer")
+PLAIN = (*IN_ORDER, "abs", "identity", "dropout", "contiguous", "detach")
 TABLES = ("sigmoid", "tanh", "exp", "log", "sqrt", "pow", "silu", "gelu", "leaky_relu", "prelu", "elu", "hardsigmoid")
 
 ROWS = table(
