@@ -14,10 +14,21 @@ SCHEMES = ("symmetric", "affine")
 class QuantSpec:
     """The quantisation scheme.
 
-    `scheme`: symmetric (J5's grid: 256 levels around zero) or affine. `observer`: of activations, a name in
-    `qat.observers.ranges`; `weight_observer`: one in `qat.observers.weights`.
-    `averaging_constant`: None weighs all batches the same. `engine`: auto or a torch quantised engine.
-    `high_precision`: names of more modules whose output stays float, besides the tail found from the graph.
+    Args:
+        scheme: symmetric (J5's grid: 256 levels around zero) or affine.
+        observer: how activations' ranges are chosen, a name of `qat.observers.candidates.OBSERVERS`.
+        weight_observer: how weights' scales are, a name of `qat.observers.weights.METHODS`.
+        percentile: the share of values, in per cent, that observer percentile keeps.
+        averaging_constant: a new batch's weight in a moving average of the statistics; None weighs all the same.
+        engine: of torch's int8 kernels: auto, or a name of `qat.engine.ENGINES`.
+        high_precision: names of more modules whose output stays float, besides the tail found from the graph.
+
+    Example:
+        >>> from qat.observers.candidates import OBSERVERS
+        >>> OBSERVERS
+        ('min_max', 'percentile', 'mse', 'kl', 'mix', 'auto')
+        >>> QuantSpec(observer="mse").grid.symmetric
+        True
     """
 
     scheme: str = "symmetric"

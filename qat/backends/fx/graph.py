@@ -37,10 +37,25 @@ _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 
 
 def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModule:
-    """Fold BN, insert an observer after each activation: a graph that is ready for `calibrate`.
+    """Fold batch normalisation and put an observer behind each activation: a graph that is ready for `calibrate`.
 
-    `rewritten`: what `qat.rewrite` gives; it stays as it is. `spec`: the quantisation scheme, symmetric by default.
-    UserError for an observer that isn't known.
+    Args:
+        rewritten: what `qat.rewrite` gives; it stays as it is.
+        spec: the quantisation scheme, symmetric by default.
+
+    Returns:
+        A graph that takes pictures (N, 3, H, W) of the size that it was rewritten for.
+
+    Raises:
+        UserError: for an observer, an engine or a module's name that isn't known.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)).eval()
+        >>> picture = torch.randn(1, 3, 16, 16)
+        >>> prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
+        >>> prepared(picture).shape
+        torch.Size([1, 4, 14, 14])
     """
     spec = spec or QuantSpec()
     if spec.observer not in OBSERVERS:
@@ -114,7 +129,27 @@ def observe(prepared: fx.GraphModule) -> None:
 
 
 def fake_quantized(prepared: fx.GraphModule) -> fx.GraphModule:
-    """A copy that computes on int8 levels in float: scales settled, weights rounded."""
+    """A copy that computes on int8 levels in float: what the int8 network gives, on any device.
+
+    Args:
+        prepared: a calibrated graph; it stays as it is.
+
+    Returns:
+        The copy, with its scales frozen and its weights and activations rounded.
+
+    Raises:
+        UserError: where observer auto has chosen no range yet.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)).eval()
+        >>> picture = torch.randn(1, 3, 16, 16)
+        >>> prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
+        >>> _ = qat.calibrate(prepared, [picture])
+        >>> levels = qat.fake_quantized(prepared)(picture)
+        >>> bool((levels - model(picture)).abs().max() < 0.1 * model(picture).abs().max())
+        True
+    """
     model = frozen(prepared)
     for module in weighted(model):
         round_weight(module)
@@ -143,6 +178,25 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
     """The int8 graph with torch's quantised kernels; the modules with float output run on int8-rounded weights.
 
     The spec's engine becomes torch's current one and stays it: qnnpack's kernels look at it whenever they run.
+
+    Args:
+        prepared: a calibrated graph; it stays as it is.
+
+    Returns:
+        A graph for the CPU that takes and gives float32 as `prepared` does.
+
+    Raises:
+        UserError: for an engine that this torch lacks, or where observer auto has chosen no range yet.
+
+    Example:
+        >>> import torch, qat
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)).eval()
+        >>> picture = torch.randn(1, 3, 16, 16)
+        >>> prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
+        >>> _ = qat.calibrate(prepared, [picture])
+        >>> int8 = qat.convert(prepared)
+        >>> bool((int8(picture) - qat.fake_quantized(prepared)(picture)).abs().max() < 0.05)
+        True
     """
     spec = spec_of(prepared)
     activate(spec.engine)
@@ -190,6 +244,5 @@ def to_torchscript(model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:
     """Trace and freeze: the same kernels without Python between them."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced: torch.jit.ScriptModule = torch.jit.trace(model, example, check_trace=False)
-        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
-        return frozen
+        script: torch.jit.ScriptModule = torch.jit.freeze(torch.jit.trace(model, example, check_trace=False))
+        return script
