@@ -6,7 +6,7 @@ import torch
 
 import qat
 from qat.analysis.networks import Sample, Subject
-from tests.compile.small import BLOCK, Block, pictures, shuffle_norms
+from tests.networks import BLOCK, Block, pictures, shuffle_norms
 
 
 def block(spec: qat.QuantSpec | None = None) -> Subject:

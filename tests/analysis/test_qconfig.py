@@ -10,7 +10,7 @@ import qat
 from qat.analysis.networks import Subject
 from qat.analysis.qconfig import QconfigItem, as_text, check_qconfig, qconfig
 from tests.analysis.networks import subject
-from tests.compile.small import BLOCK, Block, shuffle_norms
+from tests.networks import BLOCK, Block, shuffle_norms
 
 SHAPE = (1, 3, 16, 24)
 
@@ -49,7 +49,7 @@ def test_shared_modules_and_standalone_norms() -> None:
     torch.manual_seed(0)
     listed = items(shuffle_norms(Block()), BLOCK)
     assert {(item.check, item.module) for item in listed} == {("shared module", "conv"), ("unfused BN", "norm")}
-    assert all("tests/compile/small.py:" in item.source for item in listed)
+    assert all("tests/networks.py:" in item.source for item in listed)
 
 
 def test_a_module_that_is_never_called() -> None:

@@ -10,7 +10,7 @@ import qat
 from qat.backends.bn_folding import folded
 from qat.backends.fx import float_view, prepare
 from qat.backends.scales import weighted
-from tests.compile.small import shuffle_norms
+from tests.networks import shuffle_norms
 
 SHAPE = (1, 3, 64, 64)
 

@@ -18,28 +18,10 @@ from qat.compile.verify.samples import ParitySample
 from qat.config import load_config
 from qat.data.transforms import normalise
 from qat.data.transforms.artefact import artefact_input
+from tests.networks import Blocks
 
 HEIGHT, WIDTH = 32, 48
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
-
-
-class Blocks(nn.Module):
-    """Logits at 1/8: how much there is of each colour, some more than others, so that no edge is a tie."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shrink = nn.Conv2d(3, 3, 8, stride=8, bias=False)
-        self.act = nn.ReLU()
-        self.tail = nn.Conv2d(3, 3, 1)
-        nn.init.zeros_(self.shrink.weight)
-        with torch.no_grad():
-            for channel in range(3):
-                self.shrink.weight[channel, channel] = 1 / 64
-            self.tail.weight.copy_(torch.diag(torch.tensor([4.0, 5.1, 6.3])).view(3, 3, 1, 1))
-            self.tail.bias.zero_()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.tail(self.act(self.shrink(x)))
 
 
 def options(output: Path, *more: str) -> CfgNode:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from onnx import ModelProto
 from torch import Tensor, fx, nn
 
@@ -21,41 +20,9 @@ from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 from qat.targets import X86, Target
 from tests.compile.operations import Operation
+from tests.networks import BLOCK, SHAPE, Block, Fn, pictures, shuffle_norms
 
-SHAPE = (1, 3, 9, 12)
 NO_RULES = replace(X86, rules=frozenset({"quant_stub", "dequant_stub"}))
-
-
-class Fn(nn.Module):
-    """A convolution to 4 channels, `function(module, tensor)`, and a tail where four axes come out."""
-
-    def __init__(self, function: Callable[..., Any], **modules: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-        self.first = nn.Conv2d(3, 4, 3, padding=1)
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.function(self, self.first(x))
-        return self.tail(y) if hasattr(self, "tail") else y
-
-
-def pictures(shape: tuple[int, ...] = SHAPE, count: int = 3, seed: int = 1) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=generator) for _ in range(count)]
-
-
-def shuffle_norms(model: nn.Module) -> nn.Module:
-    """Statistics and gains that batch normalisations have after training; some gains are negative."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.affine:
-            nn.init.uniform_(module.weight, -1.5, 1.5)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return model
 
 
 def network(
@@ -114,30 +81,6 @@ def torch_says(model: nn.Module | fx.GraphModule, image: Tensor) -> np.ndarray:
 
 def kinds(model: ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
-
-
-class Block(nn.Module):
-    """What PIDNet is made of, small: pictures (N, 3, 16, 24) in, logits (N, 3, 8, 12) out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU())
-        self.conv = nn.Conv2d(6, 6, 3, padding=1)
-        self.gate = nn.Conv2d(6, 6, 1)
-        self.norm = nn.BatchNorm2d(12)
-        self.deep = nn.Conv2d(12, 5, 3, padding=1, bias=False)
-        self.tail = nn.Conv2d(5, 3, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        y = F.relu(self.conv(x) + x)
-        small = F.avg_pool2d(y, 5, 2, 2)
-        gate = torch.sigmoid(self.gate(F.interpolate(small, (8, 12), mode="bilinear", align_corners=False)))
-        both = torch.cat([(1 - gate) * x, F.relu(gate * self.conv(y))], 1)
-        return self.tail(F.relu(self.deep(F.relu(self.norm(both)))))
-
-
-BLOCK = (1, 3, 16, 24)
 
 
 def block(spec: qat.QuantSpec | None = None) -> Network:

@@ -15,8 +15,9 @@ from qat.compile.network import Network
 from qat.compile.onnx.values import SPELLINGS
 from qat.compile.onnx.writer import to_onnx
 from qat.errors import UserError
-from tests.compile.small import BLOCK, Block, block, pictures, run, torch_says
+from tests.compile.small import block, run, torch_says
 from tests.compile.unimportable import without
+from tests.networks import BLOCK, Block, pictures
 
 pytest.importorskip("onnxruntime", reason="files are proven in the extra: runtimes")
 

@@ -16,7 +16,8 @@ from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form, to_onnx
-from tests.compile.small import BLOCK, SPELLINGS, block, run
+from tests.compile.small import SPELLINGS, block, run
+from tests.networks import BLOCK
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHAPES = {"logits": (1, 3, 8, 12), "upsampled": (1, 3, 16, 24), "argmax": (1, 16, 24)}

@@ -15,7 +15,8 @@ from qat.compile.onnx.writer import to_onnx
 from qat.program.grids import moved
 from qat.program.steps import Program, Step
 from tests.compile.operations import call
-from tests.compile.small import NO_RULES, SHAPE, block, departing, of, shuffle_norms, small
+from tests.compile.small import NO_RULES, block, departing, of, small
+from tests.networks import SHAPE, shuffle_norms
 
 
 def ops(program: Program) -> list[str]:

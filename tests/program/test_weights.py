@@ -13,7 +13,7 @@ from torch import nn
 
 from qat.observers.weights import fake_quantise, weight_scales
 from qat.program.weights import weight_of
-from tests.compile.small import shuffle_norms
+from tests.networks import shuffle_norms
 
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "conv": lambda: nn.Conv2d(3, 5, 3),

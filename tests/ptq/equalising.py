@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 import qat
-from tests.compile.small import Fn, pictures, shuffle_norms
+from tests.networks import Fn, pictures, shuffle_norms
 
 
 @dataclass(frozen=True)

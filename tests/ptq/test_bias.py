@@ -14,7 +14,7 @@ from qat.backends.fx import fake_quantized, float_view
 from qat.backends.scales import freeze_scales
 from qat.program.lower import program_of
 from qat.ptq.bias import BiasCorrection, correct_biases
-from tests.compile.small import Block, pictures, shuffle_norms
+from tests.networks import Block, pictures, shuffle_norms
 
 SHAPE = (2, 3, 16, 24)
 

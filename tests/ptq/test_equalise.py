@@ -11,7 +11,7 @@ from qat.backends.fx import float_view
 from qat.ptq.equalise import Equalisation, equalize
 from qat.ptq.equalise import run as scale
 from qat.ptq.equalise.factors import channel_ranges
-from tests.compile.small import Block, pictures, shuffle_norms
+from tests.networks import Block, pictures, shuffle_norms
 from tests.ptq.equalising import CASES, Case, prepared
 from tests.ptq.rescaling import rescale
 

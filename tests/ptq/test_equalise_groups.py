@@ -12,7 +12,7 @@ from qat.graph.proof import difference
 from qat.graph.shapes import propagate
 from qat.ptq.equalise.groups import Channels, Groups, find_groups
 from qat.ptq.equalise.run import scale_layers
-from tests.compile.small import pictures
+from tests.networks import pictures
 from tests.ptq.equalising import CASES, Case, prepared
 
 

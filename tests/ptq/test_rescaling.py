@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import qat
-from tests.compile.small import shuffle_norms
+from tests.networks import shuffle_norms
 from tests.ptq.rescaling import RESIDUAL, Stream, inside, rescale
 
 

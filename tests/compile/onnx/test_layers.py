@@ -16,7 +16,8 @@ from qat.compile.onnx.writer import Form, to_onnx
 from qat.errors import UserError
 from qat.program.steps import Program, Step
 from tests.compile.operations import CONVOLUTIONS, Operation, title
-from tests.compile.small import check, file_of, kinds, pictures, run
+from tests.compile.small import check, file_of, kinds, run
+from tests.networks import pictures
 
 AVERAGE = {"divisor_override": None, "count_include_pad": True, "ceil_mode": False, "padding": 0, "stride": None}
 

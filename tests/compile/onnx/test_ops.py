@@ -19,7 +19,8 @@ from qat.compile.verify.tensors import tensors_of
 from qat.errors import UserError
 from qat.targets.j5 import J5
 from tests.compile.operations import ELEMENTWISE, OPERATIONS, SHAPES, Operation, title
-from tests.compile.small import NO_RULES, SPELLINGS, check, departing, kinds, pictures, small
+from tests.compile.small import NO_RULES, SPELLINGS, check, departing, kinds, small
+from tests.networks import pictures
 
 LINE = r"tests/compile/onnx/test_ops.py:\d+: "
 

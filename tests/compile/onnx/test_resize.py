@@ -15,7 +15,8 @@ from torch import Tensor
 from qat.compile.onnx.resize import RESIZE, factor
 from qat.compile.onnx.writer import Form
 from qat.errors import UserError
-from tests.compile.small import file_of, kinds, pictures, run
+from tests.compile.small import file_of, kinds, run
+from tests.networks import pictures
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 INTERPOLATION = {"antialias": False, "scale_factor": None}

@@ -18,7 +18,8 @@ from qat.compile.network import Network
 from qat.compile.onnx.values import PLAIN, Values
 from qat.compile.onnx.writer import to_onnx
 from qat.program.steps import Program, Quant, Weight
-from tests.compile.small import BLOCK, SPELLINGS, block, departing, kinds, pictures, run, shuffle_norms, small
+from tests.compile.small import SPELLINGS, block, departing, kinds, run, small
+from tests.networks import BLOCK, pictures, shuffle_norms
 
 
 @pytest.fixture(scope="module")

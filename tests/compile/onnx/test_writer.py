@@ -18,19 +18,8 @@ from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import OPSETS, Form, read_metadata, to_onnx
 from qat.errors import UserError
-from tests.compile.small import (
-    BLOCK,
-    SPELLINGS,
-    block,
-    departing,
-    kinds,
-    network,
-    pictures,
-    run,
-    shuffle_norms,
-    small,
-    torch_says,
-)
+from tests.compile.small import SPELLINGS, block, departing, kinds, network, run, small, torch_says
+from tests.networks import BLOCK, pictures, shuffle_norms
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.verify.tensors import TensorDifference, compare_tensors
 from qat.program.steps import Step
-from tests.compile.small import BLOCK, SPELLINGS, block, departing, pictures
+from tests.compile.small import SPELLINGS, block, departing
+from tests.networks import BLOCK, pictures
 
 SEED = 2
 
@@ -112,7 +113,7 @@ def test_a_wrong_resize(made: Network, name: str, change: dict[str, object]) -> 
 def test_the_text_says_what_where_and_how_much(made: Network) -> None:
     model = changed(to_onnx(made.program), "deep.weight_quantized", lambda values: -values)
     line = departing(model, made)[0]
-    assert line.startswith("deep (conv2d, tests/compile/small.py:")
+    assert line.startswith("deep (conv2d, tests/networks.py:")
     assert " scale steps, " in line
     assert line.endswith("% of its values differ")
 
