@@ -39,14 +39,14 @@ def is_scalar(node: fx.Node) -> bool:
 
 def reads(node: fx.Node) -> list[fx.Node]:
     """The tensors that `node` reads, in order; one that it reads twice comes twice."""
-    found: list[fx.Node] = []
+    tensors: list[fx.Node] = []
 
     def note(source: fx.Node) -> fx.Node:
-        found.append(source)
+        tensors.append(source)
         return source
 
     fx.node.map_arg((node.args, node.kwargs), note)
-    return found
+    return tensors
 
 
 def origins(node: fx.Node) -> Iterator[fx.Node]:

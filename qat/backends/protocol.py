@@ -42,7 +42,7 @@ class TakesOver(Protocol):
         """Let weights be rounded by the scales of `tuned`; after observation, which would undo it."""
 
 
-class Board(Protocol):
+class BoardCompiler(Protocol):
     """Of a backend that compiles for a board."""
 
     @property
@@ -69,7 +69,7 @@ class Backend(Protocol):
         """How it takes over tuned weights; None where methods and training run on it."""
 
     @property
-    def board(self) -> Board | None:
+    def board(self) -> BoardCompiler | None:
         """How it compiles for its board; None where its artefacts are this machine's."""
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:

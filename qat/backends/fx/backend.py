@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from qat.backends import scales
 from qat.backends.fx import graph
-from qat.backends.protocol import Board, Prepared, TakesOver
+from qat.backends.protocol import BoardCompiler, Prepared, TakesOver
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 from qat.graph import Rewritten
@@ -22,7 +22,7 @@ class FxBackend:
     name = "fx"
     inspects = False
     takes_over: TakesOver | None = None
-    board: Board | None = None
+    board: BoardCompiler | None = None
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """Nothing."""

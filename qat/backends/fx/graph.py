@@ -86,10 +86,10 @@ def _keep_origins(rewritten: fx.GraphModule, prepared: fx.GraphModule) -> None:
 
 
 def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
-    found: dict[tuple[str, object], list[fx.Node]] = {}
+    calls: dict[tuple[str, object], list[fx.Node]] = {}
     for node in graph.graph.nodes:
-        found.setdefault((node.op, node.target), []).append(node)
-    return found
+        calls.setdefault((node.op, node.target), []).append(node)
+    return calls
 
 
 def _free_inputs(prepared: fx.GraphModule, spec: QuantSpec) -> None:

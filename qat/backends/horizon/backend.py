@@ -136,10 +136,10 @@ class HorizonBackend:
 
     def dead_observers(self, prepared: Prepared) -> list[tuple[str, str]]:
         """Activations whose scale calibration left unset; UserError where that is all of them."""
-        found = scales.activation_scales(_module(prepared))
-        if not set(found.values()) - {scales.UNSET, inputs.PYRAMID_SCALE}:
+        scale_of = scales.activation_scales(_module(prepared))
+        if not set(scale_of.values()) - {scales.UNSET, inputs.PYRAMID_SCALE}:
             raise UserError("the plugin observed nothing: was the network's mode changed after CALIBRATION?")
-        return scales.dead(found)
+        return scales.dead(scale_of)
 
     def qparams(self, prepared: Prepared) -> dict[str, dict[str, Any]]:
         """Symmetric int8, zero point 0."""

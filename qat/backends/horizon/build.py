@@ -71,7 +71,7 @@ def _run(function: Any, *args: Any, **keywords: Any) -> None:
 
 def _perf(tools: Any, script: Any, examples: list[Tensor], folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir()
-    found = call(tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_CHECK, **options)
-    if not isinstance(found, dict):
-        raise UserError(f"the plugin's perf_model returned {found!r}, expected its summary; {_CHECK}")
-    return found
+    report = call(tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_CHECK, **options)
+    if not isinstance(report, dict):
+        raise UserError(f"the plugin's perf_model returned {report!r}, expected its summary; {_CHECK}")
+    return report

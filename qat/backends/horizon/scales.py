@@ -16,8 +16,8 @@ UNSET = 1.0  # what the plugin starts every scale with
 def activation_scales(prepared: nn.Module) -> dict[str, float]:
     """Scale of each activation, by the module that makes it; weights have one per channel, and `weight` in the name."""
     state = prepared.state_dict()
-    found = ((key.removesuffix(".scale"), value) for key, value in state.items() if key.endswith(".scale"))
-    return {_owner(name): float(value) for name, value in found if _is_activation(name, value, state)}
+    entries = ((key.removesuffix(".scale"), value) for key, value in state.items() if key.endswith(".scale"))
+    return {_owner(name): float(value) for name, value in entries if _is_activation(name, value, state)}
 
 
 def _is_activation(name: str, scale: Tensor, state: dict[str, Tensor]) -> bool:
@@ -33,14 +33,14 @@ def set_weight_scale(prepared: nn.Module, layer: str, scale: Tensor) -> None:
 
     `scale`: (channels,), or (1,) for all.
     """
-    found = [value for key, value in prepared.state_dict().items() if _is_weight_scale(key, layer)]
-    if len(found) != 1:
+    stored = [value for key, value in prepared.state_dict().items() if _is_weight_scale(key, layer)]
+    if len(stored) != 1:
         raise UserError(
-            f"the plugin keeps {len(found) or 'no'} weight scales for {layer}, expected one tensor, so tuned weights "
-            "can't be handed over; switch QUANT's methods off (EQUALISE, ADAROUND, RECONSTRUCT, BIAS_CORRECTION)"
+            f"the plugin keeps {len(stored) or 'no'} weight scales for {layer}, expected one tensor, so tuned weights "
+            "can't be handed over; switch off QUANT's methods that tune weights (docs/accuracy.md)"
         )
     with torch.no_grad():
-        found[0].copy_(scale.expand_as(found[0]))
+        stored[0].copy_(scale.expand_as(stored[0]))
 
 
 def _is_weight_scale(key: str, layer: str) -> bool:

@@ -57,9 +57,9 @@ def round_layer(layer: nn.Module, name: str, moments: Moments, options: AdaRound
     scales = cast(Tensor, layer.weight_scale).double().reshape(len(rows), -1, 1)
     nearest = (rows / scales).round().clamp(LOW, HIGH) * scales
     groups = zip(rows, scales, moments.xx, strict=True)
-    found = torch.stack([_rounded(row, scale, xx, options) for row, scale, xx in groups])
-    worse = moments.error(found) > moments.error(nearest)
-    best = torch.where(worse[..., None], nearest, found)
+    rounded = torch.stack([_rounded(row, scale, xx, options) for row, scale, xx in groups])
+    worse = moments.error(rounded) > moments.error(nearest)
+    best = torch.where(worse[..., None], nearest, rounded)
     report = _report(name, moments, _bias(layer, rows), nearest, best)
     weight.copy_(best.float().view_as(weight))
     if isinstance(layer.bias, Tensor):

@@ -93,12 +93,12 @@ def adaround(
 
 def layers_of(graph: fx.GraphModule) -> dict[str, nn.Module]:
     """The layers that are rounded here, by their node's name, in graph order; a layer called twice once."""
-    found: dict[nn.Module, str] = {}
+    names: dict[nn.Module, str] = {}
     for node in graph.graph.nodes:
         layer = module_of(node)
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and not in_float(layer):
-            found.setdefault(layer, node.name)
-    return {name: layer for layer, name in found.items()}
+            names.setdefault(layer, node.name)
+    return {name: layer for layer, name in names.items()}
 
 
 def _pictures(batches: Callable[[], Iterable[Tensor]], graphs: Iterable[fx.GraphModule], memory: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ import torch
 from qat.observers.grid import Grid
 from qat.observers.mixed_percentile import SHARES
 from qat.observers.observer import ActivationObserver
-from tests.ptq.stored import BINS, Values, cut, divergence, shrunken, squared_error
+from tests.observers.stored import BINS, Values, cut, divergence, shrunken, squared_error
 
 GRIDS = [Grid(0, 255, True), Grid(0, 255, False), Grid(0, 15, True), Grid(0, 15, False)]
 IDS = ["symmetric", "affine", "4 bits symmetric", "4 bits affine"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from torch import nn
+from torch.fx import symbolic_trace
 
 import qat
+from qat.backends.fx.backend import as_graph
 from qat.backends.select import Choice
 from qat.config import load_config
 from qat.files import sha256
@@ -65,3 +69,25 @@ def test_a_stage_knows_its_backend_and_whose_weights_it_has(
     tuned.parent.mkdir(parents=True)
     tuned.write_bytes(b"weights")
     assert origin_of(run_of(cfg), stage).values == expected | {key: sha256(tuned)}
+
+
+def test_what_a_backend_can_do_is_asked_not_its_name(stand_in: ModuleType) -> None:
+    ours, theirs = choose("x86", "auto").backend, choose("j5", "auto").backend
+    assert (ours.inspects, ours.takes_over, ours.board) == (False, None, None)
+    assert theirs.inspects
+    assert theirs.takes_over is theirs
+    assert theirs.board is theirs
+    assert theirs.board.runs_here == (".pt",)
+
+
+def test_another_backends_network_is_not_looked_at_as_fxs() -> None:
+    """Its nodes would be read as if nothing in it were rounded."""
+    with pytest.raises(qat.UserError, match="needs a network that backend fx has prepared"):
+        as_graph(symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 1))))
+
+
+@pytest.mark.parametrize("room", ["analysis", "cli", "compile", "config", "ptq", "report", "training", "workflow"])
+def test_no_other_room_knows_a_backend_by_its_class_or_name(room: str) -> None:
+    files = (Path(qat.__file__).parent / room).rglob("*.py")
+    named = re.compile(r"HorizonBackend|FxBackend|[=!]= \"(fx|horizon)\"")
+    assert [path.name for path in files if named.search(path.read_text(encoding="utf-8"))] == []
