@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Measure."""
     from qat.tables import slim_table
-    from qat.workflow.bench import bench
+    from qat.workflow.speed import bench
 
     done = bench(config, out.progress, rounds=args.rounds, images=args.images)
     table = slim_table(("forward", "median ms", "min ms", "float eager / this"), left=("forward",))

@@ -22,7 +22,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Time and score."""
     from qat.environment import environment
     from qat.tables import slim_table
-    from qat.workflow.bench_peers import bench_peers
+    from qat.workflow.peer_speed import bench_peers
 
     forms = bench_peers(config, out.progress, rounds=args.rounds)
     machine, (width, height) = environment(), config.TEST.IMAGE_SIZE

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Time."""
     from qat.compile.perf import perf_table, reasons
-    from qat.workflow.bench_runtimes import bench_runtimes
+    from qat.workflow.runtime_speed import bench_runtimes
 
     done = bench_runtimes(config, out.progress, rounds=args.rounds, warmup=args.warmup, command=_command(args))
     written = f"written: {done.folder / 'perf.html'}, perf.json, machine.json, layers.json"

@@ -12,7 +12,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Calibrate."""
     from qat.ptq.observer_search import Scored
     from qat.ptq.observer_table import search_table
-    from qat.workflow.calibrate import calibrate
+    from qat.workflow.calibration import calibrate
 
     done = calibrate(config, out.progress)
     tried = [Scored.of_record(row) for row in done.methods.get("OBSERVER", {}).get("tried", ())]

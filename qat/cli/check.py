@@ -11,7 +11,7 @@ from qat.cli.output import Output
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     """Check; 1 where an error is left."""
     from qat.graph.tables import refusal_table, rule_table, violation_table
-    from qat.workflow.check import check, errors
+    from qat.workflow.target_check import check, errors
 
     found = check(config, out.progress)
     before = violation_table(f"Before: {found.model} {found.shape} on {found.target}", found.before)

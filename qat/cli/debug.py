@@ -12,7 +12,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Measure, and say what to try."""
     from qat.analysis.measurements import all_tables
     from qat.workflow.config import invocation_of
-    from qat.workflow.debug import debug
+    from qat.workflow.debugging import debug
 
     diagnosis = debug(config, out.progress, invocation=invocation_of(config, args.cfg, args.run, args.opts))
     steps = [

@@ -12,7 +12,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     """Run every stage; 1 where int_infer fails QUANT.GATE."""
     from qat.evaluation.table import stage_table
     from qat.graph.tables import rule_table
-    from qat.workflow.demo import demo
+    from qat.workflow.demonstration import demo
 
     done = demo(config, out.progress)
     rules = rule_table(done.check.log, done.check.proof_shape)

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     """Evaluate; 1 below a gate that was asked for."""
     from qat.evaluation.table import stage_table
-    from qat.workflow.evaluate import evaluate
+    from qat.workflow.evaluation import evaluate
 
     result = evaluate(config, out.progress, stage=args.stage, gate=args.gate)
     out.result(result, stage_table(result.stages), result.verdict)

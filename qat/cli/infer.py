@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Draw."""
-    from qat.workflow.infer import infer
+    from qat.workflow.inference import infer
 
     drawn = infer(config, out.progress, source=args.input, stage=args.stage, output=args.output)
     out.result(drawn, f"{len(drawn.pictures)} overlays in {drawn.folder}")

@@ -10,7 +10,7 @@ from qat.cli.output import Output
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Fine-tune."""
-    from qat.workflow.finetune import finetune
+    from qat.workflow.fine_tuning import finetune
 
     done = finetune(config, out.progress)
     out.result(done, f"fine-tuned for {len(done.history)} epochs -> {done.checkpoint}")

@@ -10,7 +10,7 @@ from qat.cli.output import Output
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Train."""
-    from qat.workflow.train import train
+    from qat.workflow.training import train
 
     done = train(config, out.progress)
     out.result(done, f"trained for {len(done.history)} epochs, best mIoU {done.best_mean_iou:.4f} -> {done.folder}")

@@ -1,1 +1,62 @@
-"""One function a stage; the only place that loads stages, chooses backends and knows the order of things."""
+"""One function a stage, `(config, progress) -> result`; the only place that loads stages and knows the order of things.
+
+    from qat.config import load_config
+    from qat import workflow
+
+    config = load_config("streets/pidnet_s", ["QUANT.CALIB_IMAGES", "32"])
+    workflow.calibrate(config)
+    print(workflow.evaluate(config, stage="int_infer").verdict)
+
+Nothing here prints or reads argv. `progress(done, total, text)` may be left out.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qat.workflow.calibration import calibrate
+    from qat.workflow.compilation import compile
+    from qat.workflow.debugging import debug
+    from qat.workflow.demonstration import demo
+    from qat.workflow.evaluation import evaluate
+    from qat.workflow.fine_tuning import finetune
+    from qat.workflow.inference import infer
+    from qat.workflow.report_page import report
+    from qat.workflow.target_check import check
+    from qat.workflow.training import train
+    from qat.workflow.weights_export import export
+
+_HOMES = {
+    "calibrate": "calibration",
+    "check": "target_check",
+    "compile": "compilation",
+    "debug": "debugging",
+    "demo": "demonstration",
+    "evaluate": "evaluation",
+    "export": "weights_export",
+    "finetune": "fine_tuning",
+    "infer": "inference",
+    "report": "report_page",
+    "train": "training",
+}
+__all__ = [
+    "calibrate",
+    "check",
+    "compile",
+    "debug",
+    "demo",
+    "evaluate",
+    "export",
+    "finetune",
+    "infer",
+    "report",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qat.workflow' has no attribute {name!r}")
+    return getattr(import_module(f"qat.workflow.{_HOMES[name]}"), name)

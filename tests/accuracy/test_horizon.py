@@ -16,7 +16,7 @@ from qat.backends.bn_folding import layers
 from qat.config import load_config
 from qat.errors import UserError
 from qat.stages import source_of
-from qat.workflow.compile import compile as compile_stage
+from qat.workflow.compilation import compile as compile_stage
 from qat.workflow.load import load_calibration, load_float
 from qat.workflow.run import run_of, twin
 from tests.accuracy.runs import tool

@@ -17,7 +17,7 @@ from qat.compile.horizon import device_example
 from qat.config import load_config, with_values
 from qat.data.yuv import centred_yuv_to_rgb
 from qat.files import read_json, sha256
-from qat.workflow import compile as stage
+from qat.workflow import compilation as stage
 from qat.workflow.load import example_input
 from qat.workflow.settings import backend_choice
 

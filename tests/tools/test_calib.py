@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
     some = ["QUANT.EQUALISE", "True", "QUANT.BIAS_CORRECTION", "True"]
     folder = root / "killed" / "streets" / "pidnet_s" / "calib"
     with monkeypatch.context() as patch:
-        patch.setattr("qat.workflow.calibrate.record_stage", _interrupt)
+        patch.setattr("qat.workflow.calibration.record_stage", _interrupt)
         in_process("calib", *options(root, "killed", *some), code=130)
     assert not (folder / CHECKPOINTS["calib"]).exists()
     record = (folder / "methods.json").read_text()

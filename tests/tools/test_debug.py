@@ -19,7 +19,7 @@ from qat.config import load_config
 from qat.files import sha256
 from qat.stages import origin_of
 from qat.workflow import load
-from qat.workflow.debug import debug
+from qat.workflow.debugging import debug
 from qat.workflow.run import folders_of, run_of
 
 ROOT = Path(__file__).resolve().parents[2]

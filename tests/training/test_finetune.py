@@ -11,7 +11,7 @@ import qat
 from qat.errors import UserError
 from qat.evaluation.distance import divergence
 from qat.training import DistContext, FineTuner
-from qat.workflow.finetune import fine_tune_config, plan_of
+from qat.workflow.fine_tuning import fine_tune_config, plan_of
 from tests.training.events import read_events
 from tests.training.tiny import Pictures, tiny_config, tiny_pair
 

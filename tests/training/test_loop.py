@@ -12,7 +12,7 @@ from torch import Tensor
 
 from qat.errors import UserError
 from qat.training import DistContext, Trainer, loop
-from qat.workflow.train import train_config
+from qat.workflow.training import train_config
 from tests.networks import CLASSES, tiny_net
 from tests.training.tiny import Pictures, tiny_config
 

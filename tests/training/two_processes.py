@@ -9,9 +9,9 @@ import torch
 
 from qat.training import DistContext, FineTuner, Trainer, dist_context
 from qat.training.loop import Loop
-from qat.workflow.finetune import fine_tune_config
-from qat.workflow.finetune import plan_of as plan_of_fine_tuning
-from qat.workflow.train import train_config
+from qat.workflow.fine_tuning import fine_tune_config
+from qat.workflow.fine_tuning import plan_of as plan_of_fine_tuning
+from qat.workflow.training import train_config
 from tests.networks import tiny_net
 from tests.training.tiny import Pictures, tiny_config, tiny_pair
 

@@ -12,7 +12,7 @@ from qat.errors import UserError
 from qat.files import sha256
 from qat.stages import origin_of
 from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form
-from qat.workflow.compile import size_of
+from qat.workflow.compilation import size_of
 from qat.workflow.run import folders_of, run_of
 from tests.compile import blocks
 

@@ -13,7 +13,7 @@ import torch
 from qat.config import load_config
 from qat.data import read_descriptor
 from qat.models import build_model
-from qat.workflow.evaluate import evaluate
+from qat.workflow.evaluation import evaluate
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -16,8 +16,8 @@ import qat
 from qat.backends.fx import float_view
 from qat.config import load_config
 from qat.training.initial_graph import Start
-from qat.workflow.calibrate import calibrate
-from qat.workflow.finetune import starting_graph
+from qat.workflow.calibration import calibrate
+from qat.workflow.fine_tuning import starting_graph
 from qat.workflow.load import example_input, load_float, load_plain
 from tests.networks import TINY, TinyNet, registered
 

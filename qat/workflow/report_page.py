@@ -18,7 +18,7 @@ from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
 from qat.workflow.config import invocation_of_stage
 from qat.workflow.data import data_spec
-from qat.workflow.evaluate import announce, evaluated_names
+from qat.workflow.evaluation import announce, evaluated_names
 from qat.workflow.inputs import float_logits, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, counter, silent

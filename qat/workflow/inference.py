@@ -21,7 +21,7 @@ from qat.evaluation import upsample_argmax
 from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.data import data_spec
-from qat.workflow.evaluate import announce
+from qat.workflow.evaluation import announce
 from qat.workflow.inputs import input_size, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, silent, watched

@@ -18,9 +18,9 @@ from qat.origin import Origin
 from qat.training import DistContext
 from qat.training.data import WithoutLabels, has_labels
 from qat.training.initial_graph import Start
-from qat.workflow import finetune
-from qat.workflow.finetune import make_fine_tuner, plan_of, settings_text
-from qat.workflow.train import training_data
+from qat.workflow import fine_tuning
+from qat.workflow.fine_tuning import make_fine_tuner, plan_of, settings_text
+from qat.workflow.training import training_data
 from tests.training.tiny import SIDE, tiny_pair
 
 CPU = DistContext(torch.device("cpu"))
@@ -68,9 +68,9 @@ def test_the_tool_says_so_and_learns_from_float(
     unlabelled: CfgNode, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept: list[int] = []
-    monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
-    monkeypatch.setattr(finetune, "origin_of", lambda run, stage: Origin({}))
-    monkeypatch.setattr(finetune, "_keep", lambda config, start, prepared, epochs: kept.append(epochs))
+    monkeypatch.setattr(fine_tuning, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
+    monkeypatch.setattr(fine_tuning, "origin_of", lambda run, stage: Origin({}))
+    monkeypatch.setattr(fine_tuning, "_keep", lambda config, start, prepared, epochs: kept.append(epochs))
     with caplog.at_level(logging.INFO):
         (record,) = make_fine_tuner(unlabelled, START, CPU).run()
     assert "list.txt has no labels: learning from the float network alone" in caplog.text
@@ -90,9 +90,9 @@ def test_fine_tuning_has_random_scales_of_its_own_choice(
         seen.append(cfg.TRAIN.MULTI_SCALE)
         return training_data(cfg)
 
-    monkeypatch.setattr(finetune, "training_data", watched)
-    monkeypatch.setattr(finetune, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
-    monkeypatch.setattr(finetune, "origin_of", lambda run, stage: Origin({}))
+    monkeypatch.setattr(fine_tuning, "training_data", watched)
+    monkeypatch.setattr(fine_tuning, "load_pair", lambda cfg, start, write: tiny_pair(start.scales_learn))
+    monkeypatch.setattr(fine_tuning, "origin_of", lambda run, stage: Origin({}))
     cfg = with_values(unlabelled, {"QAT.MULTI_SCALE": wanted, "TRAIN.MULTI_SCALE": not wanted})
     make_fine_tuner(cfg, START, CPU)
     assert seen == [wanted]

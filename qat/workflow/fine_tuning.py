@@ -25,13 +25,13 @@ from qat.training.data import WithoutLabels, has_labels
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
 from qat.training.schedule import Plan
 from qat.training.teacher_student import TeacherStudent
-from qat.workflow.calibrate import hand_over
+from qat.workflow.calibration import hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
-from qat.workflow.train import choose_kernels, loop_config, loss_config, run_loop, training_data
+from qat.workflow.training import choose_kernels, loop_config, loss_config, run_loop, training_data
 
 log = logging.getLogger(__name__)
 SHARE = 10  # fine-tuning takes a tenth of the float epochs unless QAT.END_EPOCH says otherwise

@@ -31,7 +31,7 @@ from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.data import data_spec
-from qat.workflow.evaluate import announce
+from qat.workflow.evaluation import announce
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of

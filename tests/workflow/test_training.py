@@ -6,7 +6,7 @@ import pytest
 
 from qat.config import load_config
 from qat.errors import UserError
-from qat.workflow.train import loss_config, plan_of, train_config
+from qat.workflow.training import loss_config, plan_of, train_config
 
 WEIGHTS = (0.5, 1.5)
 

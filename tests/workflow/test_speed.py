@@ -9,7 +9,7 @@ import pytest
 
 from qat.config import load_config
 from qat.errors import UserError
-from qat.workflow.bench import FLOAT, bench, mosaic, street_mosaics
+from qat.workflow.speed import FLOAT, bench, mosaic, street_mosaics
 from tests.networks import TINY, registered, tiny_weights
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from yacs.config import CfgNode
 
-from qat.workflow.calibrate import calibrate
-from qat.workflow.check import Findings, check
-from qat.workflow.evaluate import Evaluation, evaluate
+from qat.workflow.calibration import calibrate
+from qat.workflow.evaluation import Evaluation, evaluate
 from qat.workflow.progress import Progress, silent
+from qat.workflow.target_check import Findings, check
 
 
 @dataclass(frozen=True)
