@@ -1,1 +1,1 @@
-"""Who quantises: FX graph mode with real int8 kernels."""
+"""Who prepares and converts, behind one protocol: torch's FX graph mode, Horizon's plugin; the observing loop."""

@@ -1,1 +1,1 @@
-"""What makes calibration good: statistics, and the search for a quantisation range in them."""
+"""Methods on a prepared graph that make a calibration better: `methods` is the table, one file or folder a method."""

@@ -85,8 +85,7 @@ METHODS = (
         key=Key(
             "OBSERVER",
             "percentile",
-            "of activations: min_max, percentile, mse, kl, mix; "
-            "auto tries them and averaging constants on held-out training images",
+            "of activations; auto tries every one, and averaging constants, on held-out training images",
         ),
         module="qat.ptq.observer_search",
         changes="ranges",

@@ -27,7 +27,7 @@ from qat.workflow.load import device, load_calibration, load_graph, load_prepare
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
-from qat.workflow.tuner import Tuner, check_plugin
+from qat.workflow.tuner import Tuner, check_taken_over
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
     choice = backend_choice(config)
     log.info("%s", choice)
     if choice.backend.takes_over:
-        check_plugin(config)
+        check_taken_over(config, choice.backend.name)
         _calibrate_twin(config, progress)
         hand_over(config, "calib", progress)
     else:

@@ -17,6 +17,7 @@ from qat.backends.calibration import save_calibration
 from qat.backends.fx import float_view
 from qat.backends.fx.backend import as_graph
 from qat.backends.scales import freeze_scales
+from qat.backends.select import TUNES
 from qat.data import data_loader
 from qat.data.transforms import normalise
 from qat.errors import UserError
@@ -148,11 +149,11 @@ def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
     return prepared, (height, width)
 
 
-def check_plugin(config: CfgNode) -> None:
-    """UserError for what only backend fx has."""
+def check_taken_over(config: CfgNode, backend: str) -> None:
+    """UserError for a method whose work `backend`, which takes over tuned weights, has no use for."""
     refused = not_taken_over(config.QUANT)
     if refused:
         raise UserError(
-            f"QUANT.{refused[0].title} works on backend fx, and this run takes horizon; set QUANT.BACKEND fx (with "
-            "QUANT.TARGET j5 it works on J5's grid), or switch it off"
+            f"QUANT.{refused[0].title} works on backend {TUNES}, and this run takes {backend}; set QUANT.BACKEND "
+            f"{TUNES} (with QUANT.TARGET j5 it works on J5's grid), or switch it off"
         )

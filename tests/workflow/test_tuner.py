@@ -17,7 +17,7 @@ from qat.ptq.context import Context, Outcome
 from qat.ptq.methods import Key, Method
 from qat.stages import EQUALISED, PARTIAL
 from qat.stages.folders import METHODS
-from qat.workflow.tuner import Tuner, check_plugin
+from qat.workflow.tuner import Tuner, check_taken_over
 from tests.workflow.test_run import config
 
 PICTURE = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -77,5 +77,5 @@ def test_an_earlier_calibration_s_record_is_not_taken_for_this_one_s(prepared: f
 @pytest.mark.parametrize("title", ["OBSERVER auto", "MAX_DROP 0.1"])
 def test_the_plugin_refuses_what_it_cannot_take_over(title: str) -> None:
     with pytest.raises(UserError, match=f"QUANT.{title.removesuffix(' 0.1')} works on backend fx"):
-        check_plugin(config(*f"QUANT.{title}".split()))
-    check_plugin(config("QUANT.ADAROUND", "True"))
+        check_taken_over(config(*f"QUANT.{title}".split()), "horizon")
+    check_taken_over(config("QUANT.ADAROUND", "True"), "horizon")
