@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,8 +56,11 @@ class Origin:
         >>> str(origin.difference({"scheme": "symmetric"}))
         'scheme symmetric, now it is affine'
         """
+        return next(self.differences(recorded), None)
+
+    def differences(self, recorded: Mapping[str, Any]) -> Iterator[Difference]:
+        """All of them."""
         for name, now in self.values.items():
             before = recorded.get(name, self.defaults.get(name))
             if before != now:
-                return Difference(name, before, now)
-        return None
+                yield Difference(name, before, now)

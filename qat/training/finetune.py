@@ -21,6 +21,7 @@ from qat.backends.trainable import trainable_quantisers, write_back
 from qat.data import SegmentationDataset
 from qat.evaluation import Result
 from qat.graph.ops import INT8_LAYERS
+from qat.origin import Origin
 from qat.training.data import to_device
 from qat.training.distil import distillation
 from qat.training.distributed import DistContext
@@ -28,7 +29,7 @@ from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import LossConfig, label_loss
 from qat.training.reporting import Reporter
 from qat.training.schedule import Plan
-from qat.training.state import CHECKPOINT, changes
+from qat.training.state import CHECKPOINT, saved_config
 from qat.training.teacher_student import TeacherStudent
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
@@ -37,14 +38,14 @@ _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must sha
 
 @dataclass(frozen=True)
 class FineTuneConfig:
-    """What a fine-tuning is told. `settings`: lines of text that name what started it and what it learns from.
+    """What a fine-tuning is told. `settings`: by name, as text, what started it and what it learns from.
 
     `scale_lr`: of activation scales that learn. `weights`: of the loss parts labels, logits and boundary.
     """
 
     loop: LoopConfig
     plan: Plan
-    settings: str
+    settings: Origin
     loss: LossConfig
     scale_lr: float
     weights: Mapping[str, float]
@@ -75,19 +76,23 @@ class FineTuner(Loop):
         keep: Callable[[fx.GraphModule, int], None],
     ) -> None:
         self.pair, self.keep = pair.to(context.device), keep
-        self.loss, self.weights, self._settings = config.loss, config.weights, config.settings
+        self.loss, self.weights, self.origin = config.loss, config.weights, config.settings
         parameters = learn_in_units(pair.student, pace=config.scale_lr / config.plan.lr)
         optimizer = torch.optim.Adam(parameters, config.plan.lr, betas=BETAS)
         super().__init__(config.loop, context, config.plan, pair.student, optimizer, train, val)
 
     def settings(self) -> str:
         """What started the run, how it goes and what it learns from."""
-        return self._settings
+        return "".join(f"{name}: {value}\n" for name, value in self.origin.values.items())
+
+    def changes(self, saved: str) -> list[str]:
+        """Whatever the order; a name that an older checkpoint lacks counts as its default."""
+        return [str(difference) for difference in self.origin.differences(_recorded(saved))]
 
     def refuses(self, checkpoint: Path) -> str:
         """An interrupted run goes on by itself; with other settings it is the user's choice."""
-        changed = changes(checkpoint, self.settings())
-        if any(line[2:].startswith(_ORIGIN) for line in changed):
+        changed = self.changes(saved_config(checkpoint))
+        if any(line.startswith(_ORIGIN) for line in changed):
             return "it started from another calibration"
         if changed and not self.config.resume:
             return f"its settings were others ({changed[0]}); TRAIN.RESUME True would go on from it"
@@ -123,3 +128,9 @@ class FineTuner(Loop):
         """Keep the averaged weights of the last epoch; not the best by mIoU, which would choose by the test list."""
         self.keep(self._result(), self.progress.epoch)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _recorded(saved: str) -> dict[str, str]:
+    """The names and values of `settings`' text."""
+    lines = (line.partition(": ") for line in saved.splitlines())
+    return {name: value for name, _, value in lines}

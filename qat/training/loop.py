@@ -26,7 +26,7 @@ from qat.training.ema import WeightAverage
 from qat.training.optim import set_lr
 from qat.training.reporting import Advance, ReportConfig, Reporter
 from qat.training.schedule import Plan
-from qat.training.state import CHECKPOINT, Progress, State
+from qat.training.state import CHECKPOINT, Progress, State, changed_lines
 
 _log = logging.getLogger(__name__)
 
@@ -102,6 +102,10 @@ class Loop(ABC):
         """What a checkpoint's run is compared by: lines of text."""
         return self.config.config
 
+    def changes(self, saved: str) -> list[str]:
+        """How `settings` differ from a checkpoint's, a line each."""
+        return changed_lines(saved, self.settings())
+
     @property
     def progress(self) -> Progress:
         """How far the run is."""
@@ -137,9 +141,9 @@ class Loop(ABC):
         if reason := self.refuses(path):
             _log.warning("starting anew over %s; %s", path, reason)
             return
-        changes = self.state.load(path, self.settings())
+        saved = self.state.load(path)
         _log.info("resuming from %s after epoch %d", path, self.progress.epoch)
-        for line in changes:
+        for line in self.changes(saved):
             _log.warning("the config has changed since: %s", line)
 
     def _epoch(self, epoch: int, reporter: Reporter) -> None:

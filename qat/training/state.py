@@ -53,8 +53,8 @@ class State:
         with atomic_path(path) as aside:
             torch.save(content, aside)
 
-    def load(self, path: Path, config: str) -> list[str]:
-        """Continue from a checkpoint; returns the lines in which its config and `config` differ.
+    def load(self, path: Path) -> str:
+        """Continue from a checkpoint; returns the config that it was saved with.
 
         Raises UserError if it is damaged or of another network.
         """
@@ -71,15 +71,20 @@ class State:
         self.average.updates = content["ema_updates"]
         for name in vars(self.progress):
             setattr(self.progress, name, content[name])
-        return _differences(content["config"], config)
+        return str(content["config"])
 
 
-def changes(path: Path, config: str) -> list[str]:
-    """The lines in which a checkpoint's config and `config` differ, each behind - or +; UserError if it is damaged."""
-    return _differences(_read(path)["config"], config)
+def saved_config(path: Path) -> str:
+    """The config that a checkpoint was saved with; UserError if it is damaged."""
+    return str(_read(path)["config"])
 
 
-def _differences(before: str, after: str) -> list[str]:
+def changed_lines(before: str, after: str) -> list[str]:
+    """The lines in which two configs differ, each behind - or +.
+
+    >>> changed_lines("LR: 1\\nWD: 0\\n", "LR: 2\\nWD: 0\\n")
+    ['- LR: 1', '+ LR: 2']
+    """
     return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
 
 

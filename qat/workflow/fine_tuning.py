@@ -14,9 +14,10 @@ from yacs.config import CfgNode
 
 from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
-from qat.config import with_values
+from qat.config import default_config, with_values
 from qat.files import write_json
 from qat.graph.trace import trace
+from qat.origin import Origin
 from qat.ptq.methods import undone_by_equalising
 from qat.stages import EQUALISED, finished_stages, origin_of
 from qat.stages.folders import METRICS, QPARAMS
@@ -104,18 +105,18 @@ def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> Fine
         log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)
     origin = origin_of(run_of(config), "qat").with_values(start.record())
-    settings = fine_tune_config(config, plan, origin.values, train.class_weights)
+    settings = fine_tune_config(config, plan, origin, train.class_weights)
     return FineTuner(settings, context, pair, train, val, keep=partial(_keep, config, start.record()))
 
 
 def fine_tune_config(
-    config: CfgNode, plan: Plan, origin: Mapping[str, Any], class_weights: tuple[float, ...] | None = None
+    config: CfgNode, plan: Plan, origin: Origin, class_weights: tuple[float, ...] | None = None
 ) -> FineTuneConfig:
     """What QAT, LOSS and TRAIN say. `origin`: what the run's start and result are decided by."""
     return FineTuneConfig(
         loop=loop_config(config, "qat"),
         plan=plan,
-        settings=settings_text(config, plan, origin),
+        settings=settings_of(config, plan, origin),
         loss=loss_config(config, class_weights),
         scale_lr=config.QAT.SCALE_LR,
         weights={part: config.QAT[part.upper()] for part in PARTS},
@@ -141,12 +142,19 @@ def plan_of(config: CfgNode) -> Plan:
     )
 
 
-def settings_text(config: CfgNode, plan: Plan, origin: Mapping[str, Any]) -> str:
-    """What a checkpoint's run is compared by: what started it, how it goes and what it learns from, a line each."""
-    read = {f"TRAIN.{key}": config.TRAIN[key] for key in _READ}
-    read |= {f"LOSS.{key}": value for key, value in config.LOSS.items()}
-    values = {**origin, "plan": plan, **read}
-    return "".join(f"{key}: {value}\n" for key, value in values.items())
+def settings_of(config: CfgNode, plan: Plan, origin: Origin) -> Origin:
+    """What a checkpoint's run is compared by, as text: what started it, how it goes and what it learns from."""
+    values = {**origin.values, "plan": plan, **_read(config)}
+    return Origin(_as_text(values), _as_text({**origin.defaults, **_read(default_config())}))
+
+
+def _read(config: CfgNode) -> dict[str, Any]:
+    own = {f"TRAIN.{key}": config.TRAIN[key] for key in _READ}
+    return own | {f"LOSS.{key}": value for key, value in config.LOSS.items()}
+
+
+def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
 
 
 def load_pair(config: CfgNode, start: Start, write: bool = True) -> TeacherStudent:

@@ -10,18 +10,19 @@ from torch import Tensor, fx
 import qat
 from qat.errors import UserError
 from qat.evaluation.distance import divergence
+from qat.origin import Origin
 from qat.training import DistContext, FineTuner
 from qat.workflow.fine_tuning import fine_tune_config, plan_of
 from tests.training.events import read_events
 from tests.training.tiny import Pictures, tiny_config, tiny_pair
 
 CPU = DistContext(torch.device("cpu"))
-ORIGIN = {"calib's checkpoint (sha256)": "abc", "float weights sha256": "def"}
+ORIGIN = Origin({"calib's checkpoint (sha256)": "abc", "float weights sha256": "def"})
 State = dict[str, Tensor]
 
 
 def make_tuner(
-    folder: Path, *opts: str, learn: bool = True, origin: dict[str, str] = ORIGIN, **faults: Any
+    folder: Path, *opts: str, learn: bool = True, origin: Origin = ORIGIN, **faults: Any
 ) -> tuple[FineTuner, list[State]]:
     """A run from a poor calibration, and what it keeps."""
     cfg = tiny_config(folder, "QAT.END_EPOCH", "4", "QAT.EMA", "0.9", "QAT.LR", "0.01", *opts)
@@ -113,9 +114,21 @@ def test_what_it_doesnt_read_changes_nothing(tmp_path: Path) -> None:
 def test_another_calibration_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UserError, match="killed"):
         make_tuner(tmp_path, broken_epoch=2)[0].run()
-    origin = ORIGIN | {"calib's checkpoint (sha256)": "xyz"}
+    origin = ORIGIN.with_values({"calib's checkpoint (sha256)": "xyz"})
     assert len(make_tuner(tmp_path, "TRAIN.RESUME", "True", origin=origin)[0].run()) == 4
     assert "it started from another calibration" in caplog.text
+
+
+def test_an_older_run_lacks_a_name_and_has_another_order(tmp_path: Path) -> None:
+    """An interrupted run goes on after an update of the program that adds a key."""
+    with pytest.raises(UserError, match="killed"):
+        make_tuner(tmp_path, broken_epoch=2)[0].run()
+    names = dict(reversed(ORIGIN.values.items()))
+    newer = Origin({"new": 1, **names}, defaults={"new": 1})
+    tuner, _ = make_tuner(tmp_path, origin=newer)
+    assert tuner.refuses(tuner.folder / "checkpoint.pth.tar") == ""
+    other, _ = make_tuner(tmp_path, origin=Origin({"new": 2, **names}, defaults={"new": 1}))
+    assert "(new 1, now it is 2); TRAIN.RESUME True" in other.refuses(tuner.folder / "checkpoint.pth.tar")
 
 
 def test_nan_stops_names_the_tensor_and_keeps_the_last_good_state(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from qat.origin import Origin
 from qat.training import DistContext, FineTuner, Trainer, dist_context
 from qat.training.loop import Loop
 from qat.workflow.fine_tuning import fine_tune_config
@@ -22,7 +23,7 @@ def make_run(kind: str, folder: Path, context: DistContext) -> Loop:
     pictures = Pictures(9, True), Pictures(3, False)
     if kind == "train":
         return Trainer(train_config(cfg), context, tiny_net(seed=context.rank), *pictures)
-    settings = fine_tune_config(cfg, plan_of_fine_tuning(cfg), origin={})
+    settings = fine_tune_config(cfg, plan_of_fine_tuning(cfg), origin=Origin({}))
     pair = tiny_pair(learn_scales=True, seed=context.rank)
     return FineTuner(settings, context, pair, *pictures, keep=lambda prepared, epochs: None)
 

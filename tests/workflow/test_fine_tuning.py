@@ -19,7 +19,7 @@ from qat.training import DistContext
 from qat.training.data import WithoutLabels, has_labels
 from qat.training.initial_graph import Start
 from qat.workflow import fine_tuning
-from qat.workflow.fine_tuning import make_fine_tuner, plan_of, settings_text
+from qat.workflow.fine_tuning import make_fine_tuner, plan_of, settings_of
 from qat.workflow.training import training_data
 from tests.training.tiny import SIDE, tiny_pair
 
@@ -104,9 +104,11 @@ def test_fine_tuning_takes_a_tenth_unless_told() -> None:
 
 
 def test_an_older_checkpoints_settings_are_the_same_text() -> None:
-    """Written before the workflow was a library; another text would start every interrupted run anew."""
+    """Written before the workflow was a library; other text would start every interrupted run anew."""
     config = load_config(None, ["QAT.END_EPOCH", "2"])
-    assert settings_text(config, plan_of(config), {"float weights sha256": "abc", "scales learn": True}) == SETTINGS
+    settings = settings_of(config, plan_of(config), Origin({"float weights sha256": "abc", "scales learn": True}))
+    assert settings.difference(dict(line.split(": ", 1) for line in SETTINGS.splitlines())) is None
+    assert len(settings.values) == SETTINGS.count("\n")
 
 
 SETTINGS = """\
