@@ -10,8 +10,8 @@ from typing import Any
 from qat.files import sha256
 from qat.runtimes.artefact import ONNX
 from qat.runtimes.conversion import SOURCE
-from qat.runtimes.registry import RUNTIMES
-from qat.stages.folders import INT_MODEL
+from qat.runtimes.registry import BEST, RUNTIMES
+from qat.stages.folders import INT8_ONNX, INT_MODEL
 
 ONNX_RUNTIMES = tuple(runtime.name for runtime in RUNTIMES if ONNX in runtime.kinds)
 CONVERTERS = tuple(runtime.name for runtime in RUNTIMES if runtime.conversions)  # of ONNX, into formats of their own
@@ -60,7 +60,7 @@ OWN = (
         is_int8=True,
     ),
     ArtefactSpec(
-        name="model.onnx",
+        name=INT8_ONNX,
         kind="onnx_int8_s8",
         how="QDQ, int8 activations with zero point 0",
         runtimes=(*ONNX_RUNTIMES, *CONVERTERS),  # the converters refuse it, and say why
@@ -68,7 +68,7 @@ OWN = (
         is_int8=True,
     ),
     ArtefactSpec(
-        name="model_ort.onnx",
+        name=BEST["ort"],
         kind="onnx_int8_u8",
         how="QDQ, the same integers as uint8, for ONNX Runtime on x86",
         runtimes=("ort",),
@@ -76,7 +76,7 @@ OWN = (
         is_int8=True,
     ),
     ArtefactSpec(
-        name="model_openvino.onnx",
+        name=BEST["openvino"],
         kind="onnx_int8_s8",
         how="QDQ, the same integers, those after a ReLU as uint8, for OpenVINO on x86",
         runtimes=("openvino",),

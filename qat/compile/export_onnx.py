@@ -73,9 +73,9 @@ def export_onnx(calibrated: fx.GraphModule, path: str | Path, example: Tensor, r
 def _check(calibrated: fx.GraphModule, runtime: str) -> None:
     if runtime not in SPELLINGS:
         raise UserError(f"unknown runtime {runtime} of an ONNX file; {nearest(runtime, SPELLINGS)}")
-    found = [quantiser for _, quantiser in quantisers(calibrated)] if isinstance(calibrated, fx.GraphModule) else []
-    if not found:
+    rounded = [quantiser for _, quantiser in quantisers(calibrated)] if isinstance(calibrated, fx.GraphModule) else []
+    if not rounded:
         raise UserError("export_onnx takes what qat.prepare gave, calibrated; this network has no observers")
-    observers = [quantiser.observer for quantiser in found if quantiser.fixed is None and quantiser.observer.name]
+    observers = [quantiser.observer for quantiser in rounded if quantiser.fixed is None and quantiser.observer.name]
     if observers and all(observer.dead for observer in observers):
         raise UserError("the network isn't calibrated: its observers saw no picture; call qat.calibrate first")

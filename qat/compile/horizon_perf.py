@@ -79,12 +79,12 @@ def board_row(text: str, where: str = "the text") -> PerfRow:
     >>> board_row("- Average latency is: 5.0 ms\\n- Frame rate is: 199.8 FPS")
     PerfRow(source='hrt_model_exec', threads=1, latency_ms=5.0, fps=199.8, operations=None, ddr_bytes=None)
     """
-    found = {key: re.findall(pattern, text, re.IGNORECASE) for key, pattern in _LINES.items()}
-    missing = [key for key in ("latency_ms", "fps") if not found[key]]
+    figures = {key: re.findall(pattern, text, re.IGNORECASE) for key, pattern in _LINES.items()}
+    missing = [key for key in ("latency_ms", "fps") if not figures[key]]
     if missing:
         raise UserError(f"{where} has no average latency and frame rate; give what `hrt_model_exec perf` printed")
-    threads = int(float(found["threads"][-1])) if found["threads"] else 1
-    return PerfRow(BOARD, threads, float(found["latency_ms"][-1]), float(found["fps"][-1]))
+    threads = int(float(figures["threads"][-1])) if figures["threads"] else 1
+    return PerfRow(BOARD, threads, float(figures["latency_ms"][-1]), float(figures["fps"][-1]))
 
 
 def merged(perf: Mapping[str, Any], artefact: str, rows: Sequence[PerfRow]) -> dict[str, Any]:

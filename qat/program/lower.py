@@ -110,8 +110,8 @@ class _Builder:
 
     def scale_shift(self, node: fx.Node, source: str) -> Step:
         """x + c or x * c; one after another become one."""
-        given, before = arguments(node), self.steps[source]
-        number = float(next(given[side] for side in ("input", "other") if not isinstance(given[side], fx.Node)))
+        operands, before = arguments(node), self.steps[source]
+        number = float(next(operands[side] for side in ("input", "other") if not isinstance(operands[side], fx.Node)))
         scale, shift = (1.0, number) if op_name(node) == "add" else (number, 0.0)
         if before.op == "scale_shift" and not before.relu and self.is_only_reader(node, source):
             del self.steps[source]

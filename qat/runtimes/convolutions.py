@@ -26,6 +26,6 @@ def executed_convolutions(layers: Iterable[LayerTime]) -> Convolutions:
     >>> executed_convolutions([LayerTime("a", "QLinearConv", "u8", 1.0), LayerTime("b", "Convert", "f32", 0.1)])
     Convolutions(int8=1, others=())
     """
-    found = [layer for layer in layers if _CONVOLUTION.search(layer.kind)]
-    others = tuple(layer.name for layer in found if layer.precision not in _INT8)
-    return Convolutions(len(found) - len(others), others)
+    convolutions = [layer for layer in layers if _CONVOLUTION.search(layer.kind)]
+    others = tuple(layer.name for layer in convolutions if layer.precision not in _INT8)
+    return Convolutions(len(convolutions) - len(others), others)

@@ -33,7 +33,7 @@ class Mnn(Adapter):
     name, module, package = "mnn", "MNN", "MNN"
     kinds, best, suffixes = (MNN,), "model_float.mnn", {".mnn": MNN}
     conversions = (
-        Conversion("model_float.mnn", ", fp32"),
+        Conversion(best, ", fp32"),
         Conversion("model_float_fp16.mnn", ", weights in fp16", ("--fp16",), is_exact=False),
         Conversion("model_float_w8.mnn", ", weights in 8 bits", ("--weightQuantBits", "8"), is_exact=False),
         Conversion("model_float_static.mnn", ", shapes stored", ("--saveStaticModel",)),

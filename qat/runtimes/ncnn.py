@@ -32,7 +32,7 @@ class Ncnn(Adapter):
 
     name, module, package = "ncnn", "ncnn", "ncnn"
     kinds, best, suffixes = (NCNN,), "model_float.ncnn.param", {".param": NCNN}
-    conversions = (Conversion("model_float.ncnn.param", " by pnnx, fp32", parts=("model_float.ncnn.bin",)),)
+    conversions = (Conversion(best, " by pnnx, fp32", parts=("model_float.ncnn.bin",)),)
 
     def refusal(self, kind: str) -> str:
         """QDQ files have a reason of their own."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from qat.runtimes.adapter import Adapter, AdapterSession
 from qat.runtimes.artefact import ONNX, QDQ_S8, Artefact
+from qat.stages.folders import INT8_ONNX
 
 # OpenCV 5.0's new engine stops at an Add of float PIDNet (C0 <= 1 in toLayout) and at a scale and zero point of
 # different rank, gets a QDQ sigmoid of scale 1/256 wrong, and is up to 9 steps off in other ops; the classic is not.
@@ -20,7 +21,7 @@ class OpenCv(Adapter):
     """It takes the s8 spelling, and runs in the classic engine where OpenCV has two."""
 
     name, module, package = "opencv", "cv2", "opencv-python-headless"
-    kinds, best = (ONNX, QDQ_S8), "model.onnx"
+    kinds, best = (ONNX, QDQ_S8), INT8_ONNX
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
         return _OpenCvSession(str(self), artefact, threads)

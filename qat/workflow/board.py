@@ -51,7 +51,7 @@ def read_board_speed(
 
 def _estimate(folder: Path) -> Path:
     """The JSON file that perf_model wrote; its name is the network's class."""
-    found = sorted((folder / "perf_out").glob("*.json"))
-    if not found:
+    files = sorted((folder / "perf_out").glob("*.json"))
+    if not files:
         raise UserError(f"no perf_model JSON in {folder / 'perf_out'}; run make compile, or name it with --perf")
-    return found[0]
+    return files[0]

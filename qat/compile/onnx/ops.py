@@ -59,10 +59,12 @@ def arithmetic(kind: str) -> Emit:
     """Two operands, of which one may be a number; torch's alpha multiplies the second."""
 
     def write(values: Values, step: Step, inputs: list[str], output: str) -> str:
-        given, tensors = step.attributes, iter(inputs)
-        first, second = (values.number(given[side]) if side in given else next(tensors) for side in ("input", "other"))
-        if given.get("alpha", 1) != 1:
-            second = values.node("Mul", [second, values.number(given["alpha"])], f"{step.name}_alpha")
+        attributes, tensors = step.attributes, iter(inputs)
+        first, second = (
+            values.number(attributes[side]) if side in attributes else next(tensors) for side in ("input", "other")
+        )
+        if attributes.get("alpha", 1) != 1:
+            second = values.node("Mul", [second, values.number(attributes["alpha"])], f"{step.name}_alpha")
         return values.node(kind, [first, second], output)
 
     return write
@@ -110,10 +112,10 @@ def clamp(values: Values, step: Step, inputs: list[str], output: str) -> str:
 
 
 def _limits(step: Step) -> tuple[float | None, float | None]:
-    given = step.attributes
     if step.op == "relu6":
         return 0.0, 6.0
-    return (given["min_val"], given["max_val"]) if step.op == "hardtanh" else (given["min"], given["max"])
+    low, high = ("min_val", "max_val") if step.op == "hardtanh" else ("min", "max")
+    return step.attributes[low], step.attributes[high]
 
 
 def leaky_relu(values: Values, step: Step, inputs: list[str], output: str) -> str:

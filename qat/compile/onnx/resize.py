@@ -22,16 +22,17 @@ RESIZE = {
 
 def interpolate(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Resize; UserError for what Resize does otherwise than torch."""
-    given, old = step.attributes, values.before(step).shape
-    if given["mode"] not in RESIZE or given["antialias"]:
-        raise UserError(f"{step.source}: interpolate's mode {given['mode']} has no ONNX form; use nearest or bilinear")
-    if given["scale_factor"] is not None:  # rule interpolate_size makes it a size where that is the same
+    attributes, old = step.attributes, values.before(step).shape
+    if attributes["mode"] not in RESIZE or attributes["antialias"]:
         raise UserError(
-            f"{step.source}: interpolate by {given['scale_factor']} of {old[2:]} samples between the sizes; give size="
+            f"{step.source}: interpolate's mode {attributes['mode']} has no ONNX form; use nearest or bilinear"
         )
-    if given["mode"] != "bilinear" and any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
+    if attributes["scale_factor"] is not None:  # rule interpolate_size makes it a size where that is the same
+        factors = attributes["scale_factor"]
+        raise UserError(f"{step.source}: interpolate by {factors} of {old[2:]} samples between the sizes; give size=")
+    if attributes["mode"] != "bilinear" and any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
         return _pick(values, step, inputs, output)
-    return resize(values, inputs, output, old, step.shape, given["mode"], bool(given["align_corners"]))
+    return resize(values, inputs, output, old, step.shape, attributes["mode"], bool(attributes["align_corners"]))
 
 
 def _pick(values: Values, step: Step, inputs: list[str], output: str) -> str:

@@ -64,8 +64,8 @@ class Values:
 
     def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Append a node; attributes that are None are left out. Returns its output's name."""
-        given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **given))
+        stated = {key: value for key, value in attributes.items() if value is not None}
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **stated))
         return output
 
     def grid(self, quant: Quant, signed: bool) -> list[str]:

@@ -39,15 +39,15 @@ class PerfEntry:
 def artefacts_of(manifest: Mapping[str, Any]) -> list[PerfEntry]:
     """The artefacts that a compile folder's manifest lists; UserError when it lists none or lacks a key."""
     try:
-        found = [
+        entries = [
             PerfEntry(name, entry["kind"], entry["bytes"], tuple(entry["runtimes"]), entry["macs"])
             for name, entry in manifest["artefacts"].items()
         ]
     except KeyError as error:
         raise UserError(f"{MANIFEST} of the compile folder lacks {error}; rerun make compile") from error
-    if not found:
+    if not entries:
         raise UserError(f"{MANIFEST} of the compile folder lists no artefacts; rerun make compile")
-    return found
+    return entries
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def bench(
                 peaks.turn()
             for precision in GROUPS:
                 group = [entry for entry in artefacts if entry.precision == precision]
-                found, times = _timed(folder, group, x, settings, threads, peaks.turn, progress)
-                every |= found
+                results, times = _timed(folder, group, x, settings, threads, peaks.turn, progress)
+                every |= results
                 layers |= times
         roofline = peaks.roofline()
         rows += [

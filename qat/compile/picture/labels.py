@@ -41,12 +41,12 @@ def label_of(step: Step) -> str:
 
 
 def _settings(step: Step) -> list[str]:
-    given = step.attributes
+    attributes = step.attributes
     if step.op == "scale_shift":
-        return [f"× {given['scale']:.3g} + {given['shift']:.3g}"]
+        return [f"× {attributes['scale']:.3g} + {attributes['shift']:.3g}"]
     values = step.weight.values if step.weight else None
-    kernel = values.shape[2:] if values is not None and values.ndim == 4 else given.get("kernel_size")
-    stride, dilation, groups = (given.get(key) for key in ("stride", "dilation", "groups"))
+    kernel = values.shape[2:] if values is not None and values.ndim == 4 else attributes.get("kernel_size")
+    stride, dilation, groups = (attributes.get(key) for key in ("stride", "dilation", "groups"))
     return [
         *([times(_pair(kernel))] if kernel else []),
         *([f"/{_one(stride)}"] if kernel and stride and set(_pair(stride)) != {1} else []),

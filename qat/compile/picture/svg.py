@@ -15,6 +15,7 @@ from qat.compile.picture.layout import Box, Layout, Point, layout
 from qat.files import write_text
 from qat.html import templates
 from qat.program.steps import Program, Step
+from qat.stages.folders import GRAPH
 
 HEADER = 84  # above the lanes: title and legend
 MARGIN = 24
@@ -29,7 +30,7 @@ def write_picture(program: Program, folder: Path, title: str, errors: Errors | N
     UserError when the folder can't be written.
     """
     write_text(folder / "graph.svg", svg_of(program, title, errors))
-    write_text(folder / "graph.html", html_of(program, title, errors))
+    write_text(folder / GRAPH, html_of(program, title, errors))
 
 
 def svg_of(program: Program, title: str, errors: Errors | None = None) -> str:

@@ -49,9 +49,9 @@ class StageOutputs:
         """int_infer's mIoU."""
         return self.iou(self.int_infer)
 
-    def iou(self, found: list[Tensor]) -> float | None:
-        """mIoU of `found`; None where no picture has a label."""
-        return mean_iou(found, self.samples, self.num_classes)
+    def iou(self, chosen: list[Tensor]) -> float | None:
+        """mIoU of `chosen`; None where no picture has a label."""
+        return mean_iou(chosen, self.samples, self.num_classes)
 
 
 def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec, num_classes: int) -> StageOutputs:
@@ -76,9 +76,9 @@ def jittered(calib: fx.GraphModule) -> Iterator[None]:
     """In the block, noise that is always the same moves what each quantiser of stage calib rounds."""
     noise = torch.Generator().manual_seed(0)
 
-    def move(quantiser: ActivationQuantiser, given: tuple[Tensor]) -> tuple[Tensor]:
-        sides = torch.rand(given[0].shape, generator=noise) * 2 - 1
-        return (given[0] + JITTER * quantiser.scale * sides,)
+    def move(quantiser: ActivationQuantiser, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        sides = torch.rand(inputs[0].shape, generator=noise) * 2 - 1
+        return (inputs[0] + JITTER * quantiser.scale * sides,)
 
     every = {quantiser for _, quantiser in quantisers(calib)}
     hooks = [quantiser.register_forward_pre_hook(move) for quantiser in every]

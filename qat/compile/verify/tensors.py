@@ -57,8 +57,8 @@ def compare_tensors(
     Each step gets the tensors that the file made before it, so differences don't add up: a rounding that falls to the
     other side moves everything behind it. `image`: as the file takes it; `normalised`: as the network does.
     """
-    made = tensors_of(model, network.program, image)
-    comparison = _TensorComparison(network, made)
+    tensors = tensors_of(model, network.program, image)
+    comparison = _TensorComparison(network, tensors)
     with torch.no_grad():
         comparison.run(normalised)
     return comparison.differences
@@ -84,29 +84,29 @@ def _opened(model: ModelProto, program: Program) -> tuple[ModelProto, dict[str, 
     """A copy of `model` whose outputs are the steps' tensors; step -> what its tensor is called."""
     opened = ModelProto()
     opened.CopyFrom(model)
-    made = {output: node for node in model.graph.node for output in node.output}
-    names = {step.name: name for step in program.steps if (name := _tensor(opened, program, step, made))}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    names = {step.name: name for step in program.steps if (name := _tensor(opened, program, step, makers))}
     del opened.graph.output[:]
     values = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names.values())
     opened.graph.output.extend(values)
     return opened, names
 
 
-def _tensor(opened: ModelProto, program: Program, step: Step, made: dict[str, NodeProto]) -> str | None:
+def _tensor(opened: ModelProto, program: Program, step: Step, makers: dict[str, NodeProto]) -> str | None:
     """The name of `step`'s float tensor, None where the file doesn't have it.
 
     Where the file goes on with the integers only, a DequantizeLinear is added. The last step has the output's name.
     """
-    if step.name in made:
+    if step.name in makers:
         return step.name
     if step.name in program.outputs:
         return "logits"
-    integers = next((step.name + end for end in INTEGERS if step.name + end in made), None)
+    integers = next((step.name + end for end in INTEGERS if step.name + end in makers), None)
     if integers is None or step.quant is None:
         return None
-    node, name = made[integers], integers
+    node, name = makers[integers], integers
     while node.op_type in ("Clip", "Concat"):
-        node = made[node.input[0]]
+        node = makers[node.input[0]]
     scale = onnx.numpy_helper.from_array(np.float32(step.quant.scale), f"{name}_scale")
     opened.graph.initializer.append(scale)
     inputs, compared = [name, scale.name, node.input[2]], f"{name}_to_compare"
@@ -117,9 +117,9 @@ def _tensor(opened: ModelProto, program: Program, step: Step, made: dict[str, No
 class _TensorComparison(fx.Interpreter):
     """Runs the fake-quantised graph; every tensor that the file has too is compared, and the file's goes on."""
 
-    def __init__(self, network: CalibratedNetwork, made: dict[str, np.ndarray]) -> None:
+    def __init__(self, network: CalibratedNetwork, tensors: dict[str, np.ndarray]) -> None:
         super().__init__(network.calib, garbage_collect_values=True)
-        self.program, self.made = network.program, made
+        self.program, self.tensors = network.program, tensors
         self.rounded = {node.name: node.all_input_nodes[0].name for node, _ in quantisers(network.prepared)}
         self.differences: list[TensorDifference] = []
 
@@ -129,15 +129,15 @@ class _TensorComparison(fx.Interpreter):
         step = self._step(n)
         if step is None or not isinstance(value, Tensor):
             return value
-        file = torch.from_numpy(self.made[step.name]).view(value.shape)
+        file = torch.from_numpy(self.tensors[step.name]).view(value.shape)
         self.differences.append(_difference(step, value, file))
         return file
 
     def _step(self, node: fx.Node) -> Step | None:
         """The step whose tensor is final at `node`: where it is rounded, or, of float ones, made."""
-        name = node.name if node.name in self.made else self.rounded.get(node.name, "")
+        name = node.name if node.name in self.tensors else self.rounded.get(node.name, "")
         step = self.program.by_name.get(name)
-        if step is None or name not in self.made:
+        if step is None or name not in self.tensors:
             return None
         is_rounding = node.name in self.rounded
         return step if is_rounding == (step.quant is not None) else None
