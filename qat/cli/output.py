@@ -71,7 +71,7 @@ def to_json(value: Any) -> Any:
         fields = (field.name for field in dataclasses.fields(value))
         return {name: to_json(getattr(value, name)) for name in fields}
     if isinstance(value, Mapping):
-        return {str(key): to_json(part) for key, part in value.items()}
+        return {" ".join(key) if isinstance(key, tuple) else str(key): to_json(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(part) for part in value]
     if isinstance(value, set | frozenset):

@@ -12,7 +12,6 @@ from qat.errors import UserError
 from qat.files import sha256
 from qat.stages import origin_of
 from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form
-from qat.workflow.compilation import size_of
 from qat.workflow.run import folders_of, run_of
 from tests.compile import blocks
 
@@ -51,21 +50,3 @@ def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
         find_artefact(cfg)
     with pytest.raises(UserError, match=r"made no model_float.mnn in .*: MNN is not installed$"):
         find_artefact(blocks.options(tmp_path, "COMPILE.RUNTIME", "mnn"))
-
-
-def test_the_size_is_height_width_or_the_tests() -> None:
-    assert size_of(blocks.options(Path(), "COMPILE.INPUT_SIZE", "64,128")) == [128, 64]
-    assert size_of(blocks.options(Path())) == [blocks.WIDTH, blocks.HEIGHT]
-
-
-@pytest.mark.parametrize(
-    ("key", "size", "said"),
-    [
-        ("COMPILE.INPUT_SIZE", "64,100", "COMPILE.INPUT_SIZE 64,100: the width 100 .* use 96 or 104"),
-        ("COMPILE.INPUT_SIZE", "3,64", "COMPILE.INPUT_SIZE 3,64: the height 3 .* use 8 or 16"),
-        ("TEST.IMAGE_SIZE", "64,90", r"COMPILE.INPUT_SIZE 90,64 \(from TEST.IMAGE_SIZE\): the height 90 .* 88 or 96"),
-    ],
-)
-def test_a_size_that_the_network_cannot_divide(key: str, size: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        size_of(blocks.options(Path(), key, size))
