@@ -2,8 +2,7 @@
 
 from qat.data.descriptor import Descriptor, digest
 from qat.data.descriptor_file import built_in_digest, read_descriptor
-from qat.data.loading import Loader, data_loader
-from qat.data.sampling import evenly_spaced, held_out
+from qat.data.loading import Loader, data_loader, evenly_spaced, held_out
 from qat.data.segmentation import SegmentationDataset
 from qat.data.spec import DataSpec, build_dataset, class_set
 

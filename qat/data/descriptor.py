@@ -1,4 +1,4 @@
-"""A data set's descriptor: its classes, where its pictures and labels lie, how the labels' values become train ids."""
+"""A data set's descriptor: its classes, where its pictures and labels lie, how label values become train ids."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qat.data.labels import ClassSet
 from qat.files import sha256_text
 
 LABEL_IDS, TRAIN_IDS = "labelIds", "trainIds"  # the encodings that a label file can be in
 PLACE = ("root", "root_variable")  # where a data set lies: on another machine it is the same data set
+IGNORE = 255  # the train id that neither losses nor scores count
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,19 @@ def digest(descriptor: Descriptor) -> str:
     """Hex SHA-256 of what a descriptor says, however and wherever it is written; where the data lie doesn't count."""
     content = {key: value for key, value in asdict(descriptor).items() if key not in PLACE}
     return sha256_text(json.dumps(content, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes of a data set: names, colours, and weights in a balanced loss."""
+
+    names: tuple[str, ...]
+    palette: NDArray[np.uint8]  # (classes, 3) RGB
+    weights: tuple[float, ...] | None = None
+
+    def resized(self, num_classes: int) -> ClassSet:
+        """Returns this set, or numbered classes where the user's own train ids have another count."""
+        if num_classes == len(self.names):
+            return self
+        names = tuple(f"class {index}" for index in range(num_classes))
+        return ClassSet(names, np.resize(self.palette, (num_classes, 3)))

@@ -20,7 +20,7 @@ _MOST_CLASSES = 255  # train ids are bytes, and 255 is ignored
 
 
 def read_descriptor(name: str | Path) -> Descriptor:
-    """The descriptor of that name or path; UserError, with the file and the key, for what is wrong in it.
+    """Reads the descriptor of that name or path; a UserError names the file and the key that is wrong.
 
     >>> read_descriptor("camvid").classes[3].name
     'Road'
@@ -30,9 +30,9 @@ def read_descriptor(name: str | Path) -> Descriptor:
 
 
 def built_in_digest(name: str) -> str | None:
-    """Digest of the descriptor of that name that comes with the project; None where there is none.
+    """Returns the digest of the project's own descriptor of that name; None if there is none.
 
-    What a record from before descriptors were files was made from.
+    Records that are older than descriptor files were made from it.
     """
     path = built_in_descriptor(name)
     return None if path is None else digest(read_descriptor(path))
@@ -51,24 +51,24 @@ def parse(tree: Mapping[Any, Any], path: Path) -> Descriptor:
 
 
 def _tree(path: Path, seen: tuple[Path, ...]) -> dict[Any, Any]:
-    """The file's keys, over those of the descriptor that it is `like`."""
+    """Returns the file's keys, over those of the descriptor that its key `like` names."""
     tree = read_yaml(path, EXAMPLE)
     if "like" not in tree:
         return tree
-    other = _neighbour(path, str(tree.pop("like")))
-    if other in (path, *seen):
-        raise UserError(f"{path} is like {other}, which is like it; write its keys out")
-    return {key: value for key, value in _tree(other, (path, *seen)).items() if key not in PLACE} | tree
+    base = _neighbour(path, str(tree.pop("like")))
+    if base in (path, *seen):
+        raise UserError(f"{path} is like {base}, which is like it; write its keys out")
+    return {key: value for key, value in _tree(base, (path, *seen)).items() if key not in PLACE} | tree
 
 
 def _neighbour(path: Path, name: str) -> Path:
-    """The descriptor that the one at `path` calls `name`: in its folder, of the project, or wherever there is one."""
+    """Finds the descriptor that the one at `path` calls `name`: in its folder, in the project, or elsewhere."""
     near = (path.with_name(f"{name}.yaml"), built_in_descriptor(name)) if NAME.fullmatch(name) else ()
     return next((one for one in near if one and one.is_file() and one != path), None) or find_descriptor(name)
 
 
 class _Wrong(Exception):
-    """What a value isn't: the text after `expected`."""
+    """A value isn't right; the text says what was expected."""
 
 
 def _value(key: str, value: Any, path: Path) -> Any:

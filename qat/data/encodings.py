@@ -1,4 +1,4 @@
-"""How a label file's values become train ids, and how to tell that a file is in another encoding than it claims."""
+"""Label encodings: how a file's values become train ids, and how to notice that a file has another encoding."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.descriptor import LABEL_IDS, TRAIN_IDS, Descriptor
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
 from qat.errors import UserError
 
 AUTO = "auto"  # by the file's name, where a data set comes in both encodings
@@ -26,14 +25,14 @@ class Encoding:
     name: str
     table: NDArray[np.uint8]  # (256,) train id or 255 of each value
     legal: frozenset[int]  # values that a file may hold
-    suspicion: Callable[[frozenset[int]], str]  # values of a file -> what it obviously is instead, or ""
+    suspicion: Callable[[frozenset[int]], str]  # values of a file -> the encoding that it obviously has instead, or ""
 
     def decode(self, label: NDArray[np.uint8], num_classes: int, path: Path) -> NDArray[np.uint8]:
         """(H, W) values of the file `path` -> (H, W) train ids below `num_classes`, or 255; UserError otherwise."""
         values = present(label)
-        if other := self.suspicion(values):
+        if actual := self.suspicion(values):
             raise UserError(
-                f"label {path} obviously holds {other}, not {self.name}; rename it or set DATASET.LABELS {other}"
+                f"label {path} obviously holds {actual}, not {self.name}; rename it or set DATASET.LABELS {actual}"
             )
         wrong = [v for v in sorted(values) if v not in self.legal or num_classes <= self.table[v] != IGNORE]
         if wrong:
@@ -69,7 +68,7 @@ def label_ids(descriptor: Descriptor) -> Encoding:
 
 
 def train_ids(descriptor: Descriptor, num_classes: int) -> Encoding:
-    """Ready train ids, 255 ignored. More of them than the data set has classes are the user's own, nothing strange."""
+    """Train ids as they are, 255 ignored. More of them than the data set has classes are the user's own."""
     own = num_classes > len(descriptor.classes) or not _has_both(descriptor)
     suspicion = _nothing if own else partial(holds_label_ids, descriptor)
     return Encoding(TRAIN_IDS, np.arange(256, dtype=np.uint8), frozenset(range(256)), suspicion)

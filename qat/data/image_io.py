@@ -1,4 +1,4 @@
-"""Read one image or one label map; every failure is one line with the file's name."""
+"""Reads an image or a label map; every failure is a UserError with the file's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Images and their labels from a list file, images without labels from a folder: named, sorted, checked to exist."""
+"""Lists images and their labels: from a list file, from a folder, or by a descriptor's patterns.
+
+Every entry has a unique name, entries are sorted, and their files exist.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from qat.data.descriptor import Descriptor
+from qat.data.encodings import AUTO
 from qat.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
+_LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
 
 
 @dataclass(frozen=True)
@@ -22,11 +28,11 @@ class Entry:
 
 
 def read_list(path: Path, bases: Sequence[Path]) -> list[Entry]:
-    """Entries of a list file: a line is `image label` or `image`, parted by white space or a comma.
+    """Reads a list file: a line is `image label` or `image`, separated by white space or a comma.
 
     Paths are relative to the first of `bases` under which the first image exists. Empty lines and `#` lines are
-    skipped. Raises UserError for an unreadable or empty list, a malformed line, a missing
-    file, an image listed twice.
+    skipped. Raises UserError for an unreadable or empty list, a malformed line, a missing file, or an image that is
+    listed twice.
     """
     rows = list(_rows(path))
     if not rows:
@@ -40,13 +46,13 @@ def read_list(path: Path, bases: Sequence[Path]) -> list[Entry]:
 
 
 def make_entry(base: Path, image: Path, label: Path | None = None) -> Entry:
-    """An entry named by the image's path below `base`."""
+    """Makes an entry; its name is the image's path below `base`."""
     relative = image.relative_to(base) if image.is_relative_to(base) else image
     return Entry(image, label, relative.with_suffix("").as_posix())
 
 
 def checked(entries: Iterable[Entry], where: str) -> list[Entry]:
-    """The entries sorted by image path; UserError if a file is missing or two images have one name."""
+    """Sorts the entries by image path; UserError if a file is missing or two images have the same name."""
     result = sorted(entries, key=lambda entry: entry.image.as_posix())
     seen: set[str] = set()
     for entry in result:
@@ -60,10 +66,10 @@ def checked(entries: Iterable[Entry], where: str) -> list[Entry]:
 
 
 def find_images(path: str | Path) -> list[Path]:
-    """The image `path`; or the images in the folder `path` and below, sorted; or those that the list file `path` names.
+    """Returns the images that `path` stands for: an image, a folder (searched with its subfolders), or a list file.
 
-    As `make infer` takes them. Paths in a list file are relative to its folder; a second column (labels) is not used.
-    Raises UserError where there is nothing of the kind.
+    Paths in a list file are relative to its folder; a second column (labels) is not used. Raises UserError if there is
+    no image.
     """
     path = Path(path)
     if path.is_dir():
@@ -104,3 +110,64 @@ def _text(path: Path) -> str:
         raise UserError(
             f"can't read list file {path}: {reason}; expected a text file of image and label paths"
         ) from error
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A folder and what the file names in it end with; "" for any picture's suffix."""
+
+    folder: Path
+    ending: str
+
+    @classmethod
+    def of(cls, text: str, split: str) -> Pattern:
+        """A descriptor's pattern for one split.
+
+        >>> Pattern.of("gtFine/{split}/{frame}_labelIds.png", "val")
+        Pattern(folder=PosixPath('gtFine/val'), ending='_labelIds.png')
+        """
+        folder, _, ending = text.partition("{frame}")
+        return cls(Path(folder.replace("{split}", split)), ending)
+
+    def frames(self, base: Path) -> Iterator[tuple[str, Path]]:
+        """Yields (frame, file) of every file below `base`/folder; the frame is the part of the path that varies."""
+        for path in sorted((base / self.folder).rglob("*")):
+            relative = path.relative_to(base / self.folder)
+            if self.ending and path.name.endswith(self.ending):
+                yield relative.as_posix().removesuffix(self.ending), path
+            elif not self.ending and path.suffix.lower() in IMAGE_SUFFIXES:
+                yield relative.with_suffix("").as_posix(), path
+
+    def files(self, base: Path, frame: str) -> list[Path]:
+        """Returns the paths at which the file of `frame` may lie."""
+        endings = (self.ending,) if self.ending else _LABEL_SUFFIXES
+        return [base / self.folder / f"{frame}{ending}" for ending in endings]
+
+
+def find_split(descriptor: Descriptor, base: Path, split: str, labels: str) -> list[Entry]:
+    """Returns the sorted entries of a split below `base`; UserError for an empty folder or a missing label.
+
+    `labels`: the encoding, or auto for the first that exists.
+    """
+    images = Pattern.of(descriptor.images, split)
+    patterns = [] if split in descriptor.unlabelled else _label_patterns(descriptor, split, labels)
+    frames = list(images.frames(base))
+    if not frames:
+        raise UserError(f"{base / images.folder} holds no image; expected {_expected(images)}")
+    entries = (make_entry(base, image, _label(base, frame, patterns)) for frame, image in frames)
+    return checked(entries, str(base / images.folder))
+
+
+def _label_patterns(descriptor: Descriptor, split: str, labels: str) -> list[Pattern]:
+    wanted = [text for encoding, text in descriptor.labels if labels in (AUTO, encoding)]
+    return [Pattern.of(text, split) for text in wanted or [text for _, text in descriptor.labels]]
+
+
+def _label(base: Path, frame: str, patterns: list[Pattern]) -> Path | None:
+    """Returns the first label file that exists, else the first candidate; None if the split has no labels."""
+    candidates = [path for pattern in patterns for path in pattern.files(base, frame)]
+    return next((path for path in candidates if path.is_file()), candidates[0] if candidates else None)
+
+
+def _expected(images: Pattern) -> str:
+    return f"files that end in {images.ending or ' '.join(IMAGE_SUFFIXES)}, in it or in folders below"

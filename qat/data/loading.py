@@ -1,4 +1,7 @@
-"""Batches from a dataset, decoded ahead by workers; a worker's UserError arrives as the same UserError."""
+"""Batches from a dataset: which images, in which order, decoded ahead by workers.
+
+A UserError in a worker reaches the caller as the same UserError.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from qat.data.sampling import EpochSampler
 from qat.errors import UserError
 
 _KILLED = "mostly for want of memory, or of shared memory in a container"
@@ -26,7 +29,7 @@ def data_loader(
     drop_last: bool = False,
     indices: Sequence[int] | None = None,
 ) -> Loader:
-    """Iterable of collated batches: tensors (N, ...) by name, and `name`, a list of N.
+    """Returns an iterable of collated batches: tensors (N, ...) by name, and `name`, a list of N.
 
     The order: that of `sampler`; else of `indices`, else of the dataset; shuffled by (seed, the dataset's epoch).
     """
@@ -77,7 +80,7 @@ class Loader:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A UserError on its way out of a worker, where torch would wrap an exception in its traceback's text."""
+    """Carries a UserError's text out of a worker; torch would wrap an exception in its traceback."""
 
     message: str
 
@@ -116,3 +119,41 @@ def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the threads; torch itself runs one thread in each
     os.nice(10)  # decoding ahead waits for cores that the network leaves idle
+
+
+def evenly_spaced(length: int, count: int) -> list[int]:
+    """Returns `count` indices spread evenly over `length` items, or all of them if there are fewer.
+
+    >>> evenly_spaced(367, 4)
+    [0, 91, 183, 275]
+    """
+    count = min(length, count)
+    return [i * length // count for i in range(count)]
+
+
+def held_out(length: int, taken: Sequence[int], count: int) -> list[int]:
+    """Returns `count` indices spread evenly over the items of `length` that aren't `taken`, or all of those.
+
+    >>> held_out(8, [0, 2, 4, 6], 2)
+    [1, 5]
+    """
+    left = sorted(set(range(length)) - set(taken))
+    return [left[i] for i in evenly_spaced(len(left), count)]
+
+
+class EpochSampler(Sampler[int]):
+    """Yields `indices` in order, or shuffled by (seed, the dataset's epoch)."""
+
+    def __init__(self, dataset: Dataset[Any], indices: Sequence[int], seed: int, shuffle: bool) -> None:
+        self.dataset, self.indices, self.seed, self.shuffle = dataset, list(indices), seed, shuffle
+
+    def __len__(self) -> int:
+        """The number of indices."""
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        """One pass of the dataset's current epoch."""
+        if not self.shuffle:
+            return iter(self.indices)
+        rng = np.random.default_rng([self.seed, getattr(self.dataset, "epoch", 0)])
+        return iter([self.indices[i] for i in rng.permutation(len(self.indices))])

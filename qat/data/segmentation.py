@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from qat.data.descriptor import ClassSet
 from qat.data.encodings import Encoding
 from qat.data.image_io import read_image, read_label
-from qat.data.labels import ClassSet
 from qat.data.listing import Entry
 from qat.errors import UserError
 
@@ -23,7 +23,7 @@ Transform: TypeAlias = Callable[[Image, Image | None, np.random.Generator], Mapp
 
 
 class SegmentationDataset(Dataset[Sample]):
-    """Samples are the transform's tensors and `name`; random ones depend on (seed, epoch, index) and nothing else."""
+    """A sample is the transform's tensors and `name`; its randomness depends on (seed, epoch, index) alone."""
 
     def __init__(
         self,

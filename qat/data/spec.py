@@ -7,11 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from qat.data.descriptor import Descriptor, Streets
+from qat.data.descriptor import ClassSet, Descriptor, Streets
 from qat.data.encodings import AUTO, encoding_of
-from qat.data.labels import ClassSet
-from qat.data.layout import Pattern, find_split
-from qat.data.listing import Entry, read_list
+from qat.data.listing import Entry, Pattern, find_split, read_list
 from qat.data.segmentation import SegmentationDataset, Transform
 from qat.data.streets import write
 from qat.errors import UserError, nearest
@@ -22,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Which pictures a run takes.
+    """The pictures that a run takes.
 
-    `root`: the data set's folder, where the variable that the descriptor names isn't set; may hold `${NAME}`. `train`,
+    `root`: the data set's folder, unless the descriptor's variable names it; may hold `${NAME}`. `train`,
     `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
     `seed`: of random pictures. `streets`: of a generated data set.
     """
@@ -40,15 +38,14 @@ class DataSpec:
 
     @property
     def subsets(self) -> dict[str, str]:
-        """What `train` and `val` stand for."""
+        """The split or list file of train and of val."""
         return {"train": self.train, "val": self.val}
 
 
 def build_dataset(spec: DataSpec, split: str, transform: Transform) -> SegmentationDataset:
-    """The pictures and labels of `split`, train or val, sorted by image path.
+    """Returns the pictures and labels of `split`, train or val, sorted by image path.
 
-    Raises UserError for whatever is missing or empty; what can be seen only in a file's pixels is raised when its
-    sample is read.
+    Raises UserError for anything missing or empty. A mistake in a file's pixels is raised when its sample is read.
     """
     if split not in spec.subsets:
         raise UserError(f"split is {split!r}; {nearest(split, spec.subsets)}")
@@ -64,24 +61,24 @@ def class_set(spec: DataSpec) -> ClassSet:
 
 
 def find_root(spec: DataSpec, subset: str) -> Path:
-    """The data set's folder; pictures of a generated one are written first where they aren't there."""
+    """Returns the data set's folder; a generated data set is written first if it isn't there."""
     variable = spec.descriptor.root_variable
-    given = os.environ.get(variable, "") if variable else ""
-    root = Path(given or expand(spec.root, "DATASET.ROOT")).expanduser()
+    from_environment = os.environ.get(variable, "") if variable else ""
+    root = Path(from_environment or expand(spec.root, "DATASET.ROOT")).expanduser()
     if spec.streets is not None:
         return _written(root, spec.streets)
     if not root.is_dir():
         settable = f"set {variable} or DATASET.ROOT" if variable else "set DATASET.ROOT"
         parts = _parts(spec.descriptor) or (subset,)
         raise UserError(
-            f"{variable if given else 'DATASET.ROOT'} {root} is not a folder; {settable} to the one that holds "
-            f"{' and '.join(parts)}"
+            f"{variable if from_environment else 'DATASET.ROOT'} {root} is not a folder; "
+            f"{settable} to the one that holds {' and '.join(parts)}"
         )
     return root
 
 
 def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
-    """Sorted entries of a list file `root/subset`, or else of the split of that name in the descriptor's layout.
+    """Returns the sorted entries of the list file `root/subset`, or of the split of that name.
 
     Pictures may lie in the root or in its subfolder of the data set's name (where the official PIDNet looks).
     """
@@ -105,12 +102,12 @@ def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
 
 
 def _written(root: Path, streets: Streets) -> Path:
-    """The folder of these street pictures. Other numbers or seeds: another folder."""
+    """Writes the street pictures and returns their folder, which is named after the counts and the seed."""
     folder = root / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
     return write(folder, train=streets.train, val=streets.val, seed=streets.seed)
 
 
 def _parts(descriptor: Descriptor) -> tuple[str, ...]:
-    """The folders directly below the root."""
+    """Returns the names of the folders directly below the root."""
     patterns = (descriptor.images, *(pattern for _, pattern in descriptor.labels))
     return tuple(dict.fromkeys(pattern.split("/")[0] for pattern in patterns if pattern))

@@ -1,4 +1,4 @@
-"""Centred YUV444 (BT.601), what J5's camera pyramid delivers, to RGB and back: the host's side of `pyramid`.
+"""Converts between RGB and centred YUV444 (BT.601), the format of J5's camera pyramid.
 
 `full` swing uses all levels: Y, U, V in -128 .. 127. `studio` swing: Y in -112 .. 107, U, V in -112 .. 112.
 """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qat.data.labels import ClassSet
+from qat.data.descriptor import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
 from qat.html import templates

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 from qat.report.overlay import Picture, overlay
 from qat.report.worst import ComparedPicture
 

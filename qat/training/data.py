@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from qat.data import Loader, SegmentationDataset, data_loader
-from qat.data.labels import IGNORE
+from qat.data.augmentation import TrainingTransform
+from qat.data.descriptor import IGNORE
 from qat.data.segmentation import Image
-from qat.data.transforms import TrainingTransform
 from qat.errors import UserError
 from qat.training.distributed import DistContext
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 
 BAND = 1 << 15  # pixels at once on a CPU: 19 float32 channels of them stay in a core's cache
 

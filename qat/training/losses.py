@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 from qat.training.fused_nll import upsampled_nll
 
 BOUNDARY_WEIGHT = 20.0

@@ -21,8 +21,7 @@ from qat.compile.pipeline import CompileSettings, chosen_runtimes, compile_into
 from qat.compile.verify.runtimes import Parity
 from qat.compile.verify.samples import ParitySample
 from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
-from qat.data.transforms import InferenceTransform, normalise
-from qat.data.transforms.artefact import artefact_input, resized
+from qat.data.transforms import InferenceTransform, artefact_input, normalise, resized
 from qat.errors import UserError
 from qat.files import sha256
 from qat.folders import replaced_folder

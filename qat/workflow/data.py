@@ -5,8 +5,8 @@ from __future__ import annotations
 from yacs.config import CfgNode
 
 from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descriptor
+from qat.data.augmentation import TrainingTransform
 from qat.data.descriptor import Streets
-from qat.data.transforms import TrainingTransform
 
 DESCRIPTOR = "DATASET.DATASET descriptor (sha256)"  # how a record names it
 

@@ -12,10 +12,10 @@ import torch
 from yacs.config import CfgNode
 
 from qat.data import class_set
+from qat.data.descriptor import ClassSet
 from qat.data.image_io import read_image
-from qat.data.labels import ClassSet
 from qat.data.listing import find_images
-from qat.data.transforms.artefact import resized
+from qat.data.transforms import resized
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from torch import Tensor
 from yacs.config import CfgNode
 
-from qat.data.transforms import Normaliser
-from qat.data.transforms.artefact import artefact_input
+from qat.data.transforms import Normaliser, artefact_input
 from qat.evaluation import LogitStore
 from qat.stages import origin_of
 from qat.workflow.artefact import find_artefact

@@ -11,7 +11,7 @@ import torch
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.models import build_model, resolve

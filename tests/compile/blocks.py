@@ -16,8 +16,7 @@ from qat.compile.onnx.writer import Form
 from qat.compile.pipeline import CompileSettings
 from qat.compile.verify.samples import ParitySample
 from qat.config import load_config
-from qat.data.transforms import normalise
-from qat.data.transforms.artefact import artefact_input
+from qat.data.transforms import artefact_input, normalise
 from tests.networks import Blocks
 
 HEIGHT, WIDTH = 32, 48

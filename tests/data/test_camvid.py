@@ -8,7 +8,7 @@ import pytest
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.workflow.data import data_spec

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qat.data import encodings, read_descriptor
+from qat.data.descriptor import IGNORE
 from qat.data.encodings import present
-from qat.data.labels import IGNORE
 from qat.errors import UserError
 
 PATH = Path("some/label.png")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qat.data.labels import ClassSet
+from qat.data.descriptor import ClassSet
 from qat.report.sources import Sources
 from qat.report.worst import ComparedPicture
 

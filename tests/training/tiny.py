@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 import qat
 from qat.backends.scales import freeze_scales, quantisers, weighted
 from qat.config import load_config
-from qat.data.labels import IGNORE
+from qat.data.descriptor import IGNORE
 from qat.errors import UserError
 from qat.graph.trace import trace
 from qat.training.teacher_student import TeacherStudent

@@ -10,7 +10,7 @@ import pytest
 from yacs.config import CfgNode
 
 from qat.config import load_config
-from qat.data.transforms import TrainingTransform
+from qat.data.augmentation import TrainingTransform
 from qat.stages import origin_of
 from qat.workflow.data import DESCRIPTOR, data_spec, training_transform
 from qat.workflow.inputs import float_logits

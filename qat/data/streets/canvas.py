@@ -1,4 +1,4 @@
-"""Where things are painted: a picture and its labels, always by the same outline."""
+"""What streets are painted with: a picture and its labels, the camera that sees them, and colours."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qat.data.streets.camera import Camera, Floats
-from qat.data.streets.colours import Colour, mix
-
 Pixels = NDArray[np.uint8]
 
 _SHIFT = 4  # outlines have 1/16 pixel
 _LIMIT = 30000  # pixels: keeps OpenCV's fixed point from overflowing
 _CIRCLE = np.stack([np.cos(np.arange(20) * np.pi / 10), np.sin(np.arange(20) * np.pi / 10)], axis=-1)
+
+Floats = NDArray[np.float64]
+
+NEAR = 1.2  # metres: what is nearer is clipped to this depth
+Colour = tuple[float, float, float]
+Palette = Sequence[Colour]
+
+BLACK: Colour = (22, 22, 25)
+WHITE: Colour = (238, 238, 234)
+GLASS: Colour = (58, 74, 92)
+TYRE: Colour = (28, 28, 30)
+CHROME: Colour = (178, 182, 188)
+SKIN: Palette = ((236, 196, 166), (206, 156, 120), (150, 104, 76), (98, 66, 50))
 
 
 @dataclass(frozen=True)
@@ -93,3 +103,71 @@ def _depth(metres: Floats) -> float:
 def rectangle(left: float, bottom: float, right: float, top: float) -> list[tuple[float, float]]:
     """The four corners of an upright rectangle."""
     return [(left, bottom), (right, bottom), (right, top), (left, top)]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Picture size and focal length in pixels, vanishing point in pixels, height over the ground in metres.
+
+    A small yaw or pitch is a shift of the vanishing point: verticals stay vertical.
+    """
+
+    width: int
+    height: int
+    focal: float
+    centre: float
+    horizon: float
+    above: float
+
+    def project(self, points: ArrayLike) -> Floats:
+        """(..., 3) metres to (..., 2) pixels."""
+        metres = np.asarray(points, dtype=np.float64)
+        scale = self.focal / np.maximum(metres[..., 2], NEAR)
+        pixels = np.empty((*metres.shape[:-1], 2))
+        pixels[..., 0] = self.centre + metres[..., 0] * scale
+        pixels[..., 1] = self.horizon + (self.above - metres[..., 1]) * scale
+        return pixels
+
+    def scale(self, depth: float) -> float:
+        """Pixels per metre at `depth` metres."""
+        return self.focal / max(depth, NEAR)
+
+    def ground(self) -> tuple[int, Floats, Floats]:
+        """First row below the horizon, and x (rows, W), z (rows, 1) in metres of every ground pixel."""
+        top = max(0, int(np.floor(self.horizon)) + 1)
+        rows = np.arange(top, self.height, dtype=np.float64)[:, None] + 0.5
+        depth = self.focal * self.above / (rows - self.horizon)
+        columns = np.arange(self.width, dtype=np.float64)[None, :] + 0.5
+        return top, (columns - self.centre) * depth / self.focal, depth
+
+
+def choose_camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
+    """A camera for a (width, height) picture: a dashboard 1.4 to 2.1 m high, 70 to 80 degrees wide."""
+    width, height = size
+    return Camera(
+        width,
+        height,
+        focal=width * rng.uniform(0.60, 0.70),
+        centre=width * rng.uniform(0.42, 0.58),
+        horizon=height * rng.uniform(0.38, 0.47),
+        above=rng.uniform(1.4, 2.1),
+    )
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """`colour` times `factor`, at most 255."""
+    r, g, b = colour
+    return min(255.0, r * factor), min(255.0, g * factor), min(255.0, b * factor)
+
+
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """`first` with `share` (0..1) of `second`."""
+    (a, b, c), (d, e, f) = first, second
+    return a + (d - a) * share, b + (e - b) * share, c + (f - c) * share
+
+
+def pick(rng: np.random.Generator, palette: Palette, spread: float = 14.0) -> Colour:
+    """A colour of the palette with each channel moved by up to `spread`."""
+    base = palette[int(rng.integers(len(palette)))]
+    r, g, b = (min(255.0, max(0.0, c + d)) for c, d in zip(base, rng.uniform(-spread, spread, 3).tolist(), strict=True))
+    return r, g, b

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qat.data.streets import ids
-from qat.data.streets.canvas import Canvas, rectangle, upright
-from qat.data.streets.colours import BLACK, WHITE, Colour, Palette, pick, shade
+from qat.data.streets.canvas import BLACK, WHITE, Canvas, Colour, Palette, pick, rectangle, shade, upright
 
 _POSTS: Palette = ((112, 116, 120), (140, 142, 142), (78, 84, 88), (92, 104, 98))
 _RED: Colour = (204, 34, 36)

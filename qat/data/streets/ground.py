@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qat.data.streets import ids
-from qat.data.streets.camera import Floats
-from qat.data.streets.canvas import Canvas
-from qat.data.streets.colours import Colour
+from qat.data.streets.canvas import Canvas, Colour, Floats
 
 Mask = NDArray[np.bool_]
 
@@ -70,21 +68,21 @@ def _kerb(colour: NDArray[np.float32], street: Street, x: Floats, pavement: Mask
 
 
 def _rails(street: Street, x: Floats) -> Mask:
-    found: Mask = np.zeros(x.shape, dtype=bool)
+    rails: Mask = np.zeros(x.shape, dtype=bool)
     for centre in street.rails:
-        found |= np.abs(np.abs(x - centre) - 0.72) < 0.09
-    return found
+        rails |= np.abs(np.abs(x - centre) - 0.72) < 0.09
+    return rails
 
 
 def _markings(street: Street, x: Floats, z: Floats) -> Mask:
     left, right = street.edges[2], street.edges[3]
     dashes = (z % 7.0) < 3.6
-    found: Mask = (np.abs(x - left - 0.35) < 0.07) | (np.abs(x - right + 0.35) < 0.07)
+    lines: Mask = (np.abs(x - left - 0.35) < 0.07) | (np.abs(x - right + 0.35) < 0.07)
     for line in street.lane_lines:
-        found |= (np.abs(x - line) < 0.09) & dashes
+        lines |= (np.abs(x - line) < 0.09) & dashes
     if street.junction is not None:
-        found &= (z < street.junction[0]) | (z > street.junction[1])
+        lines &= (z < street.junction[0]) | (z > street.junction[1])
     if street.crosswalk is not None:
         across = (z > street.crosswalk) & (z < street.crosswalk + 3.0)
-        found = np.where(across, (np.floor(x / 0.55) % 2 == 0) & (x > left + 0.3) & (x < right - 0.3), found)
-    return found & (z < 70)
+        lines = np.where(across, (np.floor(x / 0.55) % 2 == 0) & (x > left + 0.3) & (x < right - 0.3), lines)
+    return lines & (z < 70)

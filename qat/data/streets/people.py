@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qat.data.streets import ids
-from qat.data.streets.canvas import Canvas, rectangle, upright
-from qat.data.streets.colours import SKIN, Colour, Palette, pick, shade
+from qat.data.streets.canvas import SKIN, Canvas, Colour, Palette, pick, rectangle, shade, upright
 
 _COATS: Palette = (
     (184, 44, 48),

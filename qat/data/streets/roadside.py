@@ -1,4 +1,4 @@
-"""What lines the street: houses, parks and gardens, and the walls, fences and hedges before them."""
+"""The sides of the street: houses, trees and bushes, and the walls, fences and hedges before them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qat.data.streets import ids
-from qat.data.streets.canvas import Canvas
-from qat.data.streets.colours import GLASS, WHITE, Colour, Palette, mix, pick, shade
+from qat.data.streets.canvas import GLASS, WHITE, Canvas, Colour, Palette, mix, pick, rectangle, shade, upright
 from qat.data.streets.ground import Street
-from qat.data.streets.plants import paint_bush, paint_tree
 from qat.data.streets.solid import Face
 
 _RENDER: Palette = (
@@ -21,6 +19,8 @@ _ROOFS: Palette = ((122, 66, 54), (84, 82, 88), (104, 78, 66), (142, 84, 62))
 _DOORS: Palette = ((92, 54, 40), (44, 72, 60), (52, 58, 92), (70, 66, 64), (122, 44, 42))
 _AWNINGS: Palette = ((160, 52, 46), (46, 92, 72), (52, 76, 126), (196, 160, 82))
 _STOREY = 3.1  # metres
+_LEAVES: Palette = ((58, 104, 42), (74, 116, 48), (46, 88, 48), (92, 118, 44), (112, 116, 46))
+_TRUNK: Palette = ((84, 64, 48), (98, 80, 62))
 
 
 @dataclass(frozen=True)
@@ -212,3 +212,30 @@ def _screens(canvas: Canvas, rng: np.random.Generator, street: Street, edge: flo
         paint = kinds[(start + index) % len(kinds)]
         if paint is not None:
             paint(canvas, rng, Lot(edge, near, far))
+
+
+def paint_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a tree 4 to 8 m high at (x, z)."""
+    height = rng.uniform(4.0, 8.0)
+    crown = height * rng.uniform(0.26, 0.34)
+    trunk = rng.uniform(0.14, 0.24)
+    canvas.shape(upright(x, z, rectangle(-trunk, 0, trunk, height - crown)), pick(rng, _TRUNK), ids.VEGETATION)
+    canvas.shape(upright(x, z, rectangle(trunk * 0.2, 0, trunk, height - crown)), shade(_TRUNK[0], 0.75))
+    _crown(canvas, rng, x, height - crown, z, crown)
+
+
+def paint_bush(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
+    """Paint a bush about as high as a person at (x, z)."""
+    size = rng.uniform(0.7, 1.3)
+    _crown(canvas, rng, x, size * 0.7, z, size)
+
+
+def _crown(canvas: Canvas, rng: np.random.Generator, x: float, y: float, z: float, radius: float) -> None:
+    colour = pick(rng, _LEAVES, 10)
+    canvas.disc((x, y, z), radius, shade(colour, 0.8), ids.VEGETATION)
+    offsets = rng.uniform(-0.8, 0.8, (14 if z < 25 else 7, 2))
+    lights = 0.95 + 0.3 * offsets[:, 1] + 0.15 * canvas.sun * offsets[:, 0] + rng.uniform(-0.06, 0.06, len(offsets))
+    centres = np.full((len(offsets), 3), (x, y, z))
+    centres[:, :2] += offsets * (radius, radius * 0.8)
+    radii = radius * rng.uniform(0.25, 0.5, len(offsets))
+    canvas.discs(centres, radii, [shade(colour, float(light)) for light in lights], ids.VEGETATION)

@@ -8,9 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qat.data.streets.camera import NEAR, Floats
-from qat.data.streets.canvas import Canvas
-from qat.data.streets.colours import Colour, shade
+from qat.data.streets.canvas import NEAR, Canvas, Colour, Floats, shade
 
 
 @dataclass(frozen=True)

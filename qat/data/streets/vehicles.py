@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from qat.data.streets import ids
-from qat.data.streets.camera import Floats
-from qat.data.streets.canvas import Canvas, upright
-from qat.data.streets.colours import BLACK, CHROME, GLASS, TYRE, WHITE, Colour, Palette, pick, shade
+from qat.data.streets.canvas import (
+    BLACK,
+    CHROME,
+    GLASS,
+    TYRE,
+    WHITE,
+    Canvas,
+    Colour,
+    Floats,
+    Palette,
+    pick,
+    shade,
+    upright,
+)
 from qat.data.streets.people import paint_rider
 from qat.data.streets.solid import Face, Frame, paint_prism, ring, visible_faces
 

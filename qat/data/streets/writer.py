@@ -24,7 +24,7 @@ _CITIES = {"train": "polygonstadt", "val": "kantenheim"}
 
 
 def write(root: str | Path, train: int = 64, val: int = 32, size: tuple[int, int] = (512, 256), seed: int = 0) -> Path:
-    """Write a set under `root` and give its path; nothing happens if the same set is there, whole.
+    """Write a set under `root` and return its path; a complete set of the same parameters is left as it is.
 
     A set of other parameters or with files missing is replaced. Picture i of a split is
     `render([seed, 0 for train or 1 for val, i], size)`, so no picture is in both splits, and a longer set starts

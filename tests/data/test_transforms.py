@@ -1,14 +1,34 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from qat.data.transforms import Normaliser, normalise
-from qat.data.transforms.normalise import by_arithmetic
+from qat.data.transforms import InferenceTransform, Normaliser, artefact_input, by_arithmetic, normalise, resized
+from qat.data.yuv import rgb_to_centred_yuv
 
+RNG = np.random.default_rng(0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EVERY_VALUE = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(2, 1, 1, 3)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 16, 24, 3), np.uint8))
+SAME = {"width": 24, "height": 16}
+
+
+def test_pixels_stay_as_they_are() -> None:
+    image, label = RNG.integers(0, 256, (4, 6, 3), np.uint8), RNG.integers(0, 19, (4, 6), np.uint8)
+    sample = InferenceTransform()(image, label, RNG)
+    assert {key: (value.dtype, value.shape) for key, value in sample.items()} == {
+        "image": (torch.uint8, (4, 6, 3)),
+        "label": (torch.uint8, (4, 6)),
+    }
+    np.testing.assert_array_equal(sample["image"], image)
+    np.testing.assert_array_equal(sample["label"], label)
+
+
+def test_no_label_is_left_out() -> None:
+    assert set(InferenceTransform()(np.zeros((2, 2, 3), np.uint8), None, RNG)) == {"image"}
 
 
 def reference(images: torch.Tensor) -> np.ndarray:
@@ -64,3 +84,34 @@ def test_cuda_agrees_with_the_cpu() -> None:
     result = normalise(EVERY_VALUE, MEAN, STD, "cuda")
     assert result.is_cuda
     np.testing.assert_allclose(result.cpu().numpy(), reference(EVERY_VALUE), rtol=0, atol=1e-6)
+
+
+def test_normalised_floats_as_every_stage_gets_them() -> None:
+    given = artefact_input(SAME | {"type": "float"}, MEAN, STD)(IMAGES)
+    assert given.is_contiguous()
+    torch.testing.assert_close(given, normalise(IMAGES, MEAN, STD), rtol=0, atol=0)
+
+
+def test_raw_pixels_stay_what_they_are() -> None:
+    given = artefact_input(SAME | {"type": "uint8"}, MEAN, STD)(IMAGES)
+    assert given.is_contiguous()
+    assert given.dtype == torch.uint8
+    np.testing.assert_array_equal(given.permute(0, 2, 3, 1), IMAGES)
+
+
+def test_the_boards_camera() -> None:
+    given = artefact_input(SAME | {"source": "pyramid"}, MEAN, STD)(IMAGES)
+    torch.testing.assert_close(given, rgb_to_centred_yuv(IMAGES.permute(0, 3, 1, 2).float()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["float", "uint8"])
+def test_pictures_of_another_size_are_scaled(kind: str) -> None:
+    given = artefact_input({"width": 12, "height": 40, "type": kind}, MEAN, STD)
+    scaled = torch.from_numpy(np.stack([cv2.resize(image, (12, 40)) for image in IMAGES.numpy()]))
+    wanted = artefact_input({"width": 12, "height": 40, "type": kind}, MEAN, STD)(scaled)
+    assert given(IMAGES).shape == (2, 3, 40, 12)
+    torch.testing.assert_close(given(IMAGES), wanted, rtol=0, atol=0)
+
+
+def test_pictures_of_the_same_size_are_not_copied() -> None:
+    assert resized(IMAGES, [24, 16]) is IMAGES

@@ -1,13 +1,28 @@
-"""(x / 255 - mean) / std in one pass over uint8 pixels."""
+"""From decoded pixels to what a network or an artefact takes; `qat.data.augmentation` has the training transform."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from qat.data.yuv import rgb_to_centred_yuv
+
+
+class InferenceTransform:
+    """The transform of calibration and evaluation: tensors of the same pixels, without a copy; `normalise` follows."""
+
+    def __call__(
+        self, image: NDArray[np.uint8], label: NDArray[np.uint8] | None, rng: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """`image`: uint8 (H, W, 3) RGB. `label`: uint8 (H, W) train ids, left out where there is none."""
+        sample = {"image": torch.from_numpy(image)}
+        return sample if label is None else {**sample, "label": torch.from_numpy(label)}
 
 
 def normalise(
@@ -17,11 +32,11 @@ def normalise(
     device: torch.device | str = "cpu",
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """uint8 (N, H, W, 3) on the CPU -> float32 (N, 3, H, W) on `device`, with channels_last strides.
+    """Computes (x / 255 - mean) / std: uint8 (N, H, W, 3) on the CPU -> channels_last float32 (N, 3, H, W) on `device`.
 
-    On the CPU a table lookup writes the result directly; the table is evaluated in float64 and rounded once. Elsewhere
-    the uint8 pixels travel and the device computes; both agree to 1e-6. `out`: an earlier result that nobody needs; on
-    the CPU its memory is used again where the size is the same (fresh pages cost several times the arithmetic).
+    On the CPU a table lookup writes the result directly; the table is evaluated in float64 and rounded once. Another
+    device gets the uint8 pixels and computes; both agree to 1e-6. `out`: an earlier result that is no longer needed;
+    the CPU reuses its memory if the size is the same (fresh pages cost several times the arithmetic).
     """
     if torch.device(device).type == "cpu":
         return _by_table(images, mean, std, out)
@@ -29,7 +44,7 @@ def normalise(
 
 
 class Normaliser:
-    """`normalise` with its arguments kept, into one buffer again and again: a result lives until the next call."""
+    """Calls `normalise` with fixed arguments and one buffer: a result is valid until the next call."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu") -> None:
         self.mean, self.std, self.device = tuple(mean), tuple(std), device
@@ -51,7 +66,7 @@ def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
 def lookup(
     image: NDArray[np.uint8], lut: NDArray[np.float32], out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """(H, W, 3) uint8 -> (H, W, 3) float32 through `table`'s result; `out` receives it where given."""
+    """Looks (H, W, 3) uint8 up in `table`'s result -> (H, W, 3) float32, written to `out` if it isn't None."""
     return cv2.LUT(image, lut, dst=out)  # type: ignore[return-value]
 
 
@@ -74,3 +89,30 @@ def by_arithmetic(images: torch.Tensor, mean: Sequence[float], std: Sequence[flo
     scale = torch.tensor(1 / (255 * std64), dtype=torch.float32, device=images.device)
     shift = torch.tensor(-mean64 / std64, dtype=torch.float32, device=images.device)
     return images.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
+
+
+def artefact_input(spec: Mapping[str, Any], mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
+    """Returns a function uint8 (N, H, W, 3) -> contiguous (N, 3, h, w), scaled (bilinear) where the sizes differ.
+
+    `spec`: the manifest's `input`: width, height; type float (normalised) or uint8 (raw RGB); or J5's source pyramid
+    (centred YUV444).
+    """
+    size = [spec["width"], spec["height"]]
+
+    def convert(images: Tensor) -> Tensor:
+        fitted = resized(images, size)
+        if spec.get("source") == "pyramid":
+            return rgb_to_centred_yuv(fitted.permute(0, 3, 1, 2).float()).contiguous()
+        if spec.get("type") == "uint8":
+            return fitted.permute(0, 3, 1, 2).contiguous()
+        return normalise(fitted, mean, std).contiguous()
+
+    return convert
+
+
+def resized(images: Tensor, size: list[int]) -> Tensor:
+    """Scales uint8 (N, H, W, 3) to `size` (width, height)."""
+    if [images.shape[2], images.shape[1]] == list(size):
+        return images
+    scaled = [cv2.resize(image, tuple(size), interpolation=cv2.INTER_LINEAR) for image in images.numpy()]
+    return torch.from_numpy(np.stack(scaled))

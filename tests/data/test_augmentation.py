@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from qat.data.labels import IGNORE
-from qat.data.transforms import TrainingTransform, normalise
-from qat.data.transforms.training import boundary_map, jitter
+from qat.data.augmentation import TrainingTransform, boundary_map, jitter
+from qat.data.descriptor import IGNORE
+from qat.data.transforms import normalise
 from qat.errors import UserError
 
 RNG = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The transform of training: random scale, crop, flip and colour, the boundary map, then normalisation."""
+"""The training transform: random scale, crop, flip and colour, then the boundary map and normalisation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qat.data.labels import IGNORE
-from qat.data.transforms.normalise import lookup, table
+from qat.data.descriptor import IGNORE
+from qat.data.transforms import lookup, table
 from qat.errors import UserError
 
 Picture = NDArray[np.uint8]
@@ -65,7 +65,7 @@ def _resize(planes: Planes, long_side: float) -> Planes:
 
 
 def _cut(planes: Planes, crop: tuple[int, int], rng: np.random.Generator) -> Planes:
-    """At most `crop` of the planes, from a random place."""
+    """Cuts at most `crop` out of the planes, at a random place."""
     height, width = planes[1].shape
     left = int(rng.integers(max(0, width - crop[0]), endpoint=True))
     top = int(rng.integers(max(0, height - crop[1]), endpoint=True))
@@ -79,7 +79,7 @@ def _flip(planes: Planes, mirror: bool) -> Planes:
 
 
 def _pad(plane: Picture, crop: tuple[int, int], value: int) -> Picture:
-    """Right and below, up to `crop`."""
+    """Pads at the right and below, up to `crop`."""
     down, right = crop[1] - plane.shape[0], crop[0] - plane.shape[1]
     return cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(value,) * 3)  # type: ignore[return-value]
 
