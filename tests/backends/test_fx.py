@@ -71,6 +71,7 @@ def dequantised(converted: fx.GraphModule) -> list[str]:
     return [str(user.target) for node in nodes for user in node.users]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pidnet_s", "pidnet_m", "pidnet_l"])
 def test_pidnet_has_one_dequantise_at_the_tail(name: str) -> None:
     torch.manual_seed(0)
@@ -79,6 +80,7 @@ def test_pidnet_has_one_dequantise_at_the_tail(name: str) -> None:
     assert dequantised(qat.convert(prepared)) == ["final_layer.conv2"]
 
 
+@pytest.mark.slow
 def test_the_untouched_network_has_six() -> None:
     from qat.ao import convert_fx, prepare_fx
 
@@ -148,6 +150,7 @@ def test_a_sigmoid_of_the_input_leaves_the_input_its_own_range() -> None:
     assert sqnr(torch.sigmoid(x), qat.convert(prepared)(x)) > 30
 
 
+@pytest.mark.slow
 def test_a_graph_for_j5_runs_here_too() -> None:
     """torch has no int8 channel sum, so what follows it is float here: slower, but it must run and agree."""
     torch.manual_seed(0)

@@ -58,6 +58,7 @@ def test_channels_are_free_unless_there_is_a_reason(case: Case) -> None:
     assert reasons(groups, groups.layers["tail"].made) == {"the network's output"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pidnet_s", "pidnet_l"])
 def test_pidnet_is_free_but_for_its_gates(name: str) -> None:
     torch.manual_seed(0)

@@ -48,15 +48,18 @@ def ranks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_both_processes_end_with_equal_weights(ranks: list[dict[str, Any]]) -> None:
     torch.testing.assert_close(ranks[0]["parameters"], ranks[1]["parameters"], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_both_processes_know_the_mean_loss(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["loss"] == ranks[1]["loss"]
     assert ranks[0]["loss"][-1] < ranks[0]["loss"][0]
 
 
+@pytest.mark.slow
 def test_each_picture_goes_to_one_process(ranks: list[dict[str, Any]]) -> None:
     names = [set(rank["names"]) for rank in ranks]
     assert [len(one) for one in names] == [4, 4]
