@@ -1,11 +1,14 @@
-"""What a value must be, beyond its type."""
+"""Checks of values beyond their type: the words that a key takes, bounds and rules.
+
+Most words stand in the room that reads them; it is imported when they are asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
-from qat.config.choices import CHOICES, opsets
 from qat.errors import UserError, nearest
 from qat.ptq.methods import all_keys
 
@@ -40,6 +43,26 @@ AT_LEAST = {
     "COMPILE.PARITY_IMAGES": 0,
     "COMPILE.BENCH_ROUNDS": 0,
     **{f"QUANT.{key.name}": key.least for key in all_keys() if key.least is not None},
+}
+_ROWS = {  # words, and `module:NAME` for all words that a table has
+    "DATASET.LABELS": ("qat.data.encodings:LABELS",),
+    "TRAIN.OPTIMIZER": ("qat.training.optim:OPTIMIZERS",),
+    "TRAIN.AMP": ("none", "bf16"),
+    "QUANT.TARGET": ("qat.targets:TARGETS",),
+    "QUANT.BACKEND": ("auto", "qat.backends.select:BACKENDS"),
+    "QUANT.SCHEME": ("qat.backends.spec:SCHEMES",),
+    "QUANT.OBSERVER": ("qat.observers.ranges:RANGES", "auto"),
+    "QUANT.FROM": ("auto", "qat.stages:CHECKPOINTS"),
+    "QUANT.WEIGHT_OBSERVER": ("qat.observers.weights:METHODS",),
+    "QUANT.ENGINE": ("auto", "qat.engine:ENGINES"),
+    "QAT.SCALES": ("auto", "frozen", "learnt"),
+    "QAT.EQUALISE": ("auto", "never"),
+    "COMPILE.INPUT": ("qat.compile.onnx.io_spec:ELEMENT",),
+    "COMPILE.OUTPUT": ("qat.compile.onnx.writer:NAMES",),
+    "COMPILE.RUNTIME": ("qat.runtimes.registry:NAMES",),
+    "COMPILE.MARCH": ("qat.backends.horizon.build:MARCHES",),
+    "COMPILE.INPUT_SOURCE": ("qat.backends.horizon.build:SOURCES",),
+    "COMPILE.OPT": ("qat.backends.horizon.build:OPTS",),
 }
 
 
@@ -105,7 +128,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def validate(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """UserError for the first value that isn't usable; both are `SECTION.KEY` to value, None where nothing is set."""
+    """Raises UserError for the first wrong value; both map `SECTION.KEY` to a value, None if it isn't set."""
     for key, value in flat.items():
         if value is None and defaults[key] is not None:
             raise UserError(f"{key} has no value; expected {type(defaults[key]).__name__}, such as {defaults[key]!r}")
@@ -121,7 +144,7 @@ def validate(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
 
 
 def _check_words(chosen: Mapping[str, Any]) -> None:
-    """UserError for a word that a key doesn't take; of values that someone set, so that few tables are imported."""
+    """Raises UserError for a word that a key doesn't take. `chosen`: the values that differ from the defaults."""
     for key, value in chosen.items():
         if value not in CHOICES[key]:
             raise UserError(f"{key} is {value!r}; {nearest(str(value), CHOICES[key])}")
@@ -131,3 +154,32 @@ def _check_opset(value: int, known: range) -> None:
     if value not in known:
         expected = f"an ONNX operator set from {known[0]} to {known[-1]}, such as 17"
         raise UserError(f"COMPILE.OPSET is {value}; expected {expected}")
+
+
+class _Choices(Mapping[str, tuple[str, ...]]):
+    """Maps a key to its words."""
+
+    def __getitem__(self, key: str) -> tuple[str, ...]:
+        words = ([word] if ":" not in word else _table(word) for word in _ROWS[key])
+        return tuple(word for some in words for word in some)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_ROWS)
+
+    def __len__(self) -> int:
+        return len(_ROWS)
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = _Choices()
+
+
+def opsets() -> range:
+    """The ONNX operator sets that can be written."""
+    versions: range = _table("qat.compile.onnx.writer:OPSETS")
+    return versions
+
+
+def _table(name: str) -> Any:
+    module, _, table = name.partition(":")
+    words: Iterable[Any] = getattr(import_module(module), table)
+    return words

@@ -1,8 +1,7 @@
 """Every key, its default and its meaning.
 
 Official PIDNet keys keep their names; ours are marked `new` or lie under QUANT. In a key of PATHS, `${NAME}` stands for
-the environment's variable NAME. The words that a key takes stand in choices.py; a wrong
-one is answered with the right ones.
+the environment's variable NAME. checks.py lists the words that a key takes; an error names the right ones.
 """
 
 from __future__ import annotations

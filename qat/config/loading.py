@@ -1,32 +1,37 @@
-"""Defaults, then a YAML file, then KEY VALUE pairs; a wrong key or value names itself and the nearest right one."""
+"""Loads a config: defaults, the data set's descriptor, a YAML file, KEY VALUE pairs.
+
+An error for a wrong key or value names it and the nearest right one.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
 from qat.config.checks import validate
-from qat.config.complete import complete
-from qat.config.defaults import _C, EXAMPLES
+from qat.config.defaults import _C, EXAMPLES, PATHS
 from qat.errors import UserError, nearest
 from qat.files import read_yaml
-from qat.resources import find_config
+from qat.resources import built_in_descriptor, expand, expand_set, find_config, find_descriptor
 
 _EXAMPLE = "MODEL: {NAME: pidnet_s}"
+if TYPE_CHECKING:
+    from qat.data.descriptor import Descriptor
+
+_AT_ONCE = ("OUTPUT_DIR", "LOG_DIR", "DATASET.DATASET")  # paths that every stage needs; others where they are read
 
 
 def default_config() -> CfgNode:
-    """A fresh, unfrozen copy of every key with its default, None for what a descriptor says."""
+    """Returns a fresh, unfrozen copy of the defaults; keys that a descriptor fills are None."""
     return _C.clone()
 
 
 def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
-    """Read a config: defaults <- the data set's descriptor <- YAML file <- KEY VALUE pairs; frozen, with no key left
-    unset.
+    """Read a config: defaults <- the data set's descriptor <- YAML file <- KEY VALUE pairs; frozen, every key set.
 
     `path`: a YAML file, or a name such as camvid/pidnet_s (`qat.resources`). NAME becomes the file's stem unless it is
     set. Raises UserError for an unreadable file, an unknown key, a value of the wrong type or outside its choices, and
@@ -35,35 +40,35 @@ def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
     >>> load_config("camvid/pidnet_s").DATASET.NUM_CLASSES
     11
     """
-    cfg = default_config()
+    config = default_config()
     file = None if path is None else find_config(path)
     if file is not None:
-        _merge(cfg, _flatten(read_yaml(file, _EXAMPLE)), str(file))
-    _merge(cfg, _pairs(opts), "options")
-    cfg.NAME = cfg.NAME or (file.stem if file is not None else cfg.MODEL.NAME)
-    complete(cfg)
-    validate(dict(_flatten(cfg)), dict(_flatten(_C)))
-    cfg.freeze()
-    return cfg
+        _merge(config, _flatten(read_yaml(file, _EXAMPLE)), str(file))
+    _merge(config, _pairs(opts), "options")
+    config.NAME = config.NAME or (file.stem if file is not None else config.MODEL.NAME)
+    complete(config)
+    validate(dict(_flatten(config)), dict(_flatten(_C)))
+    config.freeze()
+    return config
 
 
-def with_values(cfg: CfgNode, values: Mapping[str, Any]) -> CfgNode:
-    """A frozen copy with other values.
+def with_values(config: CfgNode, values: Mapping[str, Any]) -> CfgNode:
+    """Returns a frozen copy with these values.
 
     >>> with_values(load_config(None), {"QUANT.BACKEND": "fx"}).QUANT.BACKEND
     'fx'
     """
-    other = cfg.clone()
-    other.defrost()
+    copied = config.clone()
+    copied.defrost()
     for key, value in values.items():
-        _set(other, key, value)
-    other.freeze()
-    return other
+        _set(copied, key, value)
+    copied.freeze()
+    return copied
 
 
-def _set(cfg: CfgNode, key: str, value: Any) -> None:
+def _set(config: CfgNode, key: str, value: Any) -> None:
     section, _, name = key.rpartition(".")
-    (cfg[section] if section else cfg)[name] = value
+    (config[section] if section else config)[name] = value
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -80,15 +85,15 @@ def _pairs(opts: Sequence[str]) -> Iterator[tuple[str, str]]:
     return zip(opts[::2], opts[1::2], strict=True)
 
 
-def _merge(cfg: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> None:
-    known = dict(_flatten(cfg))
+def _merge(config: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> None:
+    known = dict(_flatten(config))
     for key, value in items:
         if key not in known:
             raise UserError(f"unknown key {key} in {where}; {nearest(key, known)}")
         like = EXAMPLES.get(key, known[key])
         try:
-            _set(cfg, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
-            cfg.merge_from_list([key, _widened(value, like)])
+            _set(config, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
+            config.merge_from_list([key, _widened(value, like)])
         except (ValueError, SyntaxError, TypeError) as error:
             expected = f"expected {type(like).__name__}, such as {like!r}"
             raise UserError(f"{key} in {where} is {value!r}; {expected}") from error
@@ -100,3 +105,69 @@ def _widened(value: Any, like: Any) -> Any:
         return float(int(str(value))) if isinstance(like, float) else value
     except (ValueError, OverflowError):
         return value
+
+
+def complete(config: CfgNode) -> None:
+    """Fills keys that are None from the descriptor or the network, and each `${NAME}` that the environment sets.
+
+    Raises UserError for a descriptor that isn't there or isn't right, and for values that contradict it.
+    """
+    descriptor = _name_descriptor(config)
+    for name, value in _values(config, descriptor).items():
+        if config.DATASET[name] is None:
+            config.DATASET[name] = value
+    for key in PATHS:
+        node, name = _node(config, key)
+        node[name] = expand(node[name], key) if key in _AT_ONCE else expand_set(node[name])
+    _check_classes(config, len(descriptor.classes))
+
+
+def _name_descriptor(config: CfgNode) -> Descriptor:
+    """Reads the descriptor; DATASET.DATASET becomes its name, DESCRIPTOR its path unless it is the project's own."""
+    from qat.data.descriptor_file import read_descriptor
+
+    data = config.DATASET
+    path = find_descriptor(data.DESCRIPTOR or expand(data.DATASET, "DATASET.DATASET"))
+    descriptor = read_descriptor(path)
+    if data.DESCRIPTOR and descriptor.name != data.DATASET:
+        raise UserError(
+            f"DATASET.DATASET is {data.DATASET} and DATASET.DESCRIPTOR {data.DESCRIPTOR} describes {descriptor.name}; "
+            "leave DATASET.DESCRIPTOR out, or set it to ''"
+        )
+    own = built_in_descriptor(descriptor.name)
+    data.DATASET = descriptor.name
+    data.DESCRIPTOR = "" if own is not None and own.resolve() == path.resolve() else str(path.resolve())
+    return descriptor
+
+
+def _values(config: CfgNode, descriptor: Descriptor) -> dict[str, Any]:
+    """Returns the values of DATASET's keys that aren't set."""
+    from qat.models import resolve
+
+    network, streets = resolve(config.MODEL.NAME), descriptor.streets
+    return {
+        "ROOT": descriptor.root,
+        "NUM_CLASSES": len(descriptor.classes),
+        "TRAIN_SET": descriptor.train,
+        "TEST_SET": descriptor.val,
+        "LABELS": "auto",
+        "MEAN": list(descriptor.mean or network.mean),
+        "STD": list(descriptor.std or network.std),
+        "STREETS_TRAIN": streets and streets.train,
+        "STREETS_VAL": streets and streets.val,
+        "STREETS_SEED": streets and streets.seed,
+    }
+
+
+def _check_classes(config: CfgNode, count: int) -> None:
+    data = config.DATASET
+    if count != data.NUM_CLASSES and data.LABELS != "trainIds":
+        raise UserError(
+            f"DATASET.NUM_CLASSES is {data.NUM_CLASSES} and data set {data.DATASET} has {count} classes; leave it out, "
+            "or set DATASET.LABELS trainIds where the labels hold train ids of your own"
+        )
+
+
+def _node(config: CfgNode, key: str) -> tuple[CfgNode, str]:
+    section, _, name = key.rpartition(".")
+    return (config[section] if section else config), name

@@ -54,9 +54,9 @@ class ConfusionMatrix:
             raise _wrong_class(table, classes, self.ignore)
         self.counts += table[:classes, :classes]
 
-    def merge(self, other: ConfusionMatrix) -> None:
+    def merge(self, matrix: ConfusionMatrix) -> None:
         """Add the counts of another part of the set."""
-        self.counts += other.counts
+        self.counts += matrix.counts
 
     def scores(self) -> Scores:
         """The metrics of everything counted so far; 0 for an empty matrix."""
@@ -75,7 +75,7 @@ class ConfusionMatrix:
 
 
 def _bytes(classes: Tensor) -> Tensor:
-    """The classes as uint8; a value that doesn't fit is an error, because it would be counted as another pair."""
+    """Returns the classes as uint8; UserError for a value that doesn't fit, which would count as another pair."""
     if classes.dtype != torch.uint8 and classes.numel() and not 0 <= int(classes.min()) <= int(classes.max()) <= 255:
         raise UserError(f"classes lie in {int(classes.min())} to {int(classes.max())}; expected 0 to 255")
     return classes.to(torch.uint8)

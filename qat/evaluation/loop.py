@@ -1,4 +1,4 @@
-"""One evaluation for every stage: batches in; scores, times and the distance from the float stage out."""
+"""The evaluation that every stage shares: it takes batches and returns scores, times and the distance from float."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _wait(tensor: Tensor) -> None:
 
 
 def _check_mode(model: Callable[[Tensor], Tensor]) -> None:
-    """Refuse layers that would learn from the images or drop values; a wrapper's own flag means nothing."""
+    """Refuses layers that would learn from the images or drop values; a wrapper's own flag doesn't matter."""
     layers = model.named_modules() if isinstance(model, nn.Module) else ()
     for name, layer in layers:
         if isinstance(layer, (AnyBatchNorm, AnyDropout)) and layer.training:

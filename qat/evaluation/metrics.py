@@ -43,7 +43,7 @@ def metrics(result: Result, class_names: Sequence[str], model: str, environment:
 
 
 def share_of_float(stage: Metrics, reference: Metrics) -> float:
-    """mIoU as a share of float's; UserError if they can't be compared."""
+    """Returns mIoU as a share of float's; UserError if they can't be compared."""
     require_comparable(stage, reference)
     if not reference["mean_iou"]:
         raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
@@ -67,7 +67,7 @@ def known_iou(stage: Metrics) -> dict[str, float]:
 
 
 def class_changes(stage: Metrics, reference: Metrics) -> dict[str, float]:
-    """How much the IoU of each class that both know rose, by name."""
+    """Returns the rise of the IoU of each class that both know, by name."""
     iou = known_iou(stage)
     return {name: iou[name] - before for name, before in known_iou(reference).items() if name in iou}
 

@@ -64,7 +64,7 @@ def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
 
 
 def _advice(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
-    """What to try; an int8 model isn't debugged before the simulation that it was made from is good enough."""
+    """Returns what to try. The simulation must be good enough before the int8 model is debugged."""
     source = "qat" if "qat" in stages else "calib"
     known = name == "int_infer" and source in stages and comparable(stages[source], stages[FLOAT])
     if known and not passes(stages[source], stages[FLOAT], gate):

@@ -1,7 +1,8 @@
-"""Read float checkpoints in every form that people have, strictly."""
+"""Reads float checkpoints in their common forms: strictly for a stage, as many tensors as fit for a training."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from torch import Tensor, nn
 
 from qat.errors import UserError
 from qat.models.registry import NETWORKS
+from qat.resources import find_checkpoint
 
 PREFIXES = ("module.model.", "model.", "module.")
 AUXILIARY = tuple({prefix for network in NETWORKS for prefix in network.auxiliary})
 LOSS_KEYS = ("sem_loss.", "bd_loss.")
 SHOWN = 8
+_log = logging.getLogger(__name__)
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
@@ -43,7 +46,7 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint file by their keys as stored; UserError if it is missing, damaged or unsafe."""
+    """Returns the tensors of a checkpoint file by their stored keys; UserError if it is missing, damaged or unsafe."""
     path = Path(path)
     if not path.is_file():
         raise UserError(
@@ -78,7 +81,7 @@ def _torch_load(path: Path) -> Any:
 
 
 def strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Take the wrapper's prefix off; returns the network's own tensors and the keys that lie beside it (the loss's)."""
+    """Removes the wrapper's prefix; returns the network's own tensors and the keys beside it (the loss's)."""
     for prefix in PREFIXES:
         inside = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
         if inside:
@@ -89,15 +92,15 @@ def strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     return {key: value for key, value in state.items() if key not in foreign}, foreign
 
 
-def differences(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> Iterable[str]:
+def differences(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> Iterable[str]:
     """A line for each tensor that is missing, unexpected or of another shape."""
-    for key in wanted.keys() - given.keys():
+    for key in wanted.keys() - state.keys():
         yield f"missing {key}"
-    for key in given.keys() - wanted.keys():
+    for key in state.keys() - wanted.keys():
         yield f"unexpected {key}"
-    for key in wanted.keys() & given.keys():
-        if wanted[key].shape != given[key].shape:
-            yield f"{key} is {tuple(given[key].shape)}, expected {tuple(wanted[key].shape)}"
+    for key in wanted.keys() & state.keys():
+        if wanted[key].shape != state[key].shape:
+            yield f"{key} is {tuple(state[key].shape)}, expected {tuple(wanted[key].shape)}"
 
 
 def _shorten(problems: list[str]) -> str:
@@ -108,3 +111,25 @@ def _shorten(problems: list[str]) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def load_pretrained(model: nn.Module, path: str) -> None:
+    """Load every tensor of `path` that `model` has in the same shape, to start a training; log the names of the rest.
+
+    Official ImageNet checkpoints have no segmentation heads, and another data set has other classes: those parts keep
+    their random weights. Raises UserError if the file is missing or no tensor fits.
+    """
+    state, foreign = strip(read_tensors(find_checkpoint(path, "MODEL.PRETRAINED")))
+    wanted = model.state_dict()
+    fitting = {key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape}
+    if not fitting:
+        raise UserError(f"nothing in MODEL.PRETRAINED {path} fits {type(model).__name__}; check MODEL.NAME")
+    model.load_state_dict(fitting, strict=False)
+    _log.info("starting from %d of %d tensors of %s", len(fitting), len(state) + len(foreign), path)
+    _log_names("keep their random weights", wanted.keys() - fitting.keys())
+    _log_names("not used, the network has none such", (state.keys() - fitting.keys()) | set(foreign))
+
+
+def _log_names(what: str, keys: set[str]) -> None:
+    if keys:
+        _log.info("%s: %s", what, ", ".join(sorted(keys)))

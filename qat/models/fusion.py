@@ -1,4 +1,4 @@
-"""How PIDNet's branches meet: PagFM (P takes from I), and the boundary-guided fusions Bag, Light_Bag and DDFMv2."""
+"""The fusions of PIDNet's branches: PagFM (P takes from I), and the boundary-guided Bag, Light_Bag and DDFMv2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everybody else needs to know of a network: one row beside its file."""
+"""The row of facts that a network has beside its file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Branch:
     """A part of a network: a short name, what it is for, and the attributes of the network that belong to it.
 
-    `joins`: it takes what the others give, so a picture of the network shows it below them instead of beside them.
-    `boundary`: it finds the classes' boundaries; the sigmoid of what it gives says where they are.
+    `joins`: it takes the outputs of other branches, so a picture of the network shows it below them.
+    `boundary`: it finds the classes' boundaries; the sigmoid of its output says where they are.
     """
 
     name: str

@@ -19,7 +19,7 @@ from torch import fx
 from qat.backends.fx import fake_quantized
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers, spec_of
-from qat.evaluation.score import Score
+from qat.evaluation.distance import Score
 from qat.observers.candidates import AUTO, Candidate, candidates
 from qat.observers.observer import ActivationObserver
 from qat.ptq.context import Context, Judge, Outcome
@@ -55,7 +55,7 @@ def search_observers(
 ) -> list[Scored]:
     """Score all candidates of a graph calibrated with observer auto, and choose the best one in place.
 
-    `judge`: such as a `qat.evaluation.score.Scorer` of held-out pictures. The choice lies in the graph's state dict;
+    `judge`: such as a `qat.evaluation.distance.Scorer` of held-out pictures. The choice lies in the graph's state dict;
     `freeze_scales` then takes its grids. Deterministic: the same statistics and pictures give the same choice.
     """
     scored = search(prepared, observer_candidates(prepared), judge, after_candidate)

@@ -1,9 +1,8 @@
-"""A stage's folder, what it was made from, and whether that is still so; loads no network."""
+"""A stage's folder, the record of what it was made from, and whether it is current; loads no network."""
 
-from qat.stages.finished import finished_stages
 from qat.stages.folders import CHECKPOINTS, EQUALISED, PARTIAL, STAGES, Folders
 from qat.stages.record import is_current, previous_record, read_record, write_record
-from qat.stages.run import Run, Tuned, origin_of, source_of
+from qat.stages.run import Run, Tuned, finished_stages, origin_of, source_of
 
 __all__ = [
     "CHECKPOINTS",

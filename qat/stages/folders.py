@@ -1,4 +1,4 @@
-"""Where a run's stages lie."""
+"""The folders and file names of a run's stages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Folders:
     runtime: str = ""
 
     def stage(self, name: str) -> Path:
-        """Of a stage; of stage compiled, compile/eval/<runtime>.
+        """Returns the folder of a stage; stage compiled has compile/eval/<runtime>.
 
         >>> Folders(Path("output/streets/pidnet_s"), "ort").stage("compiled").as_posix()
         'output/streets/pidnet_s/compile/eval/ort'
@@ -39,11 +39,11 @@ class Folders:
         return self.base / "compile" / "eval" / self.runtime if name == "compiled" else self.base / name
 
     def checkpoint(self, stage: str) -> Path:
-        """Where stage calib or qat keeps its weights and scales."""
+        """Returns the file of stage calib's or qat's weights and scales."""
         return self.stage(stage) / CHECKPOINTS[stage]
 
     def title(self, stage: str) -> str:
-        """A stage's name in tables: compiled with its runtime.
+        """Returns a stage's name in tables; that of compiled has its runtime.
 
         >>> Folders(Path(), "ort").title("compiled")
         'compiled ort'

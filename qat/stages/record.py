@@ -1,4 +1,4 @@
-"""What a stage's folder says of itself: what it was made from, by which versions, on which machine."""
+"""The record of a stage's folder: what it was made from, by which versions, on which machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STANDARD = ("stage", "made_from", "engine", "backend", "environment")  # written
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The folder's manifest; {} where it has none."""
+    """Returns the folder's manifest; {} if it has none."""
     path = folder / MANIFEST
     return dict(read_json(path)) if path.is_file() else {}
 
@@ -28,7 +28,7 @@ def write_record(folder: Path, stage: str, config: str, origin: Origin, more: Ma
 
 
 def previous_record(folder: Path) -> dict[str, Any]:
-    """What the stage's own run recorded beside the standard keys (images, rewrites); {} before its first run."""
+    """Returns what the stage recorded beside the standard keys (images, rewrites); {} before its first run."""
     return {key: value for key, value in read_record(folder).items() if key not in STANDARD}
 
 

@@ -1,4 +1,4 @@
-"""A run: its folders, and the values that decide its stages."""
+"""A run: its folders, the values that decide its stages, and which stages have finished."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from qat.errors import UserError
-from qat.files import sha256
+from qat.files import read_json, sha256
 from qat.origin import Origin
 from qat.resources import find_checkpoint
-from qat.stages.folders import CHECKPOINTS, Folders
-from qat.stages.record import read_record
+from qat.stages.folders import CHECKPOINTS, METRICS, STAGES, Folders
+from qat.stages.record import is_current, read_record
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What another backend takes over: its name, the values that decide it, and the folders of the run on fx."""
+    """What a backend takes over from fx: the backend's name, its deciding values, and the folders of the run on fx."""
 
     backend: str
     values: Mapping[str, Any]
@@ -26,11 +26,11 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folders and what decides its stages, each by `SECTION.KEY`, as JSON holds it.
+    """A run's folders, and the values that decide its stages, each by `SECTION.KEY`, as JSON holds it.
 
-    `weights`: the float checkpoint, as the config says it; None where no key names one. `network`: decides every stage;
-    `quant`: those with an int8 grid; `kernels`: stage int_infer alone; `qat`: fine-tuning and what starts from it.
-    `takes_from`: QUANT.FROM. `tuned`: where the backend isn't fx. `defaults`: of a name that an older record lacks.
+    `weights`: the float checkpoint's path in the config; None if no key names one. `network`: decides every stage;
+    `quant`: stages with an int8 grid; `kernels`: stage int_infer alone; `qat`: fine-tuning and stages that start from
+    it. `takes_from`: QUANT.FROM. `tuned`: None on backend fx. `defaults`: values of names that older records lack.
     """
 
     folders: Folders
@@ -45,16 +45,16 @@ class Run:
 
     @property
     def weights_file(self) -> Path:
-        """The float checkpoint; UserError where the config names none or there is no such file."""
+        """The float checkpoint; UserError if the config names none or the file doesn't exist."""
         if self.weights is None:
             raise UserError("TEST.MODEL_FILE is empty; set it to the float checkpoint (.pt, .pth, .safetensors)")
         return find_checkpoint(self.weights)
 
 
 def source_of(run: Run) -> str:
-    """The stage that int_infer and compile start from, as QUANT.FROM says; auto: qat if it has finished.
+    """Returns the stage that int_infer and compile start from: QUANT.FROM, or for auto qat if it has finished.
 
-    With another calibration or another QAT setting than now, it hasn't.
+    A fine-tuning from another calibration or with other QAT settings doesn't count.
     """
     if run.takes_from != "auto":
         return run.takes_from
@@ -64,7 +64,7 @@ def source_of(run: Run) -> str:
 
 
 def origin_of(run: Run, stage: str) -> Origin:
-    """What decides a stage: the float weights' hash, the values that matter, the checkpoint that it starts from."""
+    """Returns what decides a stage: the float weights' hash, settings, and the checkpoint that it starts from."""
     before = _before(run, stage)
     values = {"float weights sha256": sha256(run.weights_file), **run.network}
     if stage != "float":
@@ -88,7 +88,7 @@ def _before(run: Run, stage: str) -> str | None:
 
 
 def _taken_over(tuned: Tuned | None, scaled: str | None) -> dict[str, Any]:
-    """What else decides a stage of another backend than fx; `scaled`: the stage whose weights and scales it has."""
+    """Returns what decides a stage on another backend than fx; `scaled`: the stage whose weights and scales it has."""
     if tuned is None:
         return {}
     stage = scaled or "calib"
@@ -98,3 +98,24 @@ def _taken_over(tuned: Tuned | None, scaled: str | None) -> dict[str, Any]:
 
 def _hash(path: Path) -> str:
     return sha256(path) if path.is_file() else "missing"
+
+
+def finished_stages(run: Run) -> dict[str, dict[str, Any]]:
+    """Returns metrics.json of every stage that was evaluated and is current, in stage order, by title."""
+    folders = {stage: run.folders.stage(stage) for stage in STAGES[:-1]}
+    evaluated = {stage: folder for stage, folder in folders.items() if _is_evaluated(run, stage, folder)}
+    for folder in sorted((run.folders.stage("compile") / "eval").glob("*")):
+        if (folder / METRICS).is_file() and _ran_this_artefact(folder, origin_of(run, "compiled")):
+            evaluated[f"compiled {folder.name}"] = folder
+    return {title: read_json(folder / METRICS) for title, folder in evaluated.items()}
+
+
+def _is_evaluated(run: Run, stage: str, folder: Path) -> bool:
+    return (folder / METRICS).is_file() and is_current(folder, origin_of(run, stage))
+
+
+def _ran_this_artefact(folder: Path, origin: Origin) -> bool:
+    """Whether the evaluated artefact is the one in the compile folder now."""
+    record = read_record(folder)
+    artefact = folder.parent.parent / record.get("artefact", "")
+    return artefact.is_file() and sha256(artefact) == record["artefact_sha256"] and is_current(folder, origin)

@@ -1,4 +1,4 @@
-"""What a run learns from and is measured on."""
+"""The batches that a run learns from and is measured on."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def make_loaders(
 
 
 def seed_epoch(seed: int, epoch: int, rank: int) -> None:
-    """Torch's own randomness, from (seed, epoch, rank) alone: a resumed epoch draws what it would have drawn."""
+    """Seeds torch from (seed, epoch, rank) alone, so that a resumed epoch draws the same numbers."""
     torch.manual_seed(zlib.crc32(f"{seed} {epoch} {rank}".encode()))
 
 

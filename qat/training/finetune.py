@@ -23,14 +23,13 @@ from qat.evaluation import Result
 from qat.graph.ops import INT8_LAYERS
 from qat.origin import Origin
 from qat.training.data import to_device
-from qat.training.distil import distillation
+from qat.training.distillation import TeacherStudent, distillation
 from qat.training.distributed import DistContext
 from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import LossConfig, label_loss
+from qat.training.optim import Plan
 from qat.training.reporting import Reporter
-from qat.training.schedule import Plan
 from qat.training.state import CHECKPOINT, saved_config
-from qat.training.teacher_student import TeacherStudent
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must share with its checkpoint
@@ -38,7 +37,7 @@ _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must sha
 
 @dataclass(frozen=True)
 class FineTuneConfig:
-    """What a fine-tuning is told. `settings`: by name, as text, what started it and what it learns from.
+    """The settings of a fine-tuning. `settings`: by name, as text, what started it and what it learns from.
 
     `scale_lr`: of activation scales that learn. `weights`: of the loss parts labels, logits and boundary.
     """

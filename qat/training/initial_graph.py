@@ -1,4 +1,4 @@
-"""Where fine-tuning starts: the calibration, or, where that is poor and nothing has tuned it, an equalised one."""
+"""The graph that fine-tuning starts from: the calibration, or an equalised one if that is poor and not tuned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class StartConfig:
 
 @dataclass(frozen=True)
 class Start:
-    """`scales_learn`: activation scales too, by LSQ. `equalised`: channels, before training. Each with its reason."""
+    """Whether activation scales learn (by LSQ) and whether channels were equalised first, each with its reason."""
 
     scales_learn: bool
     equalised: bool
@@ -44,7 +44,7 @@ class Start:
         return cls(scales_learn, equalised, (why_scales, why_equalised))
 
     def record(self) -> dict[str, bool]:
-        """What the manifest says, and what a resumed run must share."""
+        """Returns what the manifest records; a resumed run must have the same."""
         return {"scales learn": self.scales_learn, "equalised": self.equalised}
 
     def __str__(self) -> str:
@@ -101,5 +101,5 @@ def equalised_graph(
 
 
 def _choose_as(calibrated: fx.GraphModule, prepared: fx.GraphModule) -> None:
-    """Choose ranges by the observer that the calibration uses, which QUANT.OBSERVER auto has found."""
+    """Chooses ranges by the calibration's observer, which may come from QUANT.OBSERVER auto."""
     choose(prepared, next(quantiser.observer.choice for _, quantiser in quantisers(calibrated) if not quantiser.fixed))

@@ -22,18 +22,16 @@ from qat.finite import check_gradients, check_loss, check_weights, culprit
 from qat.stages.folders import CONFIG
 from qat.training.data import DataConfig, make_loaders, seed_epoch
 from qat.training.distributed import DistContext
-from qat.training.ema import WeightAverage
-from qat.training.optim import set_lr
+from qat.training.optim import Plan, set_lr
 from qat.training.reporting import Advance, ReportConfig, Reporter
-from qat.training.schedule import Plan
-from qat.training.state import CHECKPOINT, Progress, State, changed_lines
+from qat.training.state import CHECKPOINT, Progress, State, WeightAverage, changed_lines
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What every run is told. `folder` gets the checkpoint, history, log and config; `board`: tensorboard's events.
+    """The settings of every run. `folder` gets the checkpoint, history, log and config; `board` tensorboard's events.
 
     `config`: the resolved YAML. `resume`: go on from a checkpoint, whatever has changed. `mean`, `std`: of RGB / 255.
     `align_corners`: of the logits' upsampling.
@@ -52,7 +50,7 @@ class LoopConfig:
 
 
 class Loop(ABC):
-    """One run; what it learns, how its result is scored and what is kept is a subclass's.
+    """One run. A subclass says what it learns, how its result is scored and what is kept.
 
     `advice`: what to do about NaN.
     """

@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate."""
+"""The optimiser, its learning rate, and how long a run is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OptimizerConfig:
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """The optimiser of the parameters that need gradients."""
+    """Returns the optimiser of the parameters that need gradients."""
     if config.name == "adamw":
         betas = (config.momentum, 0.999)
         return torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.lr, betas=betas)
@@ -52,7 +52,7 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:
 
 
 def poly_lr(iteration: int, total: int, base: float, power: float = 0.9, warmup: int = 0, least: float = 0.0) -> float:
-    """Learning rate of the 0-based `iteration` of `total`: least + (base - least) * (1 - iteration / total) ** power.
+    """Returns the 0-based `iteration`'s learning rate: least + (base - least) * (1 - iteration / total) ** power.
 
     The first `warmup` iterations take a share of that which grows linearly to 1.
 
@@ -68,3 +68,28 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is and how fast it learns.
+
+    `stage`: the run's folder. `eval_every`: epochs between evaluations, 0 = never.
+    """
+
+    stage: str
+    epochs: int
+    eval_every: int
+    ema: float
+    lr: float
+    power: float
+    warmup: int = 0  # iterations
+    min_lr: float = 0.0
+
+    def lr_at(self, iteration: int, total: int) -> float:
+        """Learning rate of the 0-based `iteration` of `total`."""
+        return poly_lr(iteration, total, self.lr, self.power, self.warmup, self.min_lr)
+
+    def evaluates(self, epoch: int) -> bool:
+        """Whether an evaluation follows the 0-based `epoch`."""
+        return self.eval_every > 0 and (epoch + 1 == self.epochs or (epoch + 1) % self.eval_every == 0)

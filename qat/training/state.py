@@ -1,8 +1,9 @@
-"""A run's checkpoint: everything that the rest of the run depends on."""
+"""A run's checkpoint, with the running average of the weights: everything that the rest of the run depends on."""
 
 from __future__ import annotations
 
 import difflib
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from torch.optim import Optimizer
 
 from qat.errors import UserError
 from qat.files import atomic_path
-from qat.training.ema import WeightAverage
 
 CHECKPOINT = "checkpoint.pth.tar"
 FORMAT = 1
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class State:
-    """What a checkpoint holds. Randomness is no part of it: each epoch's is made of (TRAIN.SEED, epoch, rank)."""
+    """The content of a checkpoint. It holds no random state: each epoch's comes from (TRAIN.SEED, epoch, rank)."""
 
     model: nn.Module
     average: WeightAverage
@@ -103,3 +103,34 @@ def export(model: nn.Module, path: Path) -> None:
     state: dict[str, Tensor] = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_path(path) as aside:
         save_file(state, aside, metadata={"format": "pt"})
+
+
+def decay_at(update: int, decay: float) -> float:
+    """Returns the decay of the 0-based `update`: min(decay, (1 + update) / (10 + update)); early weights fade soon."""
+    return min(decay, (1 + update) / (10 + update))
+
+
+class WeightAverage:
+    """The running average of a network's weights, which is evaluated and exported.
+
+    `model` is average <- decay * average + (1 - decay) * weights; with decay 0 a plain copy of the newest weights.
+
+    Floating buffers (batch norm's statistics) are averaged with the parameters, so that they fit the averaged weights;
+    integer buffers are copied.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take in the weights after an optimiser step."""
+        share = 1 - decay_at(self.updates, self.decay)
+        self.updates += 1
+        for average, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, share)
+            else:
+                average.copy_(value)

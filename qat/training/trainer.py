@@ -17,9 +17,8 @@ from qat.training.data import to_device
 from qat.training.distributed import DistContext
 from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import RECIPES, LossConfig
-from qat.training.optim import OptimizerConfig, make_optimizer
+from qat.training.optim import OptimizerConfig, Plan, make_optimizer
 from qat.training.reporting import Reporter
-from qat.training.schedule import Plan
 from qat.training.state import export
 
 BEST = "best.safetensors"
@@ -28,7 +27,7 @@ FINAL = "final.safetensors"
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training is told. `network`: its row. `bf16`: forward passes under autocast."""
+    """The settings of a training. `network`: its row. `bf16`: forward passes run under autocast."""
 
     network: NetworkSpec
     loop: LoopConfig
@@ -87,6 +86,6 @@ class Trainer(Loop):
         export(self.state.average.model, self.folder / FINAL)
 
 
-def _outputs(given: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    """A network's outputs; one that has but one may give it bare."""
-    return [given] if isinstance(given, Tensor) else given
+def _outputs(result: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    """Returns a network's outputs as a sequence; a network with one output may return the bare tensor."""
+    return [result] if isinstance(result, Tensor) else result

@@ -23,9 +23,9 @@ from qat.stages import EQUALISED, finished_stages, origin_of
 from qat.stages.folders import METRICS, QPARAMS
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
 from qat.training.data import WithoutLabels, has_labels
+from qat.training.distillation import TeacherStudent
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
-from qat.training.schedule import Plan
-from qat.training.teacher_student import TeacherStudent
+from qat.training.optim import Plan
 from qat.workflow.calibration import hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared

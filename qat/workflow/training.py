@@ -15,13 +15,12 @@ from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.models import build_model, resolve
+from qat.models.checkpoint import load_pretrained
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig
 from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import LossConfig
-from qat.training.optim import OptimizerConfig
-from qat.training.pretrained import load_pretrained
-from qat.training.schedule import Plan
+from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.data import data_spec, training_transform
 from qat.workflow.load import device

@@ -21,7 +21,7 @@ from qat.backends.select import TUNES
 from qat.data import data_loader
 from qat.data.transforms import normalise
 from qat.errors import UserError
-from qat.evaluation.score import Scorer
+from qat.evaluation.distance import Scorer
 from qat.files import read_json, write_json
 from qat.models import resolve
 from qat.origin import Origin

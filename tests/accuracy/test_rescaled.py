@@ -14,7 +14,7 @@ import qat
 from qat.config import load_config
 from qat.data import build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, Normaliser
-from qat.evaluation.score import Score, Scorer
+from qat.evaluation.distance import Score, Scorer
 from qat.ptq.equalise import equalize
 from qat.workflow.data import data_spec
 from qat.workflow.load import example_input, load_float

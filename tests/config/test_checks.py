@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from qat.config import CHOICES, default_config, load_config
-from qat.config.checks import AT_LEAST, RULES
-from qat.config.choices import opsets
+from qat.config.checks import AT_LEAST, RULES, opsets
 from qat.errors import UserError
 
 WRONG = {

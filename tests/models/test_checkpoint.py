@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from qat.errors import UserError
 from qat.models import build_model, load_checkpoint
+from qat.models.checkpoint import load_pretrained
+from tests.networks import tiny_net
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "pretrained" / "pidnet_s_camvid.pt"
 State = dict[str, Tensor]
@@ -187,3 +190,27 @@ def test_a_really_trained_checkpoint_loads(aux: bool) -> None:
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     expected = torch.load(SHARED, weights_only=True)["model.conv1.0.weight"]
     assert torch.equal(model.conv1[0].weight, expected)
+
+
+def test_what_fits_is_loaded_and_the_rest_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given, model = tiny_net(1), tiny_net(2)
+    head = model.final_layer.weight.detach().clone()
+    state = {key: value for key, value in given.state_dict().items() if not key.startswith("seghead_d")}
+    state |= {"final_layer.weight": torch.zeros(9, 8, 1, 1), "fc.weight": torch.zeros(5)}
+    torch.save({"state_dict": state}, tmp_path / "imagenet.pth.tar")
+    with caplog.at_level(logging.INFO):
+        load_pretrained(model, str(tmp_path / "imagenet.pth.tar"))
+    assert torch.equal(model.body[0].weight, given.body[0].weight)  # type: ignore[arg-type]
+    assert torch.equal(model.final_layer.weight, head)
+    assert "keep their random weights: final_layer.weight, seghead_d.bias, seghead_d.weight" in caplog.text
+    assert "not used, the network has none such: fc.weight, final_layer.weight" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("state", "message"), [(None, "no checkpoint at .*PRETRAINED"), ({"fc": torch.zeros(1)}, "nothing in")]
+)
+def test_useless_weights_are_an_error(tmp_path: Path, state: dict[str, torch.Tensor] | None, message: str) -> None:
+    if state is not None:
+        torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(UserError, match=message):
+        load_pretrained(tiny_net(), str(tmp_path / "w.pt"))

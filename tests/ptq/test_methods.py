@@ -20,7 +20,7 @@ from qat.backends.fx import float_view
 from qat.backends.scales import weighted
 from qat.config import default_config
 from qat.errors import UserError
-from qat.evaluation.score import Score
+from qat.evaluation.distance import Score
 from qat.ptq.context import Context, repeatable
 from qat.ptq.methods import (
     METHODS,

@@ -1,4 +1,4 @@
-"""What decides a stage, and what it starts from."""
+"""What decides a stage, what it starts from, and which stages count as finished."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ import pytest
 
 from qat.errors import UserError
 from qat.files import sha256, write_json, write_text
-from qat.stages import Folders, Run, Tuned, is_current, origin_of, previous_record, read_record, source_of, write_record
+from qat.stages import (
+    Folders,
+    Run,
+    Tuned,
+    finished_stages,
+    is_current,
+    origin_of,
+    previous_record,
+    read_record,
+    source_of,
+    write_record,
+)
 from qat.stages.folders import MANIFEST
 
 
@@ -113,3 +124,33 @@ def test_a_stage_of_another_config_is_not_current(run: Run) -> None:
     finish(run, "calib")
     write_json(run.folders.stage("calib") / MANIFEST, {"made_from": {}})
     assert not is_current(run.folders.stage("calib"), origin_of(run, "calib"))
+
+
+def evaluate(run: Run, stage: str, more: dict[str, str] | None = None) -> None:
+    folder = run.folders.stage(stage)
+    write_record(folder, stage, "", origin_of(run, stage), more or {})
+    write_json(folder / "metrics.json", {"stage": stage})
+
+
+def test_in_stage_order_with_compiled_ones_by_runtime(run: Run) -> None:
+    artefact = run.folders.base / "compile" / "model.onnx"
+    artefact.parent.mkdir(parents=True)
+    artefact.write_bytes(b"onnx")
+    ran = {"artefact": artefact.name, "artefact_sha256": sha256(artefact)}
+    evaluate(run, "compiled", ran)
+    evaluate(replace(run, folders=Folders(run.folders.base, "mnn")), "compiled", ran)
+    evaluate(run, "int_infer")
+    evaluate(run, "float")
+    assert list(finished_stages(run)) == ["float", "int_infer", "compiled mnn", "compiled ort"]
+    artefact.write_bytes(b"another")
+    assert list(finished_stages(run)) == ["float", "int_infer"]
+
+
+def test_other_weights_or_no_metrics_do_not_count(run: Run) -> None:
+    evaluate(run, "float")
+    (run.folders.stage("calib")).mkdir()
+    write_record(run.folders.stage("calib"), "calib", "", origin_of(run, "calib"), {})
+    assert list(finished_stages(run)) == ["float"]
+    assert run.weights is not None
+    run.weights.write_bytes(b"others")
+    assert finished_stages(run) == {}

@@ -17,7 +17,7 @@ from qat.config import load_config
 from qat.data.descriptor import IGNORE
 from qat.errors import UserError
 from qat.graph.trace import trace
-from qat.training.teacher_student import TeacherStudent
+from qat.training.distillation import TeacherStudent
 from tests.networks import CLASSES, learnt_net
 
 SIDE = 16

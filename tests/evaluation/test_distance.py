@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qat.errors import UserError
 from qat.evaluation import evaluate
-from qat.evaluation.score import Scorer
+from qat.evaluation.distance import Scorer
 
 CLASSES = 5
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from qat.training.tensorboard import Board, colour
+from qat.training.reporting import Board, colour
 from tests.training.events import read_events
 
 PALETTE = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
