@@ -13,10 +13,10 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     from qat.graph.tables import refusal_table, rule_table, violation_table
     from qat.workflow.target_check import check, errors
 
-    found = check(config, out.progress)
-    before = violation_table(f"Before: {found.model} {found.shape} on {found.target}", found.before)
-    refused = [refusal_table(found.log)] if found.log.refused else []
-    after = violation_table("After the rewrites", found.after)
-    rules = rule_table(found.log, found.proof_shape)
-    out.result(found, before, rules, *refused, after, found.summary, *found.backend)
-    return int(errors(found.after) > 0)
+    findings = check(config, out.progress)
+    before = violation_table(f"Before: {findings.model} {findings.shape} on {findings.target}", findings.before)
+    refused = [refusal_table(findings.log)] if findings.log.refused else []
+    after = violation_table("After the rewrites", findings.after)
+    rules = rule_table(findings.log, findings.proof_shape)
+    out.result(findings, before, rules, *refused, after, findings.summary, *findings.backend)
+    return int(errors(findings.after) > 0)

@@ -19,5 +19,5 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     from qat.compile.horizon_perf import table
     from qat.workflow.board import read_board_speed
 
-    found = read_board_speed(config, out.progress, estimate=args.perf, logs=args.board)
-    out.result(found, table(list(found.rows)), f"written to {found.path}")
+    speed = read_board_speed(config, out.progress, estimate=args.perf, logs=args.board)
+    out.result(speed, table(list(speed.rows)), f"written to {speed.path}")
