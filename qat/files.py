@@ -86,6 +86,8 @@ def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
         raise UserError(f"can't read {path}: {error.strerror or error}") from error
     except _Growth as error:
         raise UserError(f"{path} grows beyond {_MOST_NODES} values by its aliases; write the values out") from error
+    except _Doubled as error:
+        raise UserError(f"{path} has the key {error}; keep one of them") from error
     except RecursionError as error:
         raise UserError(f"{path} is nested too deep; expected a mapping such as {example}") from error
     except (yaml.YAMLError, ValueError) as error:
@@ -108,6 +110,7 @@ def _parsed(text: str) -> Any:
             return None
         if _written_out(root, {}) > _MOST_NODES:
             raise _Growth
+        _check_keys(root)
         return loader.construct_document(root)
     finally:
         loader.dispose()
@@ -121,3 +124,20 @@ def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
         below = [part for item in value for part in (item if isinstance(item, tuple) else (item,))]
         sizes[id(node)] = 1 + sum(_written_out(part, sizes) for part in below)
     return sizes[id(node)]
+
+
+class _Doubled(Exception):
+    """A key that a mapping has twice, of which YAML would silently take the later."""
+
+
+def _check_keys(node: yaml.Node) -> None:
+    """_Doubled for the first key that a mapping has twice."""
+    lines: dict[str, int] = {}
+    for part in node.value if isinstance(node, yaml.CollectionNode) else ():
+        key, value = part if isinstance(part, tuple) else (None, part)
+        if isinstance(key, yaml.ScalarNode):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise _Doubled(f"{key.value} twice, in lines {lines[key.value]} and {line}")
+            lines[key.value] = line
+        _check_keys(value)

@@ -19,8 +19,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     UserError of the block names files where they would have come to lie.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as aside:
+        with _parents(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as aside:
             made = Path(aside, "made")
             made.mkdir()
             with _named(made, folder):
@@ -32,6 +31,20 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         if "file" not in str(error) and "PytorchStreamWriter" not in str(error):
             raise
         raise _unwritten(folder, str(error)) from error
+
+
+@contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    """Make the folders above `folder`; those that weren't there go again if the block fails."""
+    missing = [above for above in folder.parents if not os.path.lexists(above)]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # somebody else has put something there
+            for above in missing:
+                above.rmdir()
+        raise
 
 
 @contextmanager

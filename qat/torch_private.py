@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ __all__ = [
     "at_node",
     "fake_quantise_learnable",
     "norms",
+    "quiet_fake_tensors",
     "storage_id",
     "tree_flatten",
     "tree_leaves",
@@ -51,3 +53,15 @@ def storage_id(tensor: Tensor) -> int:
 def at_node(interpreter: Interpreter, node: Node) -> AbstractContextManager[Any]:
     """While `interpreter` fetches the arguments of `node` outside of its own run."""
     return interpreter._set_current_node(node)
+
+
+@contextmanager
+def quiet_fake_tensors() -> Iterator[None]:
+    """Without the traceback that torch logs where a fake kernel fails: who runs it says what is wrong."""
+    logger = logging.getLogger(FakeTensorMode.__module__)
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -154,8 +154,10 @@ def aliases(row: str) -> str:
         ("", "holds no keys"),
         ("a: [", "is not valid YAML"),
         ("a: 2024-13-45", "is not valid YAML"),
+        ("a: 1\nb: 2\na: 3", "has the key a twice, in lines 1 and 3; keep one of them"),
+        ("a:\n  - {b: 1, c: {d: 1, 'd': 2}}", "has the key d twice, in lines 2 and 2"),
     ],
-    ids=["deep", "itself", "aliases of aliases", "merged", "list", "empty", "open", "no date"],
+    ids=["deep", "itself", "aliases of aliases", "merged", "list", "empty", "open", "no date", "twice", "twice below"],
 )
 def test_yaml_that_is_no_mapping_or_grows(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "some.yaml"

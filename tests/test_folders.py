@@ -36,6 +36,12 @@ def test_it_makes_a_folder_where_there_was_none(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b").is_dir()
 
 
+def test_a_failure_leaves_no_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no calibration"), replaced_folder(tmp_path / "a" / "b" / "compile"):
+        raise UserError("no calibration")
+    assert [*tmp_path.iterdir()] == []
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug"), RuntimeError("a bug")])
 def test_other_errors_stay_what_they_are(folder: Path, error: BaseException) -> None:
     with pytest.raises(type(error)) as seen, replaced_folder(folder):

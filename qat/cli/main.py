@@ -71,8 +71,8 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     """The arguments that every command has, and the module's own."""
     parser = _Parser(prog=f"rtseg-qat {command}", description=module.__doc__)
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("-c", "--cfg", default=DEFAULT_CONFIG, help="config, by name or path (default: %(default)s)")
-    place.add_argument("--run", metavar="FOLDER", help="a run's folder, whose resolved config is taken")
+    place.add_argument("-c", "--cfg", action=_Once, default=DEFAULT_CONFIG, help="name or path (default: %(default)s)")
+    place.add_argument("--run", action=_Once, metavar="FOLDER", help="a run's folder, whose resolved config is taken")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     parser.add_argument(
         "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
@@ -88,6 +88,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """UserError instead of the usage and an exit."""
         raise UserError(f"{message}; see {self.prog} --help")
+
+
+class _Once(argparse.Action):
+    """An option that is given once."""
+
+    def __call__(self, parser: argparse.ArgumentParser, args: Any, value: Any, name: str | None = None) -> None:
+        """Keep the value; a mistake where there is one already."""
+        if getattr(args, self.dest) != self.default:
+            parser.error(f"{name} is given twice: {getattr(args, self.dest)} and {value}")
+        setattr(args, self.dest, value)
 
 
 class _ToStderr(logging.Handler):

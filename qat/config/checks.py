@@ -66,6 +66,9 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
 }
 
 
+_LONGEST_NAME = 200  # bytes; file systems take 255, and a folder aside has a longer name
+
+
 def _numbers(value: Any, count: int) -> bool:
     return len(value) == count and all(type(part) in (int, float) for part in value)
 
@@ -78,6 +81,11 @@ def _is_share(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and 0 <= value <= 1)
 
 
+def _is_folder(value: str) -> bool:
+    plain = value.strip() not in ("", ".", "..") and value.isprintable()
+    return plain and not {"/", "\\"} & {*value} and len(value.encode()) <= _LONGEST_NAME
+
+
 def _is_weight(value: float) -> bool:
     return 0 <= value < float("inf")
 
@@ -87,6 +95,7 @@ _SIZE = (_is_size, "width, height in pixels, such as [2048, 1024]")
 _DECAY = (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998")
 _RATE = (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "NAME": (_is_folder, "the name of a folder, at most 200 bytes and without /, such as pidnet_s"),
     "LOSS.OHEMTHRES": (lambda value: 0 < value <= 1, "a probability above 0, at most 1, such as 0.9"),
     "LOSS.BALANCE_WEIGHTS": (
         lambda value: _numbers(value, 2) and min(value) >= 0,

@@ -16,6 +16,7 @@ from qat.torch_private import (
     FakeTensor,
     FakeTensorMode,
     at_node,
+    quiet_fake_tensors,
     tree_leaves,
     tree_map_only,
     unset_fake_temporarily,
@@ -73,7 +74,7 @@ def _reads_shape(node: Node) -> bool:
 
 
 def _run(module: GraphModule, inputs: Sequence[Tensor], key: str) -> None:
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad(), quiet_fake_tensors():
         _Recorder(module, mode, key).run(*(mode.from_tensor(x) for x in inputs))
 
 
@@ -82,6 +83,7 @@ class _Recorder(Interpreter):
 
     def __init__(self, module: nn.Module, mode: FakeTensorMode, key: str) -> None:
         super().__init__(module, garbage_collect_values=False)
+        self.extra_traceback = False  # torch would add lines to the text of a UserError
         self.mode = mode
         self.key = key
 

@@ -10,6 +10,7 @@ from qat.config.checks import AT_LEAST, RULES, opsets
 from qat.errors import UserError
 
 WRONG = {
+    "NAME": ["a/b", "../b", "..", "a\\b", "a\nb", "'  '", "ü" * 101],
     "LOSS.OHEMTHRES": ["0.0", "1.5"],
     "LOSS.BALANCE_WEIGHTS": ["[1.0]", "[-0.1, 1.0]", "[0.4, 1.0, 1.0]"],
     "LOSS.SB_WEIGHTS": ["-1.0"],
@@ -37,6 +38,7 @@ WRONG = {
     "QAT.BOUNDARY": ["-1.0", "1e400"],
 }
 RIGHT = {
+    "NAME": "mein nächster, 2",
     "LOSS.OHEMTHRES": "1",
     "LOSS.BALANCE_WEIGHTS": "[0, 1]",
     "LOSS.SB_WEIGHTS": "0",

@@ -191,12 +191,18 @@ def test_several_inputs() -> None:
         (Blocks(), (), "the example has 0 tensors"),
         (Blocks(), torch.zeros(1, 5, 4, 4), "doesn't take the example, tests/graph/test_trace.py:"),
         (Blocks(), torch.zeros(4), "doesn't take the example"),
+        (Untraceable(lambda x: x + x[:, :, 1:]), torch.zeros(1, 3, 4, 4), "doesn't take the example"),
     ],
-    ids=["too many", "none", "channels", "rank"],
+    ids=["too many", "none", "channels", "rank", "sizes"],
 )
-def test_wrong_example(model: nn.Module, example: Any, text: str) -> None:
-    with pytest.raises(UserError, match=text):
+def test_wrong_example(
+    model: nn.Module, example: Any, text: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line, and nothing that torch logs of its own."""
+    with pytest.raises(UserError, match=text) as caught:
         trace(model, example)
+    assert "\n" not in str(caught.value)
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
 
 
 def test_state_changed_in_forward_is_refused() -> None:

@@ -117,6 +117,7 @@ def test_every_command_names_a_missing_config(command: str, capsys: pytest.Captu
         (["eval", "--stage", "flot"], "error: argument --stage: invalid choice: 'flot'"),
         (["export"], "error: the following arguments are required: --output; see rtseg-qat export --help"),
         (["calib", "-c", "a.yaml", "--run", "b"], "error: argument --run: not allowed with argument -c/--cfg"),
+        (["calib", "-c", "a.yaml", "--cfg", "b.yaml"], "error: --cfg is given twice: a.yaml and b.yaml; see rtseg-qat"),
         (["calib", "--run", "."], "error: --run . holds no run: no config.yaml in it"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
