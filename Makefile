@@ -33,11 +33,7 @@ $(READY): constraints.txt pyproject.toml
 	@touch $@
 
 demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after every stage
-	$(PY) tools/check.py $(ARGS)
-	$(PY) tools/eval.py --stage float $(ARGS)
-	$(PY) tools/calib.py $(ARGS)
-	$(PY) tools/eval.py --stage calib $(ARGS)
-	$(PY) tools/eval.py --stage int_infer --gate 0.99 $(ARGS)
+	$(PY) tools/demo.py $(ARGS)
 
 train: $(READY) ## train the float network of CFG
 	$(PY) tools/train.py $(ARGS)
