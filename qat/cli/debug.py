@@ -11,8 +11,8 @@ from qat.cli.output import Output
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Measure, and say what to try."""
     from qat.analysis.measurements import all_tables
-    from qat.workflow.config import invocation_of
     from qat.workflow.debugging import debug
+    from qat.workflow.run import invocation_of
 
     diagnosis = debug(config, out.progress, invocation=invocation_of(config, args.cfg, args.run, args.opts))
     steps = [

@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Export."""
-    from qat.workflow.weights_export import export
+    from qat.workflow.training import export
 
     done = export(config, out.progress, output=args.output, weights=args.weights)
     out.result(done, f"{done.path}, sha256 {done.sha256}")

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Read."""
     from qat.compile.horizon_perf import table
-    from qat.workflow.board import read_board_speed
+    from qat.workflow.runtime_speed import read_board_speed
 
     speed = read_board_speed(config, out.progress, estimate=args.perf, logs=args.board)
     out.result(speed, table(list(speed.rows)), f"written to {speed.path}")

@@ -11,13 +11,29 @@ from contextlib import closing, nullcontext, redirect_stdout
 from importlib import import_module
 from typing import Any, NoReturn
 
-from qat.cli.commands import COMMANDS, module_of
 from qat.cli.output import Output
 from qat.errors import UserError, nearest
 from qat.version import __version__
 
 DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
+COMMANDS = {
+    "demo": "float -> calib -> int8 on the embedded default, mIoU after every stage",
+    "check": "violations before, rewrites, violations after, for QUANT.TARGET",
+    "train": "train the float network",
+    "calib": "calibrate: choose every activation's scale from training images",
+    "debug": "where accuracy is lost: layer errors, sensitivity, qconfig check, advice",
+    "qat": "fine-tune the calibrated network with fake-quantisation, taught by the float network",
+    "eval": "mIoU of a stage, how far it is from float, and the table of all stages",
+    "infer": "colour overlays of pictures with a stage, beside float's",
+    "compile": "every artefact of the calibrated network, each proven and run in every runtime",
+    "report": "report.html: every stage's figures, classes, worst pictures, layers, in one file",
+    "export": "a trained checkpoint as half-precision safetensors, small enough to ship",
+    "bench": "speed: int8 against float, evaluation against its forward, calibration",
+    "bench-runtimes": "speed of the artefacts: each in every runtime, beside this CPU's peak",
+    "bench-peers": "speed and accuracy beside NNCF's and ONNX Runtime's int8 models",
+    "j5-perf": "J5's speed: perf_model's JSON and what hrt_model_exec printed, as one table",
+}
 
 
 def script(*command: str) -> NoReturn:
@@ -60,7 +76,7 @@ def run(command: str, argv: Sequence[str]) -> int:
     main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
     level = logging.INFO if main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", handlers=[_ToStderr()], force=True)
-    from qat.workflow.config import open_config
+    from qat.workflow.run import open_config
 
     out = Output(args.json, quiet=not main_process)
     with redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
@@ -106,3 +122,12 @@ class _ToStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         print(self.format(record), file=sys.stderr)
+
+
+def module_of(command: str) -> str:
+    """The module of a command.
+
+    >>> module_of("bench-runtimes")
+    'qat.cli.bench_runtimes'
+    """
+    return f"qat.cli.{command.replace('-', '_')}"

@@ -17,8 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Write the page."""
-    from qat.workflow.config import invocation_of
     from qat.workflow.report_page import report
+    from qat.workflow.run import invocation_of
 
     invocation = invocation_of(config, args.cfg, args.run, args.opts)
     page = report(config, out.progress, stage=args.stage, images=args.images, invocation=invocation)

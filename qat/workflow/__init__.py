@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from qat.workflow.inference import infer
     from qat.workflow.report_page import report
     from qat.workflow.target_check import check
-    from qat.workflow.training import train
-    from qat.workflow.weights_export import export
+    from qat.workflow.training import export, train
 
 _HOMES = {
     "calibrate": "calibration",
@@ -35,7 +34,7 @@ _HOMES = {
     "debug": "debugging",
     "demo": "demonstration",
     "evaluate": "evaluation",
-    "export": "weights_export",
+    "export": "training",
     "finetune": "fine_tuning",
     "infer": "inference",
     "report": "report_page",

@@ -12,8 +12,8 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced, held_out
 from qat.data.transforms import InferenceTransform, normalise
 from qat.errors import UserError
-from qat.workflow.data import data_spec
 from qat.workflow.load import device
+from qat.workflow.settings import data_spec
 
 FEW = 8  # pictures that channel ranges are measured on
 

@@ -23,18 +23,16 @@ from qat.compile.verify.samples import ParitySample
 from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
 from qat.data.transforms import InferenceTransform, artefact_input, normalise, resized
 from qat.errors import UserError
-from qat.files import sha256
-from qat.folders import replaced_folder
+from qat.files import replaced_folder, sha256
 from qat.models import build_model, resolve
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
 from qat.version import __version__
-from qat.workflow.data import data_spec
 from qat.workflow.evaluation import announce
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice
+from qat.workflow.settings import backend_choice, data_spec
 
 log = logging.getLogger(__name__)
 

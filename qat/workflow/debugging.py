@@ -22,16 +22,13 @@ from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, normalise
 from qat.errors import UserError
-from qat.folders import replaced_folder
+from qat.files import replaced_folder
 from qat.invocation import Invocation
 from qat.stages import origin_of, source_of, write_record
-from qat.workflow.config import invocation_of_stage
-from qat.workflow.data import data_spec
-from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain
+from qat.workflow.load import Sized, example_input, load_calibration, load_float, load_graph, load_plain
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.run import folders_of, run_of, twin
-from qat.workflow.settings import backend_choice
-from qat.workflow.sized import Sized
+from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
+from qat.workflow.settings import backend_choice, data_spec
 
 log = logging.getLogger(__name__)
 

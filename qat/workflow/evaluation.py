@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader
-from qat.data.transforms import InferenceTransform
+from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
 from qat.evaluation import ConfusionMatrix, LogitStore, Result
 from qat.evaluation import evaluate as score
@@ -21,15 +23,13 @@ from qat.evaluation.table import verdict
 from qat.files import write_json
 from qat.models import resolve
 from qat.runtimes import get_runtime
-from qat.stages import CHECKPOINTS, finished_stages, previous_record, source_of
+from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form
-from qat.workflow.data import data_spec
-from qat.workflow.inputs import float_logits, to_input
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
-from qat.workflow.settings import backend_choice
+from qat.workflow.settings import backend_choice, data_spec
 
 log = logging.getLogger(__name__)
 
@@ -148,3 +148,23 @@ def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Re
 
 def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
     return "float" in finished_stages(run_of(config)) and float_logits(config).holds(evaluated_names(config, dataset))
+
+
+def to_input(config: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
+    """uint8 (N, H, W, 3) -> what the stage takes; compiled as its manifest says, scaled where the sizes differ."""
+    data = config.DATASET
+    if stage == "compiled":
+        return artefact_input(find_artefact(config).input, data.MEAN, data.STD)
+    return Normaliser(data.MEAN, data.STD, stage_device(config, stage))
+
+
+def input_size(config: CfgNode, stage: str) -> list[int]:
+    """Width and height of the pictures that the stage takes."""
+    return find_artefact(config).size if stage == "compiled" else list(config.TEST.IMAGE_SIZE)
+
+
+def float_logits(config: CfgNode) -> LogitStore:
+    """The recording of stage float's evaluation, which refuses those of other weights or another config."""
+    run = run_of(config)
+    key = json.dumps(origin_of(run, "float").unlike_older)
+    return LogitStore(run.folders.stage("float") / "logits", hashlib.sha256(key.encode()).hexdigest())

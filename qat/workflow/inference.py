@@ -20,12 +20,11 @@ from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.report import overlay
 from qat.report.overlay import Picture
-from qat.workflow.data import data_spec
-from qat.workflow.evaluation import announce
-from qat.workflow.inputs import input_size, to_input
+from qat.workflow.evaluation import announce, input_size, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
+from qat.workflow.settings import data_spec
 
 log = logging.getLogger(__name__)
 Classify = Callable[[Picture], Picture]

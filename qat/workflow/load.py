@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, fx, nn
 from yacs.config import CfgNode
@@ -15,7 +18,6 @@ from qat.models import build_model, load_checkpoint
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, quant_spec
-from qat.workflow.sized import Sized
 
 
 def load_stage(config: CfgNode, stage: str) -> nn.Module:
@@ -128,3 +130,22 @@ def load_plain(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
         made = "qat" if own else "calib"
         calibration.load_calibration(prepared, run.folders.stage(made) / EQUALISED, origin_of(run, made))
     return as_graph(prepared)
+
+
+class Sized(nn.Module):
+    """A network whose graph holds its picture size: says so when it gets another one."""
+
+    def __init__(self, network: nn.Module, image_size: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.width, self.height = image_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of `x`, (N, 3, height, width)."""
+        height, width = x.shape[-2:]
+        if (height, width) != (self.height, self.width):
+            raise UserError(
+                f"the picture is {width}x{height} and the int8 graph is built for TEST.IMAGE_SIZE "
+                f"{self.width}x{self.height}; set TEST.IMAGE_SIZE {width},{height} and run make calib"
+            )
+        return cast(Tensor, self.network(x))

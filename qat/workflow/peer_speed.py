@@ -24,10 +24,10 @@ from qat.evaluation import evaluate as score
 from qat.runtimes import Session, get_runtime
 from qat.runtimes.optional import require
 from qat.workflow.artefact import find_artefact
-from qat.workflow.data import data_spec
 from qat.workflow.evaluation import evaluated_names
 from qat.workflow.load import example_input, load_float, load_stage
 from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.settings import data_spec
 
 log = logging.getLogger(__name__)
 Key = tuple[str, str]  # a form of the network, runtime

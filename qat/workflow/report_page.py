@@ -16,13 +16,11 @@ from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw
 from qat.report.sources import Sources, read_sources
 from qat.report.worst import worst_images
-from qat.workflow.config import invocation_of_stage
-from qat.workflow.data import data_spec
-from qat.workflow.evaluation import announce, evaluated_names
-from qat.workflow.inputs import float_logits, to_input
+from qat.workflow.evaluation import announce, evaluated_names, float_logits, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.run import folders_of, run_of
+from qat.workflow.run import folders_of, invocation_of_stage, run_of
+from qat.workflow.settings import data_spec
 
 
 @dataclass(frozen=True)

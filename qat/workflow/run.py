@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from yacs.config import CfgNode
 
 from qat.backends.select import TUNES
-from qat.config import default_config, with_values
+from qat.config import default_config, load_config, with_values
 from qat.engine import choose_engine
+from qat.errors import UserError
+from qat.invocation import Invocation
 from qat.origin import Origin
 from qat.stages import Folders, Run, Tuned, origin_of, write_record
-from qat.workflow.data import built_in_origin, descriptor_origin
-from qat.workflow.settings import backend_choice
+from qat.stages.folders import CONFIG
+from qat.workflow.settings import backend_choice, built_in_origin, descriptor_origin
 
 NETWORK_KEYS = (
     "MODEL.NAME",
@@ -26,6 +29,7 @@ NETWORK_KEYS = (
     "DATASET.STD",
 )
 NOT_DECIDING = ("BACKEND", "ENGINE", "FROM", "GATE", "SAVE_EVERY")  # keys of QUANT; every other decides what is made
+RESOLVED_IN = ("", "qat", "calib", "float", "train", "compile")  # folders of a run that hold its config
 
 
 def folders_of(config: CfgNode) -> Folders:
@@ -82,3 +86,51 @@ def _values(config: CfgNode, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def open_config(path: str, run: str | None = None, options: Sequence[str] = ()) -> CfgNode:
+    """The config called `path` with options; or the one that the run in folder `run` has resolved, with options."""
+    return load_config(path, options) if run is None else run_config(Path(run), options)
+
+
+def run_config(folder: Path, options: Sequence[str] = ()) -> CfgNode:
+    """What the run in `folder` (OUTPUT_DIR/<data set>/<name>, or a stage's folder there) was made with.
+
+    UserError where the folder holds no config.yaml, or isn't where the config says.
+    """
+    found = resolved_config(folder)
+    config = load_config(found)
+    base = _base(found.parent.resolve(), (config.DATASET.DATASET, config.NAME))
+    moved = with_values(config, {"OUTPUT_DIR": str(base)})
+    return load_config(found, [*("OUTPUT_DIR", moved.OUTPUT_DIR), *options])
+
+
+def resolved_config(folder: Path) -> Path:
+    """The config.yaml of the run, or of the stage, that lies in `folder`; UserError where there is none."""
+    found = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
+    if found is None:
+        raise UserError(
+            f"--run {folder} holds no run: no {CONFIG} in it or its stages; expected OUTPUT_DIR/DATASET/NAME"
+        )
+    return found
+
+
+def invocation_of(config: CfgNode, path: str, run: str | None = None, options: Sequence[str] = ()) -> Invocation:
+    """How `open_config` was asked for `config`; for a run by its own config.yaml."""
+    if run is None:
+        return Invocation(os.path.relpath(path), tuple(options))
+    moved = ("OUTPUT_DIR", config.OUTPUT_DIR)
+    return Invocation(os.path.relpath(resolved_config(Path(run))), (*moved, *options))
+
+
+def invocation_of_stage(config: CfgNode, stage: str) -> Invocation:
+    """A run that nobody named, by the config.yaml of a stage."""
+    return Invocation(str(folders_of(config).stage(stage) / CONFIG))
+
+
+def _base(folder: Path, names: tuple[str, str]) -> Path:
+    """OUTPUT_DIR, above the folder of the data set and the name."""
+    for above in (folder, *folder.parents):
+        if above.parts[-2:] == names:
+            return above.parent.parent
+    raise UserError(f"{folder} doesn't lie in {'/'.join(names)}, as its {CONFIG} says; move it back, or use -c")

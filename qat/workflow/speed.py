@@ -28,10 +28,9 @@ from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, Result
 from qat.evaluation import evaluate as score
-from qat.workflow.data import data_spec
 from qat.workflow.load import example_input, load_float, load_prepared
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.settings import backend_choice
+from qat.workflow.settings import backend_choice, data_spec
 
 WARMUP = 3  # rounds that aren't timed
 FLOAT = "float eager"  # what the others are compared with

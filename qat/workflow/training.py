@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.models import build_model, resolve
+from qat.files import atomic_path, sha256
+from qat.models import build_model, load_checkpoint, resolve
 from qat.models.checkpoint import load_pretrained
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig
@@ -22,10 +24,10 @@ from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
-from qat.workflow.data import data_spec, training_transform
 from qat.workflow.load import device
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
+from qat.workflow.settings import data_spec, training_transform
 
 
 @dataclass(frozen=True)
@@ -179,3 +181,39 @@ def _optimizer_config(config: CfgNode) -> OptimizerConfig:
         weight_decay=train.WD,
         nesterov=train.NESTEROV,
     )
+
+
+@dataclass(frozen=True)
+class Export:
+    """The file and its hash."""
+
+    path: Path
+    sha256: str
+
+
+def export(
+    config: CfgNode, progress: Progress = silent, *, output: str | Path, weights: str | Path | None = None
+) -> Export:
+    """Write a checkpoint as half-precision safetensors of the predict form.
+
+    Args:
+        config: MODEL.NAME and DATASET.NUM_CLASSES count.
+        progress: not called.
+        output: the file to write.
+        weights: checkpoint to read; the run's best.safetensors by default.
+
+    Returns:
+        The file and its hash.
+
+    Raises:
+        UserError: where the checkpoint is missing or belongs to another network.
+    """
+    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
+    load_checkpoint(model, weights or folders_of(config).stage("train") / "best.safetensors")
+    with atomic_path(output) as aside:
+        save_file({name: _half(value) for name, value in model.state_dict().items()}, aside)
+    return Export(Path(output), sha256(output))
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.half() if tensor.is_floating_point() else tensor

@@ -16,8 +16,8 @@ from qat.data import build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, Normaliser
 from qat.evaluation.distance import Score, Scorer
 from qat.ptq.equalise import equalize
-from qat.workflow.data import data_spec
 from qat.workflow.load import example_input, load_float
+from qat.workflow.settings import data_spec
 from tests.accuracy.runs import ROOT
 from tests.ptq.rescaling import RESIDUAL, Stream, rescale
 

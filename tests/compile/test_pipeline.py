@@ -18,8 +18,7 @@ from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form
 from qat.compile.verify import files
 from qat.errors import UserError
-from qat.files import read_json
-from qat.folders import replaced_folder
+from qat.files import read_json, replaced_folder
 from qat.runtimes import registry
 from qat.runtimes.mnn import Mnn
 from qat.runtimes.ort import Ort

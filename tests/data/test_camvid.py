@@ -11,7 +11,7 @@ from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spa
 from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.workflow.data import data_spec
+from qat.workflow.settings import data_spec
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]

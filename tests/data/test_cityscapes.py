@@ -13,7 +13,7 @@ from qat.config import load_config
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.workflow.data import data_spec
+from qat.workflow.settings import data_spec
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]

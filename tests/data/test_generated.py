@@ -12,7 +12,7 @@ from qat.data.encodings import label_ids
 from qat.data.streets import render
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.workflow.data import data_spec, training_transform
+from qat.workflow.settings import data_spec, training_transform
 
 MakeCfg = Callable[..., CfgNode]
 FEW = ("DATASET.STREETS_TRAIN", "2", "DATASET.STREETS_VAL", "1")

@@ -12,7 +12,7 @@ from qat.data.descriptor import IGNORE
 from qat.data.listing import find_images, read_list
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.workflow.data import data_spec
+from qat.workflow.settings import data_spec
 
 Save = Callable[[Path, np.ndarray], Path]
 POTHOLES = """\

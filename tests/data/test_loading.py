@@ -16,7 +16,7 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.workflow.data import data_spec, training_transform
+from qat.workflow.settings import data_spec, training_transform
 
 MakeCfg = Callable[..., CfgNode]
 Save = Callable[[Path, np.ndarray], Path]

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from qat.cli.commands import COMMANDS, module_of
-from qat.cli.main import parser_of
+from qat.cli.main import COMMANDS, module_of, parser_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

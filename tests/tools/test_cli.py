@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from qat.cli.commands import COMMANDS
-from qat.cli.main import main
+from qat.cli.main import COMMANDS, main
 from qat.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]

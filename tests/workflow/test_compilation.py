@@ -14,8 +14,8 @@ from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.stages import source_of
 from qat.workflow.compilation import compile, compile_settings, parity_samples, size_of
-from qat.workflow.data import data_spec
 from qat.workflow.run import run_of
+from qat.workflow.settings import data_spec
 from tests.compile import blocks
 from tests.compile.unimportable import without
 

@@ -16,7 +16,7 @@ import numpy as np
 from qat.data.streets.canvas import Pixels
 from qat.data.streets.scene import render
 from qat.errors import UserError
-from qat.folders import replaced_folder
+from qat.files import replaced_folder
 
 VERSION = 1  # of the generator: raise it when a seed gives another picture
 RECORD = "streets.json"
