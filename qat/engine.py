@@ -1,4 +1,4 @@
-"""Which int8 kernels this CPU has, and what that costs."""
+"""The int8 kernels of this CPU, and how many levels activations may use with them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def choose_engine(wanted: str = "auto") -> Engine:
 
 
 def activate(wanted: str = "auto") -> Engine:
-    """Choose the engine and make it torch's current one, for the whole process; `engine_in_use` takes it back."""
+    """Choose the engine and make it torch's current one for the whole process; `engine_in_use` restores it."""
     engine = choose_engine(wanted)
     torch.backends.quantized.engine = engine.name
     return engine
@@ -59,7 +59,7 @@ def activate(wanted: str = "auto") -> Engine:
 
 @contextmanager
 def engine_in_use(wanted: str = "auto") -> Iterator[Engine]:
-    """Make the engine torch's current one for the block, and the one before again after it.
+    """Make the engine torch's current one for the block; the earlier one is restored after it.
 
     int8 weights are packed for the engine that is current when they are converted or loaded, and qnnpack's kernels look
     at it whenever they run.

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises, and how other errors become it."""
+"""UserError, the exception for a user's mistake, and how other errors become it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """A mistake in what the user gave: one line that says what, where, what was expected and how to fix it.
+    """A user's mistake: one line that says what, where, what was expected and how to fix it.
 
     The tools print it and exit with code 2; a library caller can catch it.
     """
@@ -38,7 +38,7 @@ def close(wrong: str, right: Iterable[str]) -> str:
 
 @contextmanager
 def as_user_error(what: str, hint: str = "") -> Iterator[None]:
-    """Any error in the block, other than UserError, becomes the UserError "`what`: reason; `hint`"."""
+    """Turns any other error of the block into the UserError "`what`: reason; `hint`"."""
     try:
         yield
     except UserError:
@@ -48,7 +48,7 @@ def as_user_error(what: str, hint: str = "") -> Iterator[None]:
 
 
 def reason(text: str) -> str:
-    """The line of an error's text that says something.
+    """Returns the line of an error's text that states the cause.
 
     >>> reason("Exception from src/inference/src/core.cpp:93:\\nCheck 'ok' failed at x.cpp:3:\\nshapes differ\\n")
     "Check 'ok' failed at x.cpp:3: shapes differ"

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their hashes, and what JSON and YAML files hold."""
+"""Files and folders that appear whole or not at all, hashes, and the content of JSON and YAML files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_NODES = 10_000  # of a YAML file; the longest config has 200
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes `path`'s name only if the block ends well.
+    """Yields a path beside `path` to write to; it is renamed to `path` only if the block succeeds.
 
     Raises UserError when the folder or the file can't be written (read-only, full disk).
     """
@@ -76,10 +76,10 @@ def sha256_text(text: str) -> str:
 
 
 def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
-    """Read a YAML file that holds a mapping; `example` of one, for the error's text.
+    """Read a YAML file that holds a mapping; `example`: a mapping for the error's text.
 
-    Raises UserError where it can't be read, isn't YAML, isn't a mapping, or grows beyond what anyone writes (aliases of
-    aliases, deep nesting).
+    Raises UserError if the file can't be read, isn't YAML, isn't a mapping, or grows too large (aliases of aliases,
+    deep nesting).
     """
     try:
         tree = copy.deepcopy(_parsed(Path(path).read_text(encoding="utf-8")))
@@ -99,7 +99,7 @@ def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
 
 
 class _Growth(Exception):
-    """Aliases that, written out, make more than _MOST_NODES; one holds itself, or others that hold others."""
+    """The aliases, written out, make more than _MOST_NODES values, or one contains itself."""
 
 
 @lru_cache(maxsize=32)  # a run asks for its config and its descriptor again and again
@@ -118,9 +118,9 @@ def _parsed(text: str) -> Any:
 
 
 def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """Number of nodes with every alias replaced; infinite where one holds itself."""
+    """Returns the number of nodes with every alias replaced; infinite if one contains itself."""
     if id(node) not in sizes:
-        sizes[id(node)] = float("inf")  # until it is known: whoever asks meanwhile lies inside
+        sizes[id(node)] = float("inf")  # until it is known: only a node inside this one asks before
         value = node.value if isinstance(node, yaml.CollectionNode) else []
         below = [part for item in value for part in (item if isinstance(item, tuple) else (item,))]
         sizes[id(node)] = 1 + sum(_written_out(part, sizes) for part in below)
@@ -132,7 +132,7 @@ class _Doubled(Exception):
 
 
 def _check_keys(node: yaml.Node) -> None:
-    """_Doubled for the first key that a mapping has twice."""
+    """Raises _Doubled for the first key that a mapping has twice."""
     lines: dict[str, int] = {}
     for part in node.value if isinstance(node, yaml.CollectionNode) else ():
         key, value = part if isinstance(part, tuple) else (None, part)
@@ -146,18 +146,18 @@ def _check_keys(node: yaml.Node) -> None:
 
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
-    """Give a new folder beside `folder` to fill; it takes `folder`'s place only if the block ends well.
+    """Yields a new folder beside `folder` to fill; it replaces `folder` only if the block succeeds.
 
-    What was in `folder` stays untouched otherwise. Raises UserError where the disk is full or can't be written; a
-    UserError of the block names files where they would have come to lie.
+    Otherwise `folder` stays as it was. Raises UserError if the disk is full or can't be written; a UserError of the
+    block names files by their final path.
     """
     try:
         with _parents(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as aside:
-            made = Path(aside, "made")
-            made.mkdir()
-            with _named(made, folder):
-                yield made
-            _exchange(made, folder, Path(aside, "before"))
+            new = Path(aside, "new")
+            new.mkdir()
+            with _named(new, folder):
+                yield new
+            _exchange(new, folder, Path(aside, "before"))
     except OSError as error:
         raise _unwritten(folder, error.strerror or str(error)) from error
     except RuntimeError as error:  # torch.jit.save's own for a full disk
@@ -168,33 +168,33 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _parents(folder: Path) -> Iterator[None]:
-    """Make the folders above `folder`; those that weren't there go again if the block fails."""
+    """Makes the folders above `folder`; new ones are removed again if the block fails."""
     missing = [above for above in folder.parents if not os.path.lexists(above)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # somebody else has put something there
+        with suppress(OSError):  # somebody else has put a file there
             for above in missing:
                 above.rmdir()
         raise
 
 
 @contextmanager
-def _named(made: Path, folder: Path) -> Iterator[None]:
-    """In a UserError's text, `folder` for the folder aside, which nobody will find."""
+def _named(new: Path, folder: Path) -> Iterator[None]:
+    """Replaces the temporary folder by `folder` in a UserError's text."""
     try:
         yield
     except UserError as error:
-        raise UserError(str(error).replace(str(made), str(folder))) from error
+        raise UserError(str(error).replace(str(new), str(folder))) from error
 
 
-def _exchange(made: Path, folder: Path, before: Path) -> None:
-    """Rename `made` to `folder`; what lay there goes to `before`, and comes back if that fails."""
+def _exchange(new: Path, folder: Path, before: Path) -> None:
+    """Renames `new` to `folder`; the old folder moves to `before`, and back if that fails."""
     if folder.exists():
         os.replace(folder, before)
     try:
-        os.replace(made, folder)
+        os.replace(new, folder)
     except OSError:
         with suppress(OSError):  # there was nothing before
             os.replace(before, folder)

@@ -1,4 +1,4 @@
-"""Which tensor holds NaN or infinity first, and the errors that stop a run there."""
+"""Finds the first tensor with NaN or infinity, and stops a run there."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _PARAMETRIZED = re.compile(r"parametrizations\.(\w+)\.original")  # torch's name
 
 
 def check_loss(parts: Mapping[str, float], rest: Callable[[], str]) -> None:
-    """UserError that names the parts which are NaN or infinite; `rest()` says where and what to do."""
+    """Raises UserError that names the parts with NaN or infinity; `rest()` says where and what to do."""
     wrong = [f"{name} {value}" for name, value in parts.items() if not math.isfinite(value)]
     if wrong:
         raise UserError(f"{', '.join(wrong)}: {rest()}")
 
 
 def check_weights(model: nn.Module, rest: str) -> None:
-    """UserError that names the first weight or statistic with NaN or infinity."""
+    """Raises UserError that names the first weight or statistic with NaN or infinity."""
     if name := _first_wrong(model.state_dict().items()):
         raise UserError(f"NaN or infinity in {name} {rest}")
 
 
 def check_gradients(model: nn.Module, rest: str) -> None:
-    """UserError that names the first weight whose gradient has NaN or infinity; before the step, so no weight has."""
+    """Raises UserError that names the first weight whose gradient has NaN or infinity; call it before the step."""
     gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
     if norms(list(gradients.values())).isfinite().all():  # one wait for the device
         return
@@ -42,22 +42,22 @@ def culprit(model: nn.Module, image: Tensor) -> str:
     """The first tensor with NaN or infinity: a weight, the pictures, else a layer's output."""
     if name := _first_wrong([*model.state_dict().items(), ("the pictures", image)]):
         return f"first in {name}"
-    return f"first in the output of {found}" if (found := _first_output(model, image)) else "only in the loss"
+    return f"first in the output of {layer}" if (layer := _first_output(model, image)) else "only in the loss"
 
 
 @torch.no_grad()
 def _first_output(model: nn.Module, image: Tensor) -> str:
-    """The first node of a graph, or else the first layer, that gives NaN or infinity; empty if none does."""
+    """Returns the first node of a graph, or the first layer of a module, with NaN or infinity in its output; or ""."""
     if isinstance(model, fx.GraphModule):
         finder = _Finder(model)
         finder.run(image)
         return finder.first
-    found: list[str] = []
+    names: list[str] = []
 
     def watch(name: str) -> Callable[[Any, Any, Any], None]:
         def look(layer: Any, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and not output.isfinite().all():
-                found.append(name)
+                names.append(name)
 
         return look
 
@@ -66,7 +66,7 @@ def _first_output(model: nn.Module, image: Tensor) -> str:
     model(image)
     for hook in hooks:
         hook.remove()
-    return found[0] if found else ""
+    return names[0] if names else ""
 
 
 def _first_wrong(tensors: Iterable[tuple[str, Tensor]]) -> str:

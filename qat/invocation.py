@@ -1,4 +1,4 @@
-"""How the user named a run, so that advice can name it in the same way."""
+"""The config and options that the user gave, so that advice repeats them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Invocation:
-    """The config as it was named (a path), and KEY, VALUE, ... after it."""
+    """The config's path, and the KEY, VALUE, ... options after it."""
 
     config: str
     options: tuple[str, ...] = ()
 
     def make(self, target: str, more: str = "") -> str:
-        """The line that makes `target` with this config, its options (not those of debug) and `more`.
+        """Returns the `make` line for `target` with this config, its options (without DEBUG's) and `more`.
 
         >>> Invocation("a.yaml", ("QUANT.SCHEME", "affine", "DEBUG.IMAGES", "8")).make("calib", "QUANT.EQUALISE True")
         'make calib CFG=a.yaml OPTS="QUANT.SCHEME affine QUANT.EQUALISE True"'
@@ -25,7 +25,7 @@ class Invocation:
         return f"make {target} CFG={self.config}" + (f' OPTS="{options}"' if options else "")
 
     def command(self, *words: str) -> str:
-        """The same run for `rtseg-qat`.
+        """Returns the `rtseg-qat` line for the same run.
 
         >>> Invocation("a.yaml", ("QUANT.SCHEME", "affine")).command("report", "--images", "2")
         'rtseg-qat report --images 2 -c a.yaml QUANT.SCHEME affine'

@@ -1,4 +1,4 @@
-"""What a result was made from: named values that decide it."""
+"""The origin of a result: named values that decide it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that isn't what it was."""
+    """A value that has changed."""
 
     name: str
     before: Any
@@ -22,9 +22,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Origin:
-    """`values`: what decides a result, by name, as JSON holds it.
+    """The values that decide a result, by name, as JSON holds them.
 
-    `defaults`: what counts for a name that an older record lacks.
+    `defaults`: the values that count for a name that an older record lacks.
     """
 
     values: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Origin:
         return {name: value for name, value in self.values.items() if name not in same}
 
     def difference(self, recorded: Mapping[str, Any]) -> Difference | None:
-        """The first value that `recorded` holds otherwise; None where the result is still the one.
+        """Returns the first value that differs in `recorded`; None if the result is current.
 
         >>> origin = Origin({"scheme": "affine", "bits": 8}, {"bits": 8})
         >>> origin.difference({"scheme": "affine"})

@@ -1,4 +1,4 @@
-"""Where a config, a data set's descriptor or a checkpoint lies: with the user, in the checkout or in the package."""
+"""Finds a config, a data set's descriptor or a checkpoint: with the user, in the checkout or in the package."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def find_config(name: str | Path) -> Path:
-    """The YAML file of a config: a path, or a name such as camvid/pidnet_s, with or without .yaml.
+    """Returns the YAML file of a config: a path, or a name such as camvid/pidnet_s, with or without .yaml.
 
-    Looked for as given, then in `configs/` of the working directory, of the checkout and of the package. Raises
-    UserError with what was tried.
+    It tries the path itself, then `configs/` of the working directory, of the checkout and of the package. The
+    UserError lists what was tried.
     """
     return _find(CONFIGS, "config", str(name), as_given=True)
 
 
 def find_descriptor(name: str | Path) -> Path:
-    """The YAML file of a data set's descriptor: a path, or a name such as camvid.
+    """Returns the YAML file of a data set's descriptor: a path, or a name such as camvid.
 
-    A name is looked for in `datasets/` of the working directory, of the checkout and of the package. Raises UserError
-    with what was tried.
+    It looks for a name in `datasets/` of the working directory, of the checkout and of the package. The UserError lists
+    what was tried.
     """
     return _find(DATASETS, "data set", str(name), as_given=not NAME.fullmatch(str(name)))
 
 
 def find_checkpoint(path: str | Path, key: str = "TEST.MODEL_FILE") -> Path:
-    """The checkpoint that `key` names: as given, in the checkout, in the package; `${NAME}` is taken from outside.
+    """Returns the checkpoint that `key` names: the path itself, or in the checkout or the package.
 
-    Raises UserError with what was tried.
+    `${NAME}` is the environment's variable. The UserError lists what was tried.
     """
-    given = Path(expand(str(path), key)).expanduser()
-    tried = _distinct(base / given for base in (Path(), *_bases()))
-    found = next((one for one in tried if os.path.isfile(one)), None)
-    if found is None:
-        advice = _likely(given, tried) or f"set {key} to a .pt, .pth or .safetensors file"
-        raise UserError(f"no checkpoint at {given}{_also(tried, given)}; {advice}")
-    return found
+    wanted = Path(expand(str(path), key)).expanduser()
+    tried = _distinct(base / wanted for base in (Path(), *_bases()))
+    checkpoint = next((candidate for candidate in tried if os.path.isfile(candidate)), None)
+    if checkpoint is None:
+        advice = _likely(wanted, tried) or f"set {key} to a .pt, .pth or .safetensors file"
+        raise UserError(f"no checkpoint at {wanted}{_also(tried, wanted)}; {advice}")
+    return checkpoint
 
 
 def built_in_descriptor(name: str) -> Path | None:
@@ -57,10 +57,10 @@ def built_in_descriptor(name: str) -> Path | None:
 
 def expand(text: str, key: str) -> str:
     """`text` with each `${NAME}` replaced by the environment's variable; UserError where one isn't set."""
-    found = expand_set(text)
-    if missing := _VARIABLE.search(found):
+    expanded = expand_set(text)
+    if missing := _VARIABLE.search(expanded):
         raise UserError(f"{key} is {text} and {missing[1]} is not set; export {missing[1]}, or set {key} to a path")
-    return found
+    return expanded
 
 
 def expand_set(text: str) -> str:
@@ -69,23 +69,23 @@ def expand_set(text: str) -> str:
     >>> expand_set("${NO_SUCH_VARIABLE}/weights.pt")
     '${NO_SUCH_VARIABLE}/weights.pt'
     """
-    return _VARIABLE.sub(lambda found: os.environ.get(found[1]) or found[0], text)
+    return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], text)
 
 
 def _find(kind: str, what: str, name: str, as_given: bool) -> Path:
-    given = Path(name).expanduser()
-    tried = _distinct(_candidates(kind, given, as_given))
-    found = next((path for path in tried if os.path.isfile(path)), None)
-    if found is None:
-        raise UserError(f"no {what} {name}{_also(tried, given)}; {_advice(kind, given)}")
-    return found
+    wanted = Path(name).expanduser()
+    tried = _distinct(_candidates(kind, wanted, as_given))
+    file = next((path for path in tried if os.path.isfile(path)), None)
+    if file is None:
+        raise UserError(f"no {what} {name}{_also(tried, wanted)}; {_advice(kind, wanted)}")
+    return file
 
 
-def _candidates(kind: str, given: Path, as_given: bool) -> Iterator[Path]:
-    named = given if given.suffix in YAML or not given.name else given.with_name(f"{given.name}.yaml")
+def _candidates(kind: str, wanted: Path, as_given: bool) -> Iterator[Path]:
+    named = wanted if wanted.suffix in YAML or not wanted.name else wanted.with_name(f"{wanted.name}.yaml")
     if as_given:
-        yield from (given, named)
-    if not given.is_absolute():
+        yield from (wanted, named)
+    if not wanted.is_absolute():
         yield from (base / kind / _below(kind, named) for base in (Path(), *_bases()))
 
 
@@ -108,9 +108,9 @@ def _is_checkout(folder: Path) -> bool:
         return False
 
 
-def _advice(kind: str, given: Path) -> str:
-    """The nearest name that can be had, or those that come with the project."""
-    wrong = _below(kind, given.with_suffix("") if given.suffix in YAML else given).as_posix()
+def _advice(kind: str, wanted: Path) -> str:
+    """Returns the nearest name that exists, or the names that come with the project."""
+    wrong = _below(kind, wanted.with_suffix("") if wanted.suffix in YAML else wanted).as_posix()
     name = close(wrong, _names(kind, [Path(), *_bases()]))
     return f"did you mean {name}?" if name else nearest("", _names(kind, _bases()))
 
@@ -121,18 +121,18 @@ def _names(kind: str, bases: Iterable[Path]) -> list[str]:
     return sorted({path.relative_to(f).with_suffix("").as_posix() for f in folders for path in f.rglob("*.yaml")})
 
 
-def _likely(given: Path, tried: Iterable[Path]) -> str:
-    """The nearest file name in the folders that were tried; "" if none is near."""
+def _likely(wanted: Path, tried: Iterable[Path]) -> str:
+    """Returns the path with the nearest file name in the folders that were tried; "" if none is near."""
     folders = [path.parent for path in tried if os.access(path.parent, os.R_OK) and path.parent.is_dir()]
-    name = close(given.name, {path.name for folder in folders for path in folder.iterdir() if path.is_file()})
-    return f"did you mean {given.with_name(name)}?" if name else ""
+    name = close(wanted.name, {path.name for folder in folders for path in folder.iterdir() if path.is_file()})
+    return f"did you mean {wanted.with_name(name)}?" if name else ""
 
 
 def _distinct(paths: Iterable[Path]) -> list[Path]:
-    """The first spelling of each place."""
+    """Drops paths that are the same place as an earlier one."""
     return list({path.absolute(): path for path in reversed(list(paths))}.values())[::-1]
 
 
-def _also(tried: list[Path], given: Path) -> str:
-    others = [str(path) for path in tried if path != given]
-    return f" (tried {', '.join(others)} too)" if others else ""
+def _also(tried: list[Path], wanted: Path) -> str:
+    more = [str(path) for path in tried if path != wanted]
+    return f" (tried {', '.join(more)} too)" if more else ""

@@ -1,4 +1,4 @@
-"""The one look of the tables on the terminal."""
+"""Tables on the terminal, all in one style."""
 
 from __future__ import annotations
 

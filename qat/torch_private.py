@@ -51,7 +51,7 @@ def storage_id(tensor: Tensor) -> int:
 
 
 def at_node(interpreter: Interpreter, node: Node) -> AbstractContextManager[Any]:
-    """While `interpreter` fetches the arguments of `node` outside of its own run."""
+    """A context in which `interpreter` can fetch the arguments of `node` outside of its own run."""
     return interpreter._set_current_node(node)
 
 

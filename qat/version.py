@@ -1,3 +1,3 @@
-"""The version, for files that say what wrote them."""
+"""The version, which files record."""
 
 __version__ = "0.1.0"

@@ -248,7 +248,7 @@ def test_the_earlier_folder_comes_back_if_the_new_one_cannot_take_its_place(
     real = os.replace
 
     def refuse(source: Path, target: Path) -> None:
-        if Path(source).name == "made":
+        if Path(source).name == "new":
             raise OSError(errno.EIO, "Input/output error")
         real(source, target)
 

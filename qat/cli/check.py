@@ -9,7 +9,7 @@ from qat.cli.output import Output
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
-    """Check; 1 where an error is left."""
+    """Check; returns 1 if an error is left."""
     from qat.graph.tables import refusal_table, rule_table, violation_table
     from qat.workflow.target_check import check, errors
 

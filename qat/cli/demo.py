@@ -9,7 +9,7 @@ from qat.cli.output import Output
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
-    """Run every stage; 1 where int_infer fails QUANT.GATE."""
+    """Run every stage; returns 1 if int_infer fails QUANT.GATE."""
     from qat.evaluation.table import stage_table
     from qat.graph.tables import rule_table
     from qat.workflow.demonstration import demo

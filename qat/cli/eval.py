@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
-    """Evaluate; 1 below a gate that was asked for."""
+    """Evaluate; returns 1 if --gate was given and the stage is below it."""
     from qat.evaluation.table import stage_table
     from qat.workflow.evaluation import evaluate
 

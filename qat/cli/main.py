@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 def script(*command: str) -> NoReturn:
-    """The console script; one of tools/ names its command."""
+    """The console script's entry; a script of tools/ names its command."""
     sys.exit(main([*command, *sys.argv[1:]]))
 
 
@@ -99,7 +99,7 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says a mistake in one line, as everything else does."""
+    """Reports a mistake in one line, as all commands do."""
 
     def error(self, message: str) -> NoReturn:
         """UserError instead of the usage and an exit."""
@@ -117,7 +117,7 @@ class _Once(argparse.Action):
 
 
 class _ToStderr(logging.Handler):
-    """Writes to whatever stderr is at that moment, so that a progress bar can put the line above itself."""
+    """Writes to the current stderr, so that a progress bar can put the line above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""

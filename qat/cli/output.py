@@ -17,7 +17,7 @@ PIPE_WIDTH = 160  # of tables where stdout is no terminal
 
 
 class Output:
-    """A command's way out. `as_json`: the result goes to stdout as one object, all else to stderr. `quiet`: nowhere."""
+    """Prints a command's progress and result. `as_json`: one object on stdout, all else on stderr. `quiet`: nothing."""
 
     def __init__(self, as_json: bool, quiet: bool = False) -> None:
         self.as_json = as_json
@@ -27,7 +27,7 @@ class Output:
         self._title = ""
 
     def progress(self, done: int, total: int, text: str) -> None:
-        """A bar on stderr for each title; `text`: the title, and after a colon what is in hand."""
+        """Show a bar on stderr for each title; `text`: the title, and after a colon the current item."""
         if self.quiet:
             return
         title, _, detail = text.partition(": ")
@@ -62,7 +62,7 @@ class Output:
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses, paths, tuples and sets as JSON holds them; null for NaN and infinity, which it hasn't.
+    """Converts dataclasses, paths, tuples and sets to JSON's types; NaN and infinity, which JSON lacks, become null.
 
     >>> to_json({"folder": PurePath("a/b"), "stages": ("float",)})
     {'folder': 'a/b', 'stages': ['float']}

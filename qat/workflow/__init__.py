@@ -1,4 +1,4 @@
-"""One function a stage, `(config, progress) -> result`; the only place that loads stages and knows the order of things.
+"""The workflow: one function a stage, `(config, progress) -> result`; only this room loads stages and orders them.
 
     from qat.config import load_config
     from qat import workflow

@@ -27,7 +27,7 @@ from qat.workflow.settings import backend_choice
 
 @dataclass(frozen=True)
 class CompiledFile:
-    """A file of the compile folder, its manifest's entry, and the `input` that it takes."""
+    """A file of the compile folder, its manifest's entry, and the manifest's `input` and `output`."""
 
     path: Path
     record: dict[str, Any]
@@ -41,9 +41,9 @@ class CompiledFile:
 
 
 def find_artefact(config: CfgNode) -> CompiledFile:
-    """COMPILE.ARTEFACT, or what COMPILE.RUNTIME runs best.
+    """Returns COMPILE.ARTEFACT, or the file that COMPILE.RUNTIME runs best.
 
-    UserError where there is none, it was made from another calibration, or its bytes aren't the manifest's.
+    Raises UserError if there is none, it was made from another calibration, or its bytes aren't the manifest's.
     """
     folder = folders_of(config).stage("compile")
     manifest = read_record(folder)
@@ -67,9 +67,9 @@ def _check_origin(recorded: dict[str, Any], now: Origin, folder: Path) -> None:
 
 
 def load_compiled(config: CfgNode) -> nn.Module:
-    """The artefact as a network: pictures as it takes them -> logits; classes become 1 for the chosen one, 0 elsewhere.
+    """Returns the artefact as a network: its own input -> logits. An argmax artefact gives 1 for its class, else 0.
 
-    Raises UserError where the runtime is missing, can't take the artefact, or crashes on it (a child process tries).
+    Raises UserError if the runtime is missing, can't take the artefact, or crashes on it (a child process tries first).
     """
     artefact = find_artefact(config)
     board = backend_choice(config).backend.board
@@ -86,7 +86,7 @@ def load_compiled(config: CfgNode) -> nn.Module:
 
 
 def in_its_form(logits: Tensor, artefact: CompiledFile, stride: int, align_corners: bool) -> Tensor:
-    """A stage's logits (N, C, h, w), of pictures of any size, as `SessionNetwork` gives the artefact's.
+    """Converts a stage's logits (N, C, h, w), of pictures of any size, to the form of the artefact's output.
 
     `stride`: the network's, the pictures' sides over the logits'.
     """
@@ -104,13 +104,13 @@ def _example(artefact: CompiledFile) -> np.ndarray:
 
 
 class SessionNetwork(nn.Module):
-    """A session as a network."""
+    """A runtime's session as a network."""
 
     def __init__(self, session: Session, num_classes: int) -> None:
         super().__init__()
         self.session, self.num_classes = session, num_classes
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of pictures as the artefact takes them."""
+        """Logits of `image`, the artefact's own input."""
         output = self.session.run(np.ascontiguousarray(image.numpy()))
         return as_logits(torch.from_numpy(np.ascontiguousarray(output)), self.num_classes)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Calibration:
-    """The stage's checkpoint, the pictures it was made from, and what each method did, by its key in QUANT."""
+    """The stage's checkpoint, the number of pictures, and what each method did, by its key in QUANT."""
 
     checkpoint: Path
     images: int
@@ -42,19 +42,21 @@ class Calibration:
 
 
 def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
-    """Make the calib stage's folder; a run that was killed goes on where it last saved.
+    """Calibrate: choose every activation's scale; an interrupted run continues from its last saved state.
 
-    The methods are backend fx's: for the plugin they run there, on the same grid, and it takes over what they made.
+    The methods run on backend fx. Horizon's plugin takes over their weights, since both have the same grid.
 
     Args:
-        config: of the run.
-        progress: takes steps done, all steps, a text.
+        config: the run's config.
+        progress: called with the steps done, the number of steps, and a text.
 
     Returns:
-        What was made; calib-checkpoint-last.ckpt, qparams.json, images.txt and methods.json lie in the stage's folder.
+        The checkpoint, the number of pictures and the methods' records; calib-checkpoint-last.ckpt, qparams.json,
+        images.txt and methods.json (backend fx) lie in the stage's folder.
 
     Raises:
-        UserError: for what is missing, activations with NaN or infinity, or a method that can't run here.
+        UserError: if the float checkpoint or pictures are missing, if a picture doesn't have TEST.IMAGE_SIZE, if an
+            activation has NaN or infinity, or if a method can't run on this backend.
     """
     choice = backend_choice(config)
     log.info("%s", choice)
@@ -71,7 +73,7 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
 
 
 def _tune(config: CfgNode, progress: Progress) -> None:
-    """Calibrate on backend fx, with the methods that the config switches on."""
+    """Calibrates on backend fx, with the methods that the config switches on."""
     stage = _Stage(config, "calib")
     loaded, rewritten = load_prepared(config)
     prepared = as_graph(loaded)
@@ -85,20 +87,20 @@ def _tune(config: CfgNode, progress: Progress) -> None:
 
 
 def _calibrate_twin(config: CfgNode, progress: Progress) -> None:
-    """Calibrate the run's twin on backend fx, unless it has finished."""
-    other = twin(config)
-    log.info("the methods run on backend fx, in %s", other.OUTPUT_DIR)
+    """Calibrates the run's twin on backend fx, unless that is done."""
+    fx_config = twin(config)
+    log.info("the methods run on backend fx, in %s", fx_config.OUTPUT_DIR)
     try:
-        load_calibration(other, stage="calib")
+        load_calibration(fx_config, stage="calib")
     except UserError:
-        log.info("%s", backend_choice(other))
-        _tune(other, progress)
+        log.info("%s", backend_choice(fx_config))
+        _tune(fx_config, progress)
 
 
 def hand_over(config: CfgNode, stage_name: str, progress: Progress) -> None:
-    """Make stage calib or qat of the plugin from the twin's: its weights, the plugin's own scales of activations.
+    """Makes stage calib or qat of the plugin: weights from the twin on fx, activation scales from its own observers.
 
-    Weights keep the scales that a method or a training has rounded them by.
+    Weights keep the scales by which a method or a training has rounded them.
     """
     takes_over = backend_choice(config).backend.takes_over
     if takes_over is None:
@@ -115,29 +117,29 @@ def hand_over(config: CfgNode, stage_name: str, progress: Progress) -> None:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Stage calib or qat while it is made."""
+    """Stage calib or qat in the making."""
 
     config: CfgNode
     name: str
 
     @cached_property
     def pictures(self) -> CalibrationPictures:
-        """The calibration's."""
+        """The calibration's pictures."""
         return CalibrationPictures.of(self.config)
 
     @cached_property
     def origin(self) -> Origin:
-        """What it is made from, the list of pictures too."""
+        """What decides the stage, including the list of pictures."""
         names = {"the image list (sha256)": sha256_text(self.pictures.names)}
         return origin_of(run_of(self.config), self.name).with_values(names)
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """The stage's folder."""
         return folders_of(self.config).stage(self.name)
 
     def observe(self, prepared: Prepared, done: int, progress: Progress) -> None:
-        """Run the pictures after the first `done` batches, and say what saw nothing."""
+        """Run the pictures after the first `done` batches, and warn about observers that saw nothing."""
         backend, quant, path = backend_choice(self.config).backend, self.config.QUANT, self.folder / PARTIAL
         left = -(-len(self.pictures.indices) // quant.CALIB_BATCH_SIZE) - done
         if done:
@@ -158,13 +160,13 @@ class _Stage:
             log.warning("dead observer: %s (%s)", node, why)
 
     def keep(self, prepared: Prepared, rewritten: Rewritten) -> None:
-        """Write the folder."""
+        """Write the stage's folder."""
         pictures, checkpoint = self.pictures, folders_of(self.config).checkpoint(self.name)
         write_text(self.folder / IMAGES, pictures.names)
         write_json(self.folder / QPARAMS, backend_choice(self.config).backend.qparams(prepared))
         more = {"images": sha256_text(pictures.names), "rewrites": asdict(rewritten.log)}
         record_stage(self.config, self.name, more)
         save_calibration(prepared, checkpoint, len(pictures.indices), self.origin)
-        (self.folder / METRICS).unlink(missing_ok=True)  # what was measured on an earlier one
+        (self.folder / METRICS).unlink(missing_ok=True)  # of an earlier calibration
         (self.folder / PARTIAL).unlink(missing_ok=True)
         log.info("calibrated on %d images -> %s", len(pictures.indices), checkpoint)

@@ -1,4 +1,4 @@
-"""The training pictures that a calibration sees, and those that it is judged on."""
+"""The training pictures of a calibration, and the held-out ones on which choices are judged."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FEW = 8  # pictures that channel ranges are measured on
 class CalibrationPictures:
     """QUANT.CALIB_IMAGES of the sorted training list, spread evenly, with inference transforms.
 
-    `indices`: of the calibration's own pictures in `dataset`. Batches are normalised float32 (N, 3, H, W) on DEVICE,
-    each in memory of its own.
+    `indices`: the calibration's pictures in `dataset`. Batches are normalised float32 (N, 3, H, W) on DEVICE, each in
+    its own memory.
     """
 
     config: CfgNode
@@ -32,7 +32,7 @@ class CalibrationPictures:
 
     @classmethod
     def of(cls, config: CfgNode) -> CalibrationPictures:
-        """As the config says."""
+        """The pictures that the config names."""
         dataset = build_dataset(data_spec(config), "train", InferenceTransform())
         return cls(config, dataset, evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES))
 
@@ -42,22 +42,22 @@ class CalibrationPictures:
         return "".join(f"{self.dataset.names[i]}\n" for i in self.indices)
 
     def batches(self, done: int = 0, workers: int = 0) -> Iterator[Tensor]:
-        """Batches of QUANT.CALIB_BATCH_SIZE, without the first `done`; UserError for pictures of another size."""
+        """Yields batches of QUANT.CALIB_BATCH_SIZE after the first `done`; UserError for pictures of another size."""
         return self._of(self.indices[done * self.config.QUANT.CALIB_BATCH_SIZE :], workers)
 
     def few(self) -> Iterator[Tensor]:
-        """Some of them, spread over all."""
+        """Yields a few of the batches, evenly spaced."""
         return self._of(self.indices[:: max(len(self.indices) // FEW, 1)], 0)
 
     def held_out(self) -> list[int]:
-        """Indices of QUANT.HELD_OUT_IMAGES others, on which choices are judged; UserError if none is left."""
-        found = held_out(len(self.dataset), self.indices, self.config.QUANT.HELD_OUT_IMAGES)
-        if not found:
+        """Returns indices of QUANT.HELD_OUT_IMAGES further pictures, to judge choices on; UserError if none is left."""
+        indices = held_out(len(self.dataset), self.indices, self.config.QUANT.HELD_OUT_IMAGES)
+        if not indices:
             raise UserError(
                 f"calibration takes all {len(self.dataset)} training pictures, and QUANT.OBSERVER auto and "
                 "QUANT.MAX_DROP judge on others; lower QUANT.CALIB_IMAGES"
             )
-        return found
+        return indices
 
     def _of(self, indices: list[int], workers: int) -> Iterator[Tensor]:
         data, where = self.config.DATASET, device(self.config)
@@ -65,7 +65,7 @@ class CalibrationPictures:
             yield normalise(self._sized(batch["image"]), data.MEAN, data.STD, where)
 
     def _sized(self, images: Tensor) -> Tensor:
-        """`images` (N, H, W, 3) uint8, as they are if they have the size that the int8 graph is built for."""
+        """Returns `images` (N, H, W, 3) uint8; UserError unless they have the size that the int8 graph is built for."""
         (height, width), (graph_width, graph_height) = images.shape[1:3], self.config.TEST.IMAGE_SIZE
         if (width, height) != (graph_width, graph_height):
             raise UserError(

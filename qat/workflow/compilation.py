@@ -41,7 +41,7 @@ PIXELS = 16 * 480 * 360  # that all pictures of a comparison have together, unle
 
 @dataclass(frozen=True)
 class Compilation:
-    """The folder, how each artefact does in each runtime, and speeds; or for the board its compiler's estimate."""
+    """The folder, the parity of each artefact in each runtime, and speeds; for the board its compiler's estimate."""
 
     folder: Path
     parity: Parity
@@ -50,17 +50,19 @@ class Compilation:
 
 
 def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
-    """Make the compile folder, whole or not at all.
+    """Write every artefact and compare it with the stages in every runtime; the folder appears whole or not at all.
 
     Args:
-        config: of the run.
-        progress: not called; what is next is logged.
+        config: the run's config.
+        progress: not called; each step is logged.
 
     Returns:
-        What lies in the folder: parity with the stages by artefact and runtime, speeds where they were timed.
+        The folder, parity with the stages by artefact and runtime, speeds if they were timed, and for J5's plugin its
+        compiler's estimate.
 
     Raises:
-        UserError: for what is missing, what the config asks and can't be had, and for a file that isn't right.
+        UserError: if the calibration, pictures or a named runtime is missing, if the network can't divide
+            COMPILE.INPUT_SIZE, or if an artefact doesn't compute what the stages do.
     """
     announce(config, "compiled")
     done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
@@ -69,7 +71,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
 
 
 def size_of(config: CfgNode) -> list[int]:
-    """Width and height of the artefacts' pictures; UserError if the network can't divide them."""
+    """Returns width and height of the artefacts' pictures; UserError if the network's stride doesn't divide them."""
     height, width = config.COMPILE.INPUT_SIZE or reversed(config.TEST.IMAGE_SIZE)
     stride = resolve(config.MODEL.NAME).stride
     source = "" if config.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
@@ -84,7 +86,7 @@ def size_of(config: CfgNode) -> list[int]:
 
 
 def load_network(config: CfgNode) -> Network:
-    """The network that the config's calibration made; UserError where it is missing or was made from other inputs."""
+    """Loads the calibrated network and float; UserError if the calibration is missing or was made from other inputs."""
     size = size_of(config)
     plain, _ = load_prepared(config, prove=False, size=size)
     return Network(
@@ -96,7 +98,7 @@ def load_network(config: CfgNode) -> Network:
 
 
 def compile_settings(config: CfgNode) -> CompileSettings:
-    """What section COMPILE asks for."""
+    """Reads section COMPILE."""
     compiling = config.COMPILE
     return CompileSettings(
         title=f"{config.MODEL.NAME} ({config.DATASET.DATASET}/{config.NAME})",
@@ -109,7 +111,7 @@ def compile_settings(config: CfgNode) -> CompileSettings:
 
 
 def metadata(config: CfgNode) -> dict[str, str]:
-    """What the ONNX files say of themselves; lists and numbers as JSON."""
+    """Returns the metadata of the ONNX files; lists and numbers as JSON."""
     run, classes = run_of(config), class_set(data_spec(config))
     return {
         "classes": json.dumps(list(classes.names)),
@@ -125,7 +127,7 @@ def metadata(config: CfgNode) -> dict[str, str]:
 
 
 def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[ParitySample]:
-    """COMPILE.PARITY_IMAGES of the val list, spread evenly."""
+    """Returns COMPILE.PARITY_IMAGES samples of the val list, evenly spaced."""
     width, height = size_of(config)
     mean, std = config.DATASET.MEAN, config.DATASET.STD
     to_artefact = artefact_input({"width": width, "height": height, "type": config.COMPILE.INPUT}, mean, std)
@@ -141,8 +143,8 @@ def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[Parity
 
 
 def _for_runtimes(config: CfgNode) -> Compilation:
-    """The artefacts for this machine's runtimes."""
-    size_of(config)  # this and the next before anything is read
+    """Compiles the artefacts for this machine's runtimes."""
+    size_of(config)  # this line and the next refuse early, before anything is read
     chosen_runtimes(config.COMPILE.RUNTIMES)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     run = run_of(config)
@@ -157,7 +159,7 @@ def _for_runtimes(config: CfgNode) -> Compilation:
 
 
 def _for_board(config: CfgNode) -> Compilation:
-    """The board's files, by the plugin's compiler."""
+    """Compiles the board's files with the plugin's compiler."""
     size, choice, run = size_of(config), backend_choice(config), run_of(config)
     settings = _hbm_settings(config)
     example = device_example(example_input(config, size), settings.input_source)

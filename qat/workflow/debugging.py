@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was measured, the steps to try next, what the plugin's own tools said, and the folder that holds it all."""
+    """The measurements, the steps to try next, the output of the plugin's own tools, and the folder."""
 
     folder: Path
     measured: Measurements
@@ -46,18 +46,20 @@ class Diagnosis:
 def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocation | None = None) -> Diagnosis:
     """Measure each layer's error, range and cost, check the qconfig, and say what to try next.
 
-    For the plugin its own tools are asked too; the layers are those of its twin on backend fx, whose grid is the same.
+    Horizon's plugin runs its own tools too; the layers are then those of the run's twin on backend fx, which has the
+    same grid.
 
     Args:
-        config: of the run; DEBUG.IMAGES and DEBUG.SENSITIVITY_IMAGES of DATASET.TEST_SET are looked at.
-        progress: takes steps done, all steps, a text.
-        invocation: how the run was named, for the commands of the advice; by the stage's own config.yaml by default.
+        config: the run's config; the pictures are DEBUG.IMAGES and DEBUG.SENSITIVITY_IMAGES of DATASET.TEST_SET.
+        progress: called with the steps done, the number of steps, and a text.
+        invocation: the config and options that the commands of the advice repeat; by default the stage's config.yaml.
 
     Returns:
-        The contents of the stage's JSON files, which lie in `folder` beside graph.html.
+        The measurements, advice and inspection; `folder` has them as JSON files beside graph.html.
 
     Raises:
-        UserError: for a stage that isn't calibrated, more pictures than there are, or a name that isn't a layer's.
+        UserError: if the calibration is missing or stale, if DEBUG asks for more pictures than there are, or if
+            DEBUG.LAYERS names no layer.
     """
     choice = backend_choice(config)
     log.info("%s", choice)
@@ -77,7 +79,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
 
 
 def _check_budgets(config: CfgNode, dataset: SegmentationDataset) -> None:
-    """UserError where DEBUG asks for more images than there are."""
+    """Raises UserError if DEBUG asks for more images than there are."""
     for key in ("IMAGES", "SENSITIVITY_IMAGES"):
         if config.DEBUG[key] > len(dataset):
             raise UserError(
@@ -94,7 +96,7 @@ def _subject(config: CfgNode) -> Subject:
 
 
 def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress) -> Measurements:
-    """Everything; names of layers are checked before anything runs."""
+    """Measures everything; the names of DEBUG.LAYERS are checked first."""
     debugging = config.DEBUG
     sensitivity = Sensitivity(subject, config.DATASET.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, debugging.LAYERS)
     advance = counter(progress, debugging.IMAGES, "layer errors")
@@ -107,7 +109,7 @@ def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, pr
 def _costs(
     config: CfgNode, sensitivity: Sensitivity, dataset: SegmentationDataset, progress: Progress
 ) -> dict[str, Any]:
-    """On DEBUG.SENSITIVITY_IMAGES pictures."""
+    """Measures what each layer costs, on DEBUG.SENSITIVITY_IMAGES pictures."""
     start, images = time.perf_counter(), config.DEBUG.SENSITIVITY_IMAGES
     advance = counter(progress, images * len(sensitivity.names) * len(ALONE), "sensitivity")
     for sample in _samples(config, dataset, images):
@@ -118,7 +120,7 @@ def _costs(
 
 
 def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Iterator[Sample]:
-    """`count` pictures, spread evenly over the list."""
+    """Yields `count` pictures, evenly spaced in the list."""
     sized = Sized(nn.Identity(), config.TEST.IMAGE_SIZE)
     for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
         image, label = batch["image"], batch.get("label")
@@ -128,7 +130,7 @@ def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Itera
 
 
 def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:
-    """The stage's folder, whole or not at all."""
+    """Writes the stage's folder, whole or not at all."""
     run = run_of(config)
     folder = run.folders.stage("debug")
     counts = {"images": config.DEBUG.IMAGES, "sensitivity_images": config.DEBUG.SENSITIVITY_IMAGES}

@@ -1,4 +1,4 @@
-"""The whole road once: float, calibration, int8, mIoU after every stage."""
+"""The demonstration: float, calibration and int8 once, with mIoU after every stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qat.workflow.target_check import Findings, check
 
 @dataclass(frozen=True)
 class Demo:
-    """What the check found, and the evaluation of the last stage, which holds them all."""
+    """The check's findings, and the last stage's evaluation, which has the metrics of all stages."""
 
     check: Findings
     evaluation: Evaluation
@@ -24,17 +24,17 @@ def demo(config: CfgNode, progress: Progress = silent) -> Demo:
     """Check, evaluate float, calibrate, evaluate calib and int_infer against QUANT.GATE.
 
     Args:
-        config: of the run.
-        progress: takes steps done, all steps, a text.
+        config: the run's config.
+        progress: called with the steps done, the number of steps, and a text.
 
     Returns:
         The check's findings and the metrics of every stage.
 
     Raises:
-        UserError: as the stages raise it.
+        UserError: for every mistake that `check`, `calibrate` and `evaluate` report.
     """
-    found = check(config, progress)
+    findings = check(config, progress)
     evaluate(config, progress, stage="float")
     calibrate(config, progress)
     evaluate(config, progress, stage="calib")
-    return Demo(found, evaluate(config, progress, stage="int_infer"))
+    return Demo(findings, evaluate(config, progress, stage="int_infer"))

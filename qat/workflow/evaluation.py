@@ -1,4 +1,4 @@
-"""Measure a stage: mIoU over the whole set, how far it is from float, and all stages so far."""
+"""Evaluate a stage: mIoU over the whole set, its distance from float, and all stages so far."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`title`: of the stage, as in `stages`, which has every stage's metrics so far. `passed`: the gate (0 to 1)."""
+    """A stage's evaluation. `title`: its key in `stages`, which has the metrics of every stage so far.
+
+    `gate`: the share of float's mIoU (0 to 1) to keep. `passed`: whether the stage keeps it. `verdict`: that in words.
+    """
 
     stage: str
     title: str
@@ -50,19 +53,20 @@ class Evaluation:
 def evaluate(
     config: CfgNode, progress: Progress = silent, *, stage: str = "float", gate: float | None = None
 ) -> Evaluation:
-    """Score a stage on DATASET.TEST_SET; float too, where that wasn't done on these pictures.
+    """Score a stage on DATASET.TEST_SET; float is scored first if it isn't yet on these pictures.
 
     Args:
-        config: of the run.
-        progress: takes pictures done, all pictures, a text.
+        config: the run's config.
+        progress: called with the pictures done, the number of pictures, and a text.
         stage: float, calib, qat, int_infer or compiled.
-        gate: share of float's mIoU (0 to 1) that passes; QUANT.GATE by default.
+        gate: the share of float's mIoU (0 to 1) to keep; by default QUANT.GATE.
 
     Returns:
         The metrics of every stage so far, and whether this one passes; metrics.json lies in its folder.
 
     Raises:
-        UserError: for a stage that isn't made yet, was made from other weights or another config, or can't be scored.
+        UserError: if the stage doesn't exist, was made from other weights or another config, or can't be scored, and if
+            pictures or labels are missing.
     """
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     if stage != "float" and not _float_is_recorded(config, dataset):
@@ -109,7 +113,7 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
 
 
 def announce(config: CfgNode, stage: str) -> None:
-    """Log which backend `stage` takes and which stage it starts from; nothing for float."""
+    """Log the backend of `stage` and the stage that it starts from; nothing for float."""
     if stage == "float":
         return
     log.info("%s", backend_choice(config))
@@ -118,12 +122,12 @@ def announce(config: CfgNode, stage: str) -> None:
 
 
 def evaluated_names(config: CfgNode, dataset: SegmentationDataset) -> list[str]:
-    """The pictures that are evaluated: TEST.NUM_IMAGES of the list, or all."""
+    """Returns the names of the evaluated pictures: the first TEST.NUM_IMAGES of the list, or all."""
     return dataset.names[: config.TEST.NUM_IMAGES or None]
 
 
 def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Tensor]:
-    """float's recorded logits, in the form that the stage gives."""
+    """Returns a function that reads float's recorded logits in the form of the stage's output."""
     if stage != "compiled":
         return store.read
     artefact, stride = find_artefact(config), resolve(config.MODEL.NAME).stride
@@ -151,7 +155,7 @@ def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
 
 
 def to_input(config: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
-    """uint8 (N, H, W, 3) -> what the stage takes; compiled as its manifest says, scaled where the sizes differ."""
+    """Returns a function uint8 (N, H, W, 3) -> the stage's input; for compiled in its manifest's form and size."""
     data = config.DATASET
     if stage == "compiled":
         return artefact_input(find_artefact(config).input, data.MEAN, data.STD)
@@ -159,12 +163,12 @@ def to_input(config: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
 
 
 def input_size(config: CfgNode, stage: str) -> list[int]:
-    """Width and height of the pictures that the stage takes."""
+    """Returns width and height of the pictures that the stage takes."""
     return find_artefact(config).size if stage == "compiled" else list(config.TEST.IMAGE_SIZE)
 
 
 def float_logits(config: CfgNode) -> LogitStore:
-    """The recording of stage float's evaluation, which refuses those of other weights or another config."""
+    """Returns the store of stage float's logits; it refuses a recording of other weights or another config."""
     run = run_of(config)
     key = json.dumps(origin_of(run, "float").unlike_older)
     return LogitStore(run.folders.stage("float") / "logits", hashlib.sha256(key.encode()).hexdigest())

@@ -45,9 +45,8 @@ _READ = (  # of TRAIN, beside what the plan holds
 
 @dataclass(frozen=True)
 class FineTuning:
-    """`checkpoint`: of stage qat. `start`: whether scales learn and channels were equalised, and why.
-
-    `history`: a record an epoch.
+    """Stage qat's folder and checkpoint, one record an epoch, and `start`: whether scales learn and channels were
+    equalised, and why.
     """
 
     folder: Path
@@ -59,17 +58,18 @@ class FineTuning:
 def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
     """Fine-tune from the finished calibration of the same config; the float network is the teacher.
 
-    For another backend than fx it is its twin that learns, and the backend takes over what it learnt.
+    On another backend than fx, the run's twin on fx learns, and the backend takes over its weights.
 
     Args:
-        config: of the run.
-        progress: takes steps done, all steps, a text; in the main process alone.
+        config: the run's config.
+        progress: called with the steps done, the number of steps, and a text; in the main process alone.
 
     Returns:
-        The stage's checkpoint and each epoch's record.
+        The stage's checkpoint, its starting point and each epoch's record.
 
     Raises:
-        UserError: without a calibration, for missing pictures, or NaN and infinity on the way.
+        UserError: if the calibration is missing or stale, if pictures are missing, or if a loss, gradient or weight
+            becomes NaN or infinite.
     """
     start = start_of(config)
     with dist_context(device(config)) as context:
@@ -82,14 +82,14 @@ def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
 
 
 def start_of(config: CfgNode) -> Start:
-    """Where training starts, as section QAT and the evaluated stages say."""
+    """Chooses where training starts, by section QAT and the evaluated stages."""
     own, quant = config.QAT, config.QUANT
     tuned = undone_by_equalising(quant)
     return Start.of(StartConfig(own.SCALES, own.EQUALISE, quant.GATE, tuned), finished_stages(run_of(config)))
 
 
 def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> FineTuner:
-    """The run that a config describes."""
+    """Returns the fine-tuning that a config describes."""
     choose_kernels(config)
     if backend_choice(config).backend.takes_over:
         load_calibration(config, stage="calib")  # which the result will belong to
@@ -112,7 +112,7 @@ def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> Fine
 def fine_tune_config(
     config: CfgNode, plan: Plan, origin: Origin, class_weights: tuple[float, ...] | None = None
 ) -> FineTuneConfig:
-    """What QAT, LOSS and TRAIN say. `origin`: what the run's start and result are decided by."""
+    """Reads QAT, LOSS and TRAIN. `origin`: what decides the run's start and result."""
     return FineTuneConfig(
         loop=loop_config(config, "qat"),
         plan=plan,
@@ -124,7 +124,7 @@ def fine_tune_config(
 
 
 def plan_of(config: CfgNode) -> Plan:
-    """What QAT says; the schedule's power is TRAIN's.
+    """Reads the plan of section QAT; the schedule's power is TRAIN's.
 
     >>> from qat.config import load_config
     >>> [plan_of(load_config(None, ["TRAIN.END_EPOCH", end])).epochs for end in ("3", "484")]
@@ -158,7 +158,7 @@ def _as_text(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def load_pair(config: CfgNode, start: Start, write: bool = True) -> TeacherStudent:
-    """The calibration that training starts from, for TEST.IMAGE_SIZE and for crops of TRAIN.IMAGE_SIZE, and float.
+    """Loads the starting calibration, for TEST.IMAGE_SIZE and for crops of TRAIN.IMAGE_SIZE, and float.
 
     `write`: see `starting_graph`. UserError if there is no calibration of this config, whose backend is fx.
     """
@@ -170,7 +170,7 @@ def load_pair(config: CfgNode, start: Start, write: bool = True) -> TeacherStude
 
 
 def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule:
-    """The settled graph, for pictures of TEST.IMAGE_SIZE, that training starts from; UserError without a calibration.
+    """Returns the graph that training starts from, with frozen scales, for TEST.IMAGE_SIZE; UserError if uncalibrated.
 
     `write`: keep the equalised float network in the stage's folder, which later stages compare with.
     """
@@ -193,7 +193,7 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
 
 
 def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:
-    """Write stage qat's folder."""
+    """Writes stage qat's folder."""
     run = run_of(config)
     folder = run.folders.stage("qat")
     write_json(folder / QPARAMS, scales.qparams(prepared))

@@ -1,4 +1,4 @@
-"""Draw what a stage sees: colour overlays of pictures, beside float's where the stage isn't float."""
+"""Draw a stage's classes as colour overlays of pictures, beside float's if the stage isn't float."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Classify = Callable[[Picture], Picture]
 
 @dataclass(frozen=True)
 class Inference:
-    """The pictures that were written, in the order of the input."""
+    """The stage, the output folder and the written pictures, in the order of the input."""
 
     stage: str
     folder: Path
@@ -47,20 +47,20 @@ def infer(
     stage: str = "float",
     output: str | Path | None = None,
 ) -> Inference:
-    """Write one picture for each input, named after it; folders below a common parent are kept apart.
+    """Write an overlay for each picture, under the picture's name; subfolders of the common parent are kept.
 
     Args:
-        config: of the run.
-        progress: takes pictures done, all pictures, a text.
+        config: the run's config.
+        progress: called with the pictures done, the number of pictures, and a text.
         source: a picture, a folder of pictures or a list file.
         stage: float, calib, qat, int_infer or compiled.
-        output: folder; the stage's folder's infer/ by default.
+        output: the folder to write to; by default infer/ in the stage's folder.
 
     Returns:
-        The files.
+        The folder and the PNG files in it.
 
     Raises:
-        UserError: where there is no picture, or the stage isn't made yet.
+        UserError: if `source` holds no picture, a picture can't be read, or the stage doesn't exist or is stale.
     """
     if not str(source):
         raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
@@ -79,9 +79,9 @@ def infer(
 
 
 def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) -> Picture:
-    """The picture (H, W, 3) under each network's colours, side by side, the legend below; changed pixels in white."""
+    """Draws each network's classes over the picture (H, W, 3), side by side, with a legend; changes are white."""
     predicted = {name: classify(image) for name, classify in networks.items()}
-    panels = [(name, overlay.overlay(image, found, classes.palette)) for name, found in predicted.items()]
+    panels = [(name, overlay.overlay(image, prediction, classes.palette)) for name, prediction in predicted.items()]
     if len(predicted) == 2:
         first, second = predicted.values()
         changed = first != second
@@ -92,7 +92,7 @@ def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) ->
 
 
 def classifier(config: CfgNode, stage: str) -> Classify:
-    """A function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
+    """Returns a function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
     model, prepare, size = load_stage(config, stage), to_input(config, stage), input_size(config, stage)
 
     def classify(image: Picture) -> Picture:

@@ -1,4 +1,4 @@
-"""The one place that loads a stage's network."""
+"""Loads the network of a stage; no other file does."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
 
 
 def stage_device(config: CfgNode, stage: str) -> torch.device:
-    """Where a stage runs: int8 kernels and runtimes are the CPU's."""
+    """Returns the device of a stage; int8 kernels and runtimes use the CPU."""
     return torch.device("cpu") if stage in ("int_infer", "compiled") else device(config)
 
 
 def device(config: CfgNode) -> torch.device:
-    """The device that DEVICE names; `auto` is CUDA where there is one."""
+    """Returns the device that DEVICE names; `auto` is CUDA if there is one."""
     if config.DEVICE == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -78,33 +78,33 @@ def device(config: CfgNode) -> torch.device:
 
 
 def load_float(config: CfgNode) -> nn.Module:
-    """The float network in predict form with TEST.MODEL_FILE's weights, in eval mode on the CPU."""
+    """Loads the float network in predict form with TEST.MODEL_FILE's weights, in eval mode on the CPU."""
     model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
     load_checkpoint(model, run_of(config).weights_file)
     return model.eval()
 
 
 def example_input(config: CfgNode, size: list[int] | None = None) -> Tensor:
-    """A picture of fixed noise, (1, 3, H, W); `size`: width and height, TEST.IMAGE_SIZE by default."""
+    """Returns a picture of fixed noise, (1, 3, H, W); `size`: width and height, TEST.IMAGE_SIZE by default."""
     width, height = size or config.TEST.IMAGE_SIZE
     noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     return noise.contiguous(memory_format=torch.channels_last)
 
 
 def load_prepared(config: CfgNode, prove: bool = True, size: list[int] | None = None) -> tuple[Prepared, Rewritten]:
-    """The float network rewritten for QUANT.TARGET, with the backend's observers, which have seen nothing yet.
+    """Returns the float network rewritten for QUANT.TARGET, with the backend's observers, which have seen nothing yet.
 
-    `prove` compares the outputs before and after each rewrite; not needed again where calibration did it. `size`: width
-    and height of the pictures, TEST.IMAGE_SIZE by default.
+    `prove` compares the outputs before and after each rewrite; calibration does it once. `size`: width and height of
+    the pictures, TEST.IMAGE_SIZE by default.
     """
     rewritten = rewrite(load_float(config), example_input(config, size), config.QUANT.TARGET, prove=prove)
     return backend_choice(config).backend.prepare(rewritten, quant_spec(config)), rewritten
 
 
 def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> Prepared:
-    """The observed network with a finished stage's weights and scales, for pictures of `size`.
+    """Loads the observed network with a finished stage's weights and scales, for pictures of `size`.
 
-    `stage`: calib or qat; by default the one that later stages start from (`source_of`).
+    `stage`: calib or qat; by default the stage that later ones start from (`source_of`).
     """
     run = run_of(config)
     prepared, _ = load_prepared(config, prove=False, size=size)
@@ -114,26 +114,26 @@ def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str 
 
 
 def load_graph(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> fx.GraphModule:
-    """`load_calibration` of a run on backend fx, whose graph can be looked at; UserError for another backend."""
+    """As `load_calibration`, for backend fx, whose graph can be inspected; UserError for another backend."""
     return as_graph(load_calibration(config, size, stage))
 
 
 def load_plain(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
-    """The prepared graph with float's own weights, equalised as stage calib or qat is; it has seen nothing.
+    """Loads the prepared graph with float's weights, equalised as stage calib or qat is; its observers saw nothing.
 
-    UserError where QUANT.EQUALISE is on and the calibration hasn't begun.
+    Raises UserError if QUANT.EQUALISE is on and the calibration hasn't begun.
     """
     run = run_of(config)
     prepared, _ = load_prepared(config, prove=False)
     own = stage == "qat" and (run.folders.stage(stage) / EQUALISED).is_file()  # fine-tuning's own start
     if own or config.QUANT.EQUALISE:
-        made = "qat" if own else "calib"
-        calibration.load_calibration(prepared, run.folders.stage(made) / EQUALISED, origin_of(run, made))
+        source = "qat" if own else "calib"
+        calibration.load_calibration(prepared, run.folders.stage(source) / EQUALISED, origin_of(run, source))
     return as_graph(prepared)
 
 
 class Sized(nn.Module):
-    """A network whose graph holds its picture size: says so when it gets another one."""
+    """A network whose graph holds its picture size; it raises UserError for pictures of another size."""
 
     def __init__(self, network: nn.Module, image_size: Sequence[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Our artefacts beside the peers': the same network, the same calibration pictures, one process, timed in turn."""
+"""Our artefacts beside the peers': same network, same calibration pictures, one process, timed in turn."""
 
 from __future__ import annotations
 
@@ -54,18 +54,19 @@ class PeerForm:
 
 
 def bench_peers(config: CfgNode, progress: Progress = silent, *, rounds: int = 20) -> tuple[PeerForm, ...]:
-    """Time and score what ONNX Runtime and OpenVINO run best of ours, and the int8 models that the peers make.
+    """Time and score our best artefacts for ONNX Runtime and OpenVINO, and the int8 models that the peers make.
 
     Args:
-        config: of the run, whose compile folder is there.
-        progress: takes pictures done, all pictures, a text, for each form.
+        config: the run's config; its compile folder must exist.
+        progress: called for each form with the pictures done, the number of pictures, and a text.
         rounds: timed rounds of each form.
 
     Returns:
-        Ours, NNCF's preset PERFORMANCE in OpenVINO, quantize_static's u8 and s8 in ONNX Runtime.
+        One row each: ours in both runtimes, NNCF's preset PERFORMANCE in OpenVINO, quantize_static's u8 and s8 in ONNX
+        Runtime.
 
     Raises:
-        UserError: where NNCF or the compile folder is missing.
+        UserError: if NNCF, a runtime or the compile folder is missing.
     """
     require("nncf", "pip install nncf (it isn't part of this project's extras)")
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +86,7 @@ def _form(key: Key, times: Mapping[Key, Timing | Failure], accuracy: Result) -> 
 
 
 def _ours(config: CfgNode) -> dict[Key, Session]:
-    """What each of the two runtimes runs best."""
+    """Loads our best artefact of each of the two runtimes."""
     sessions: dict[Key, Session] = {}
     for name in PEERS:
         path = find_artefact(with_values(config, {"COMPILE.RUNTIME": name, "COMPILE.ARTEFACT": ""})).path
@@ -106,7 +107,7 @@ def _peers(config: CfgNode, folder: Path) -> dict[Key, Session]:
 
 
 def _calibration_pictures(config: CfgNode) -> list[Tensor]:
-    """QUANT.CALIB_IMAGES of the training list, as calibration takes them."""
+    """Returns the calibration's pictures: QUANT.CALIB_IMAGES of the training list, normalised."""
     dataset = build_dataset(data_spec(config), "train", InferenceTransform())
     indices = evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES)
     images = (dataset[index]["image"][None] for index in indices)
@@ -114,7 +115,7 @@ def _calibration_pictures(config: CfgNode) -> list[Tensor]:
 
 
 def _nncf_model(folder: Path, pictures: Pictures) -> Path:
-    """NNCF's preset PERFORMANCE, in OpenVINO's own format."""
+    """Quantises with NNCF's preset PERFORMANCE and writes OpenVINO's own format."""
     import nncf
     import openvino
 
@@ -136,11 +137,11 @@ def _static_model(folder: Path, pictures: Pictures, kind: str) -> Path:
         """The pictures one by one."""
 
         def __init__(self) -> None:
-            self.rest = iter(pictures)
+            self.remaining = iter(pictures)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             """The next one, None at the end."""
-            return next(self.rest, None)
+            return next(self.remaining, None)
 
     quant_pre_process(folder / "float.onnx", folder / "prepared.onnx")
     options: dict[str, Any] = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
@@ -151,7 +152,7 @@ def _static_model(folder: Path, pictures: Pictures, kind: str) -> Path:
 
 
 def _accuracy(config: CfgNode, key: Key, session: Session, progress: Progress) -> Result:
-    """Scores over the val list, and the distance from float."""
+    """Scores a session over the val list, with its distance from float."""
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     names = evaluated_names(config, dataset)
     network = load_stage(config, "float")

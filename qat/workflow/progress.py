@@ -1,4 +1,4 @@
-"""How a stage tells how far it is."""
+"""Progress: how a stage reports how far it is."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Progress = Callable[[int, int, str], None]
-"""Takes the steps done, how many there are, and a text: what runs, and after a colon what is in hand."""
+"""Takes the steps done, the number of steps, and a text: what runs, and after a colon the current item."""
 
 T = TypeVar("T")
 
 
 def silent(done: int, total: int, text: str) -> None:
-    """Nobody looks."""
+    """Report nothing."""
 
 
 def counter(progress: Progress, total: int, title: str) -> Callable[..., None]:
-    """A function (steps, text="") that adds steps, for loops that don't know how many there are."""
+    """Returns a function (steps, text="") that adds steps, for loops that don't know their length."""
     done = 0
 
     def advance(steps: int = 1, text: str = "") -> None:
@@ -28,7 +28,7 @@ def counter(progress: Progress, total: int, title: str) -> Callable[..., None]:
 
 
 def watched(items: Iterable[T], progress: Progress, total: int, title: str) -> Iterator[T]:
-    """`items`, each counted when the next is asked for."""
+    """Yields `items` and reports each when the next one is asked for."""
     for done, item in enumerate(items, start=1):
         yield item
         progress(done, total, title)

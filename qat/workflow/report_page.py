@@ -1,4 +1,4 @@
-"""What people look at: report.html, one self-contained page of all that the stages left on disk."""
+"""report.html: one self-contained page of everything that the stages left on disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qat.workflow.settings import data_spec
 
 @dataclass(frozen=True)
 class ReportPage:
-    """The page, what it says first, the stages in it, and those left out because they were made from something else."""
+    """The page, its headline, the stages in it, and the stale ones, which are left out."""
 
     path: Path
     bytes: int
@@ -45,32 +45,32 @@ def report(
     """Write report.html from what the stages left on disk; only the pictures' classes are computed.
 
     Args:
-        config: of the run.
-        progress: takes pictures done, all pictures, a text.
-        stage: whose pictures are shown beside float's: calib, qat, int_infer or compiled.
-        images: how many, those that changed most; 0 for none.
-        invocation: how the run was named, for the commands in the page; by stage float's config.yaml by default.
+        config: the run's config.
+        progress: called with the pictures done, the number of pictures, and a text.
+        stage: the stage whose pictures are shown beside float's: calib, qat, int_infer or compiled.
+        images: how many pictures are shown, those that changed most; 0 for none.
+        invocation: the config and options that the page's commands repeat; by default stage float's config.yaml.
 
     Returns:
-        Where the page lies, and what is in it.
+        The page's path and size, its headline and its stages.
 
     Raises:
-        UserError: where float isn't evaluated yet, a file is damaged, or the stage can't be loaded.
+        UserError: if `images` is negative, if float isn't evaluated, a file is damaged, or the stage can't be loaded.
     """
     if images < 0:
         raise UserError(f"--images {images}; expected 0 or more")
-    named = invocation or invocation_of_stage(config, "float")
+    invocation = invocation or invocation_of_stage(config, "float")
     title = f"{config.NAME} on {config.DATASET.DATASET}"
     sources = read_sources(run_of(config), title, config.dump(), config.QUANT.GATE)
     pictures = _pictures(config, sources, stage, images, progress)
-    made_by = named.command("report", "--stage", stage, "--images", str(images))
+    command = invocation.command("report", "--stage", stage, "--images", str(images))
     path = folders_of(config).stage("report") / "report.html"
-    write_text(path, page(sources, pictures, class_set(data_spec(config)), named.config, made_by))
+    write_text(path, page(sources, pictures, class_set(data_spec(config)), invocation.config, command))
     return ReportPage(path, path.stat().st_size, headline(sources), tuple(sources.metrics), sources.stale)
 
 
 def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progress: Progress) -> WorstPictures:
-    """Run `stage` over the val list and draw the `count` images that changed most; or why that can't be done."""
+    """Runs `stage` over the val list and draws the `count` images that changed most, or says why it can't."""
     title = folders_of(config).title(stage)
     if count == 0:
         return WorstPictures(why="Left out by --images 0.", target="report")

@@ -1,4 +1,4 @@
-"""A config's run: where its stages lie and what decides them."""
+"""A run: how its config is opened, where its stages lie and what decides them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def folders_of(config: CfgNode) -> Folders:
 
 
 def run_of(config: CfgNode) -> Run:
-    """The run that a config describes."""
+    """Returns the run that a config describes."""
     defaults = default_config()
     return Run(
         folders=folders_of(config),
@@ -55,7 +55,7 @@ def run_of(config: CfgNode) -> Run:
 
 
 def twin(config: CfgNode) -> CfgNode:
-    """The same run on backend fx, which tunes what another backend takes over; its folders lie under OUTPUT_DIR/fx."""
+    """Returns the config of the same run on backend fx, under OUTPUT_DIR/fx; another backend takes its weights over."""
     return with_values(config, {"QUANT.BACKEND": TUNES, "OUTPUT_DIR": str(Path(config.OUTPUT_DIR, TUNES))})
 
 
@@ -89,34 +89,34 @@ def _plain(value: Any) -> Any:
 
 
 def open_config(path: str, run: str | None = None, options: Sequence[str] = ()) -> CfgNode:
-    """The config called `path` with options; or the one that the run in folder `run` has resolved, with options."""
+    """Opens the config called `path` with options, or the resolved config of the run in folder `run`."""
     return load_config(path, options) if run is None else run_config(Path(run), options)
 
 
 def run_config(folder: Path, options: Sequence[str] = ()) -> CfgNode:
-    """What the run in `folder` (OUTPUT_DIR/<data set>/<name>, or a stage's folder there) was made with.
+    """Opens the resolved config of the run in `folder` (OUTPUT_DIR/<data set>/<name>, or a stage's folder there).
 
-    UserError where the folder holds no config.yaml, or isn't where the config says.
+    Raises UserError if the folder holds no config.yaml, or doesn't lie where the config says.
     """
-    found = resolved_config(folder)
-    config = load_config(found)
-    base = _base(found.parent.resolve(), (config.DATASET.DATASET, config.NAME))
+    path = resolved_config(folder)
+    config = load_config(path)
+    base = _base(path.parent.resolve(), (config.DATASET.DATASET, config.NAME))
     moved = with_values(config, {"OUTPUT_DIR": str(base)})
-    return load_config(found, [*("OUTPUT_DIR", moved.OUTPUT_DIR), *options])
+    return load_config(path, [*("OUTPUT_DIR", moved.OUTPUT_DIR), *options])
 
 
 def resolved_config(folder: Path) -> Path:
-    """The config.yaml of the run, or of the stage, that lies in `folder`; UserError where there is none."""
-    found = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
-    if found is None:
+    """Finds the config.yaml of the run or the stage in `folder`; UserError if there is none."""
+    path = next((path for name in RESOLVED_IN if (path := folder / name / CONFIG).is_file()), None)
+    if path is None:
         raise UserError(
             f"--run {folder} holds no run: no {CONFIG} in it or its stages; expected OUTPUT_DIR/DATASET/NAME"
         )
-    return found
+    return path
 
 
 def invocation_of(config: CfgNode, path: str, run: str | None = None, options: Sequence[str] = ()) -> Invocation:
-    """How `open_config` was asked for `config`; for a run by its own config.yaml."""
+    """Returns the invocation that opens `config` again: the path and options, or the config.yaml of `run`."""
     if run is None:
         return Invocation(os.path.relpath(path), tuple(options))
     moved = ("OUTPUT_DIR", config.OUTPUT_DIR)
@@ -124,12 +124,12 @@ def invocation_of(config: CfgNode, path: str, run: str | None = None, options: S
 
 
 def invocation_of_stage(config: CfgNode, stage: str) -> Invocation:
-    """A run that nobody named, by the config.yaml of a stage."""
+    """Returns the invocation that opens a stage's own config.yaml."""
     return Invocation(str(folders_of(config).stage(stage) / CONFIG))
 
 
 def _base(folder: Path, names: tuple[str, str]) -> Path:
-    """OUTPUT_DIR, above the folder of the data set and the name."""
+    """Returns OUTPUT_DIR, which lies above the folders of the data set and the name."""
     for above in (folder, *folder.parents):
         if above.parts[-2:] == names:
             return above.parent.parent

@@ -1,4 +1,4 @@
-"""Speed of the compiled artefacts: every runtime timed in turn, beside this CPU's measured peak."""
+"""Speed of the compiled artefacts: every runtime here beside this CPU's measured peak, and J5's own reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qat.workflow.run import folders_of
 
 @dataclass(frozen=True)
 class RuntimeSpeeds:
-    """The rows, and the folder that perf.html, perf.json, machine.json and layers.json were written to."""
+    """The rows, and the folder of perf.html, perf.json, machine.json and layers.json."""
 
     report: SpeedReport
     folder: Path
@@ -34,17 +34,18 @@ def bench_runtimes(
     """Time every artefact of the compile folder in every runtime that ran it.
 
     Args:
-        config: of the run.
-        progress: takes rounds done, all rounds, a text.
-        rounds: of two timed runs each.
-        warmup: rounds before them.
-        command: what measures this again, for the page.
+        config: the run's config.
+        progress: called with the rounds done, the number of rounds, and a text.
+        rounds: timed rounds, of two runs each.
+        warmup: untimed rounds before them.
+        command: the command that repeats the measurement, for the page.
 
     Returns:
-        The speeds; the files lie in the compile folder.
+        The speeds; perf.html and its JSON files lie in the compile folder.
 
     Raises:
-        UserError: where nothing is compiled, or torch has no int8 kernels to measure the peak with.
+        UserError: if `rounds` is below 1 or `warmup` below 0, if nothing is compiled, or if torch has no int8 kernels
+            to measure the peak with.
     """
     if rounds < 1 or warmup < 0:
         raise UserError(f"--rounds {rounds} --warmup {warmup}; expected at least 1 and 0")
@@ -63,7 +64,7 @@ def bench_runtimes(
 
 @dataclass(frozen=True)
 class BoardSpeed:
-    """The rows, and perf.json that they were written to."""
+    """The rows, and the perf.json that holds them."""
 
     rows: tuple[PerfRow, ...]
     path: Path
@@ -75,16 +76,16 @@ def read_board_speed(
     """Read the compiler's estimate and the board's logs into perf.json.
 
     Args:
-        config: of the run.
+        config: the run's config.
         progress: not called.
-        estimate: perf_model's JSON; the one in compile/perf_out by default.
-        logs: what hrt_model_exec printed.
+        estimate: perf_model's JSON; by default the one in compile/perf_out.
+        logs: files with the output of hrt_model_exec.
 
     Returns:
-        One row a source.
+        One row for the estimate and one a log, and the perf.json that they were written to.
 
     Raises:
-        UserError: for a file that is missing or of another form.
+        UserError: if a file is missing or has another form.
     """
     folder = folders_of(config).stage("compile")
     rows = [read_perf(Path(estimate) if estimate else _estimate(folder)), *(read_board(Path(path)) for path in logs)]
@@ -94,7 +95,7 @@ def read_board_speed(
 
 
 def _estimate(folder: Path) -> Path:
-    """The JSON file that perf_model wrote; its name is the network's class."""
+    """Returns the JSON file that perf_model wrote; its name is the network's class."""
     files = sorted((folder / "perf_out").glob("*.json"))
     if not files:
         raise UserError(f"no perf_model JSON in {folder / 'perf_out'}; run make compile, or name it with --perf")

@@ -1,4 +1,4 @@
-"""The rooms' own settings, read from a config."""
+"""The settings of the rooms below, read from a config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESCRIPTOR = "DATASET.DATASET descriptor (sha256)"  # how a record names it
 
 
 def quant_spec(config: CfgNode) -> QuantSpec:
-    """The quantisation scheme of section QUANT."""
+    """Reads the quantisation scheme of section QUANT."""
     quant = config.QUANT
     averaging = quant.AVERAGING_CONSTANT
     return QuantSpec(
@@ -30,24 +30,24 @@ def quant_spec(config: CfgNode) -> QuantSpec:
 
 
 def plugin_options(config: CfgNode) -> Options:
-    """What Horizon's plugin is told of the device and its input."""
+    """Reads what Horizon's plugin needs to know of the device and its input."""
     data, quant, compiling = config.DATASET, config.QUANT, config.COMPILE
     batches = -(-quant.CALIB_IMAGES // quant.CALIB_BATCH_SIZE)
     return Options(tuple(data.MEAN), tuple(data.STD), compiling.MARCH, compiling.INPUT_SOURCE, batches)
 
 
 def backend_choice(config: CfgNode) -> Choice:
-    """The backend that QUANT.BACKEND and QUANT.TARGET give, and why."""
+    """Chooses the backend by QUANT.BACKEND and QUANT.TARGET, with the reason."""
     return choose_backend(config.QUANT.BACKEND, config.QUANT.TARGET, plugin_options(config))
 
 
 def descriptor_of(config: CfgNode) -> Descriptor:
-    """The descriptor that DATASET.DATASET names."""
+    """Reads the descriptor that DATASET.DATASET names."""
     return read_descriptor(config.DATASET.DESCRIPTOR or config.DATASET.DATASET)
 
 
 def data_spec(config: CfgNode) -> DataSpec:
-    """Which pictures section DATASET names."""
+    """Reads which pictures section DATASET names."""
     data, descriptor = config.DATASET, descriptor_of(config)
     generated = Streets(data.STREETS_TRAIN, data.STREETS_VAL, data.STREETS_SEED) if descriptor.streets else None
     return DataSpec(
@@ -63,7 +63,7 @@ def data_spec(config: CfgNode) -> DataSpec:
 
 
 def training_transform(config: CfgNode) -> TrainingTransform:
-    """The augmentation that section TRAIN names."""
+    """Reads the augmentation of section TRAIN."""
     train, data = config.TRAIN, config.DATASET
     width, height = train.IMAGE_SIZE
     return TrainingTransform(
@@ -79,10 +79,10 @@ def training_transform(config: CfgNode) -> TrainingTransform:
 
 
 def descriptor_origin(config: CfgNode) -> dict[str, str]:
-    """What a stage was made from: the descriptor's content."""
+    """Returns the descriptor's digest, which decides every stage."""
     return {DESCRIPTOR: digest(descriptor_of(config))}
 
 
 def built_in_origin(config: CfgNode) -> dict[str, str | None]:
-    """What an older record, which lacks the descriptor, was made from: the built-in one of that name."""
+    """Returns the digest for older records, which lack one: that of the built-in descriptor of the same name."""
     return {DESCRIPTOR: built_in_digest(config.DATASET.DATASET)}

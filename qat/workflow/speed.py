@@ -1,4 +1,4 @@
-"""Speed, as ratios of things timed in turn in one process: forward passes, evaluation end to end, calibration."""
+"""Speed of forward passes, of an evaluation end to end and of a calibration, timed in turn in one process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FLOAT = "float eager"  # what the others are compared with
 
 @dataclass(frozen=True)
 class Forward:
-    """How long a form of the network takes a picture, in milliseconds, and how much faster than `FLOAT` it is."""
+    """Milliseconds a picture of one form of the network, and how much faster than `FLOAT` it is."""
 
     name: str
     median_ms: float
@@ -69,16 +69,17 @@ def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, ima
     """Time float and int8 in turn, a calibration and an evaluation, on generated pictures.
 
     Args:
-        config: of the run; its data set isn't read.
-        progress: takes timed rounds done, all rounds, a text.
-        rounds: of each form.
-        images: pictures of the calibration and the evaluation.
+        config: the run's config; its data set isn't read.
+        progress: called with the rounds done, the number of rounds (warm-up included), and a text.
+        rounds: timed rounds of each form.
+        images: generated pictures for the calibration and the evaluation.
 
     Returns:
-        Medians and ratios.
+        Median and least milliseconds of each form, seconds of the calibration, and the evaluation's ratio to its
+        forward passes.
 
     Raises:
-        UserError: without the float checkpoint, or for numbers below 1.
+        UserError: if the float checkpoint is missing, or `rounds` or `images` is below 1.
     """
     if rounds < 1 or images < 1:
         raise UserError(f"--rounds {rounds} --images {images}; expected at least 1 of each")
@@ -113,7 +114,7 @@ def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, ima
 
 
 def street_mosaics(config: CfgNode, folder: Path, images: int) -> SegmentationDataset:
-    """Generated pictures of TEST.IMAGE_SIZE, written to `folder`; classes are the streets' label ids modulo theirs."""
+    """Writes pictures of TEST.IMAGE_SIZE to `folder`; a class is the streets' label id modulo the number of classes."""
     classes = class_set(data_spec(config))
     folder.mkdir(parents=True)
     entries = [_write_mosaic(folder, config.TEST.IMAGE_SIZE, index) for index in range(images)]
@@ -131,7 +132,7 @@ def _write_mosaic(folder: Path, size: Sequence[int], index: int) -> Entry:
 
 
 def mosaic(size: Sequence[int], index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Picture (H, W, 3) and label ids (H, W) of `size`: four 512x256 streets, repeated; objects keep their size."""
+    """Returns a picture (H, W, 3) and label ids (H, W) of `size`: four 512x256 streets, repeated."""
     tiles = [render([2, index, part]) for part in range(4)]
     picture, label = (_repeated([tile[kind] for tile in tiles], size) for kind in (0, 1))
     return picture, label
@@ -147,7 +148,7 @@ def _repeated(tiles: Sequence[NDArray[np.uint8]], size: Sequence[int]) -> NDArra
 def measure(
     forms: Mapping[str, Callable[[], object]], rounds: int, advance: Callable[..., None]
 ) -> dict[str, list[float]]:
-    """Seconds of each timed round of each form, taken in turn."""
+    """Returns the seconds of each timed round of each form; the forms take turns."""
     times: dict[str, list[float]] = {name: [] for name in forms}
     with torch.inference_mode():
         for _ in range(rounds + WARMUP):
@@ -160,7 +161,7 @@ def measure(
 
 
 def summary(times: Mapping[str, Sequence[float]]) -> tuple[Forward, ...]:
-    """Medians, minima and the speed-up against the first form's median.
+    """Returns medians, minima and the speed-up against the first form's median.
 
     >>> summary({"float": [0.002, 0.004, 0.003], "int8": [0.001, 0.001, 0.002]})[1]
     Forward(name='int8', median_ms=1.0, min_ms=1.0, speed_up=3.0)
@@ -171,7 +172,7 @@ def summary(times: Mapping[str, Sequence[float]]) -> tuple[Forward, ...]:
 
 
 def _calibrated(config: CfgNode, pictures: SegmentationDataset) -> tuple[Prepared, float]:
-    """The observed graph, and the seconds that observing and choosing the scales took."""
+    """Returns the observed graph, and the seconds of observing and of choosing the scales."""
     backend = backend_choice(config).backend
     prepared, _ = load_prepared(config, prove=False)
     to_input = Normaliser(config.DATASET.MEAN, config.DATASET.STD)
@@ -183,7 +184,7 @@ def _calibrated(config: CfgNode, pictures: SegmentationDataset) -> tuple[Prepare
 
 
 def _evaluated(config: CfgNode, script: torch.nn.Module, pictures: SegmentationDataset, folder: Path) -> Result:
-    """An evaluation as `evaluate` does it, beside recorded logits."""
+    """Evaluates `script` against recorded logits, as stage evaluations do."""
     store = LogitStore(folder, key="bench")
     batches = data_loader(pictures, 1, config.WORKERS)
     run = partial(

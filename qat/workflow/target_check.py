@@ -21,9 +21,9 @@ PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the check found. `shape`: of the pictures; `proof_shape`: of those on which outputs were compared.
+    """The check's findings. `shape`: the pictures'; `proof_shape`: that of the pictures on which outputs were compared.
 
-    `backend`: what the vendor's tools say of the rewritten network, where they are and nothing is left to mend.
+    `backend`: the output of the vendor's tools for the rewritten network, if they are installed and no error is left.
     """
 
     model: str
@@ -37,7 +37,7 @@ class Findings:
 
     @property
     def summary(self) -> str:
-        """Errors and warnings, before and after."""
+        """The numbers of errors and warnings, before and after."""
         before, after = errors(self.before), errors(self.after)
         warnings = f"{len(self.before) - before} before, {len(self.after) - after} after"
         return f"errors: {before} before, {after} after; warnings: {warnings}"
@@ -47,14 +47,15 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     """Check, rewrite and check again at TEST.IMAGE_SIZE; structure doesn't depend on weights, so they are random.
 
     Args:
-        config: MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE and QUANT.TARGET count.
+        config: the run's config; MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE, QUANT.TARGET and QUANT.BACKEND
+            matter.
         progress: not called; the check takes seconds.
 
     Returns:
-        Violations and the log of the rewrites, with the model's source lines.
+        The violations before and after, and the log of the rewrites, with the model's source lines.
 
     Raises:
-        UserError: for a network that isn't known or can't be traced.
+        UserError: if the network is unknown or can't be traced.
     """
     model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
     width, height = config.TEST.IMAGE_SIZE
@@ -66,12 +67,12 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     if not log.proofs:
         log = RewriteLog(log.fired, log.refused, rewrite(model, small, target).log.proofs)
     after = violations_of(rewritten.module, example, target)
-    said = () if errors(after) else ask_backend(config, model, small)
-    return Findings(config.MODEL.NAME, target, tuple(example.shape), before, log, tuple(small.shape), after, said)
+    report = () if errors(after) else ask_backend(config, model, small)
+    return Findings(config.MODEL.NAME, target, tuple(example.shape), before, log, tuple(small.shape), after, report)
 
 
 def ask_backend(config: CfgNode, model: nn.Module, example: torch.Tensor) -> tuple[str, ...]:
-    """What the backend's own tools say of the rewritten network; nothing where it has none."""
+    """Returns the output of the backend's own tools for the rewritten network; () if it has none."""
     choice = backend_choice(config)
     if not choice.backend.inspects:
         return ()
@@ -81,12 +82,12 @@ def ask_backend(config: CfgNode, model: nn.Module, example: torch.Tensor) -> tup
 
 
 def proof_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width, halved until a float forward takes a fraction of a second."""
+    """Halves height and width until a float forward takes a fraction of a second."""
     while height * width > PROOF_PIXELS:
         height, width = height // 2, width // 2
     return height, width
 
 
 def errors(violations: Sequence[Violation]) -> int:
-    """How many of them keep the model from running as int8."""
-    return sum(found.severity == "error" for found in violations)
+    """Counts the violations that keep the model from running as int8."""
+    return sum(violation.severity == "error" for violation in violations)

@@ -1,4 +1,4 @@
-"""Train the float network; also in several processes, which torchrun starts."""
+"""Train the float network, also in several processes that torchrun starts, and export its weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from qat.workflow.settings import data_spec, training_transform
 
 @dataclass(frozen=True)
 class Training:
-    """`best`: the weights with the highest mIoU on the way, `best_mean_iou` (0 to 1). `history`: a record an epoch."""
+    """The weights with the highest mIoU (`best_mean_iou`, 0 to 1; -1 if none was measured), the final ones, and one
+    record an epoch.
+    """
 
     folder: Path
     best: Path
@@ -45,14 +47,15 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
     """Train MODEL.NAME on DATASET, from MODEL.PRETRAINED or from scratch.
 
     Args:
-        config: of the run.
-        progress: takes steps done, all steps, a text; in the main process alone.
+        config: the run's config.
+        progress: called with the steps done, the number of steps, and a text; in the main process alone.
 
     Returns:
         The weights and each epoch's record; the stage's folder has the checkpoint, log and history too.
 
     Raises:
-        UserError: for missing weights or pictures, or NaN and infinity on the way.
+        UserError: if MODEL.PRETRAINED's file, pictures or labels are missing, or if a loss, gradient or weight becomes
+            NaN or infinite.
     """
     with dist_context(device(config)) as context:
         trainer = make_trainer(config, context)
@@ -62,7 +65,7 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
 
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
-    """The run that a config describes."""
+    """Returns the training that a config describes."""
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
     model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux=True)
@@ -73,7 +76,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
 
 
 def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:
-    """What TRAIN and LOSS say."""
+    """Reads TRAIN and LOSS."""
     return TrainConfig(
         network=resolve(config.MODEL.NAME),
         loop=loop_config(config, "train"),
@@ -85,26 +88,26 @@ def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None
 
 
 def run_loop(loop: Loop, progress: Progress, title: str) -> list[dict[str, Any]]:
-    """Run to the end; the main process tells how far it is."""
+    """Runs to the end; only the main process reports progress."""
     return loop.run(counter(progress if loop.context.main else silent, loop.steps, title))
 
 
 def training_data(config: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
-    """DATASET.TRAIN_SET with the training transform, DATASET.TEST_SET with the inference transform."""
+    """Returns DATASET.TRAIN_SET with the training transform and DATASET.TEST_SET with the inference transform."""
     spec = data_spec(config)
     train = build_dataset(spec, "train", training_transform(config))
     return train, build_dataset(spec, "val", InferenceTransform())
 
 
 def choose_kernels(config: CfgNode) -> None:
-    """As CUDNN says."""
+    """Applies section CUDNN."""
     torch.backends.cudnn.benchmark = config.CUDNN.BENCHMARK
     torch.backends.cudnn.deterministic = config.CUDNN.DETERMINISTIC
     torch.backends.cudnn.enabled = config.CUDNN.ENABLED
 
 
 def loop_config(config: CfgNode, stage: str) -> LoopConfig:
-    """What training and fine-tuning are both told."""
+    """Reads the settings that training and fine-tuning share."""
     data, train = config.DATASET, config.TRAIN
     return LoopConfig(
         folder=folders_of(config).stage(stage),
@@ -121,7 +124,7 @@ def loop_config(config: CfgNode, stage: str) -> LoopConfig:
 
 
 def loss_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> LossConfig:
-    """Section LOSS; `class_weights` count only with LOSS.CLASS_BALANCE."""
+    """Reads section LOSS; `class_weights` count only with LOSS.CLASS_BALANCE."""
     loss = config.LOSS
     _check_loss(config)
     auxiliary, main = map(float, loss.BALANCE_WEIGHTS)
@@ -147,7 +150,7 @@ def _check_loss(config: CfgNode) -> None:
 
 
 def plan_of(config: CfgNode) -> Plan:
-    """How long a training is and how fast it learns."""
+    """Reads how long a training is and how fast it learns."""
     train = config.TRAIN
     return Plan(
         stage="train",
@@ -185,7 +188,7 @@ def _optimizer_config(config: CfgNode) -> OptimizerConfig:
 
 @dataclass(frozen=True)
 class Export:
-    """The file and its hash."""
+    """The exported file and its SHA-256."""
 
     path: Path
     sha256: str
@@ -197,16 +200,16 @@ def export(
     """Write a checkpoint as half-precision safetensors of the predict form.
 
     Args:
-        config: MODEL.NAME and DATASET.NUM_CLASSES count.
+        config: the run's config; MODEL.NAME and DATASET.NUM_CLASSES must be the checkpoint's.
         progress: not called.
         output: the file to write.
-        weights: checkpoint to read; the run's best.safetensors by default.
+        weights: the checkpoint to read; by default the run's best.safetensors.
 
     Returns:
-        The file and its hash.
+        The file and its SHA-256.
 
     Raises:
-        UserError: where the checkpoint is missing or belongs to another network.
+        UserError: if the checkpoint is missing or belongs to another network, or if `output` can't be written.
     """
     model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
     load_checkpoint(model, weights or folders_of(config).stage("train") / "best.safetensors")

@@ -1,4 +1,4 @@
-"""What a calibration does beside observing: each method that section QUANT switches on, in order."""
+"""The methods of a calibration: each one that section QUANT switches on, in order."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ CROP = (256, 192)  # width and height of the parts of pictures that reconstructi
 
 @dataclass(frozen=True)
 class Tuner:
-    """The methods of one calibration, which sees `images` pictures and is made from `origin`, on `device`.
+    """Runs the methods of one calibration, which sees `images` pictures and is made from `origin`, on `device`.
 
-    `record`: what each method did, kept in methods.json. A run that goes on doesn't repeat what it holds.
+    `record`: what each method did, kept in methods.json. A resumed run doesn't repeat the methods in it.
     """
 
     methods: tuple[Method, ...]
@@ -56,7 +56,7 @@ class Tuner:
     def of(
         cls, config: CfgNode, pictures: CalibrationPictures, origin: Origin, resumed: bool, progress: Progress
     ) -> Tuner:
-        """As the config says; `resumed`: the statistics of a run that was stopped are there."""
+        """The tuner that the config describes; `resumed`: whether the run continues from saved statistics."""
         path, methods = folders_of(config).stage("calib") / METHODS, active(config.QUANT)
         if any("judge" in method.needs for method in methods):
             pictures.held_out()  # before anything is computed
@@ -65,16 +65,16 @@ class Tuner:
         return cls(methods, context, origin, len(pictures.indices), device(config), record)
 
     def before(self, prepared: fx.GraphModule) -> None:
-        """What comes before any statistics; the graph is on DEVICE then."""
+        """Run the methods that come before any statistics; this leaves the graph on DEVICE."""
         prepared.to(self.device)
-        self._write()  # an earlier calibration's is none of this one's
+        self._write()  # replaces an earlier calibration's record
         for method in self.methods:
             if method.before_statistics:
                 self._run(method, prepared)
                 save_calibration(prepared, self.context.folder / EQUALISED, 0, self.origin)
 
     def after(self, prepared: fx.GraphModule) -> None:
-        """What starts from the statistics; the graph is on the CPU then, and settled."""
+        """Run the methods that start from the statistics; this leaves the graph on the CPU, with frozen scales."""
         prepared.to(self.device)
         for method in self.methods:
             if not method.before_statistics and method.name not in self.record:
@@ -96,7 +96,7 @@ class Tuner:
 
 
 def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress) -> Context:
-    """What the methods may ask for; what is dear is made once, when it is first asked for."""
+    """Returns what the methods may ask for; costly parts are made once, on first use."""
 
     def plain() -> fx.GraphModule:
         return float_view(load_plain(config)).to(device(config))
@@ -123,12 +123,12 @@ def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress)
 
 
 def _example(config: CfgNode) -> Tensor:
-    """A picture of noise (1, 3, H, W) on DEVICE."""
+    """Returns a picture of noise (1, 3, H, W) on DEVICE."""
     return example_input(config).to(device(config))
 
 
 def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
-    """The distance from float on training pictures that calibration doesn't see."""
+    """Returns the scorer of the distance from float, on training pictures that calibration doesn't see."""
     data, where = config.DATASET, device(config)
     return Scorer(
         load_stage(config, "float"),
@@ -141,7 +141,7 @@ def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
 
 
 def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
-    """The prepared graph for parts of pictures, and their height and width."""
+    """Returns the prepared graph for crops of pictures, and their height and width."""
     step, sides = resolve(config.MODEL.NAME).smallest_side, zip(CROP, config.TEST.IMAGE_SIZE, strict=True)
     width, height = (min(most, side // step * step) for most, side in sides)
     prepared = as_graph(load_prepared(config, prove=False, size=[width, height])[0])
@@ -150,7 +150,7 @@ def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
 
 
 def check_taken_over(config: CfgNode, backend: str) -> None:
-    """UserError for a method whose work `backend`, which takes over tuned weights, has no use for."""
+    """Raises UserError for a method whose result `backend` can't take over."""
     refused = not_taken_over(config.QUANT)
     if refused:
         raise UserError(
