@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from qat.engine import choose_engine
-from qat.observers.ranges import Grid
+from qat.observers.grid import Grid
 
 SCHEMES = ("symmetric", "affine")
 
@@ -16,7 +16,7 @@ class QuantSpec:
 
     Args:
         scheme: symmetric (J5's grid: 256 levels around zero) or affine.
-        observer: how activations' ranges are chosen, a name of `qat.observers.candidates.OBSERVERS`.
+        observer: how activations' ranges are chosen, a name of `qat.observers.ranges.OBSERVERS`.
         weight_observer: how weights' scales are, a name of `qat.observers.weights.METHODS`.
         percentile: the share of values, in per cent, that observer percentile keeps.
         averaging_constant: a new batch's weight in a moving average of the statistics; None weighs all the same.
@@ -24,7 +24,7 @@ class QuantSpec:
         high_precision: names of more modules whose output stays float, besides the tail found from the graph.
 
     Example:
-        >>> from qat.observers.candidates import OBSERVERS
+        >>> from qat.observers.ranges import OBSERVERS
         >>> OBSERVERS
         ('min_max', 'percentile', 'mse', 'kl', 'mix', 'auto')
         >>> QuantSpec(observer="mse").grid.symmetric

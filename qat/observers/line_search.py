@@ -1,4 +1,4 @@
-"""The range among shrunken extremes that costs least, for any cost of a range."""
+"""A search for the range of least cost among shrunken extremes, for any cost of a range."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Range = tuple[float, float]
 
 
 def least(seen: Statistics, grid: Grid, costs: Callable[[Sequence[Range]], Tensor]) -> Range:
-    """The cheapest of `STEPS` shrunken ranges; `costs` gives one number a range, the first least one wins.
+    """The cheapest of `STEPS` shrunken ranges; `costs` gives one number a range, and the first of equals wins.
 
     Symmetric: a line search over the threshold. Affine: both ends in turn, `ROUNDS` times.
     """

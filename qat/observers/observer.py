@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from qat.errors import UserError
-from qat.observers.candidates import Candidate, candidates
 from qat.observers.grid import Grid, Statistics
 from qat.observers.histogram import BINS, count, exponent_of, grow
+from qat.observers.ranges import Candidate, candidates
 
 _UNSEEN = -1000
 

@@ -22,9 +22,8 @@ from qat.graph.counts import macs
 from qat.graph.nodes import arguments, op_name, op_of, shape_of
 from qat.graph.shapes import propagate
 from qat.graph.source import source_of
-from qat.program.grids import grid_of, moved, values_of
+from qat.program.integers import grid_of, moved, values_of, weight_of
 from qat.program.steps import Program, Quant, Step
-from qat.program.weights import weight_of
 
 
 def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True) -> Program:

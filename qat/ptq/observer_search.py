@@ -20,8 +20,8 @@ from qat.backends.fx import fake_quantized
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers, spec_of
 from qat.evaluation.distance import Score
-from qat.observers.candidates import AUTO, Candidate, candidates
 from qat.observers.observer import ActivationObserver
+from qat.observers.ranges import AUTO, Candidate, candidates
 from qat.ptq.context import Context, Judge, Outcome
 
 _Grids = tuple[tuple[float, int], ...]  # scale and zero point of each activation

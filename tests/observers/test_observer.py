@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from qat.errors import UserError
+from qat.observers.grid import Grid
 from qat.observers.histogram import BINS
 from qat.observers.observer import ActivationObserver
-from qat.observers.ranges import RANGES, Grid
+from qat.observers.ranges import RANGES
 
 GRIDS = [Grid(0, 255, True), Grid(0, 255, False)]
 AVERAGING = [None, 0.1]

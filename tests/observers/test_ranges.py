@@ -1,3 +1,5 @@
+"""The ranges that observers choose, and the candidates of `auto`."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,8 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from qat.observers.grid import Grid, Statistics
 from qat.observers.histogram import BINS, count, exponent_of
-from qat.observers.ranges import Grid, Statistics, min_max, mse, percentile
+from qat.observers.mse import mse
+from qat.observers.percentile import percentile
+from qat.observers.ranges import AUTO, OBSERVERS, RANGES, Candidate, candidates, min_max
 
 SYMMETRIC, AFFINE = Grid(0, 255, True), Grid(0, 255, False)
 GRIDS = [SYMMETRIC, AFFINE, Grid(0, 127, True), Grid(0, 127, False)]
@@ -103,3 +108,27 @@ def test_zero_is_on_the_grid_and_the_range_is_covered(grid: Grid, low: float, hi
     assert scale * (grid.low - zero) <= low + scale / 2 + 1e-12
     assert scale * (grid.high - zero) >= high - scale / 2 - 1e-12
     assert not grid.symmetric or zero == (grid.high + 1) // 2
+
+
+def test_a_named_observer_is_its_own_only_candidate() -> None:
+    assert candidates("kl", 99.99, 0.1) == (Candidate("kl", averaging=0.1),)
+    assert candidates("percentile", 99.5, None) == (Candidate("percentile", 99.5),)
+
+
+def test_auto_tries_every_observer_with_every_constant_once() -> None:
+    tried = candidates(AUTO, 99.99, None)
+    assert len(tried) == len(set(tried)) == 3 * 7
+    assert {one.method for one in tried} == set(RANGES)
+    assert {one.averaging for one in tried} == {None, 0.01, 0.1}
+    assert tried[0] == Candidate("min_max")
+
+
+def test_auto_tries_the_config_s_own_percentile_and_constant_too() -> None:
+    tried = candidates(AUTO, 99.0, 0.5)
+    assert len(tried) == 4 * 8
+    assert Candidate("percentile", 99.0, 0.5) in tried
+    assert Candidate("mse", None, 0.5) in tried
+
+
+def test_the_names_are_the_vendor_s() -> None:
+    assert OBSERVERS == ("min_max", "percentile", "mse", "kl", "mix", "auto")

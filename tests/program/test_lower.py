@@ -12,7 +12,7 @@ from torch import nn
 
 import qat
 from qat.compile.onnx.writer import to_onnx
-from qat.program.grids import moved
+from qat.program.integers import moved
 from qat.program.steps import Program, Step
 from tests.compile.operations import call
 from tests.compile.small import NO_RULES, block, departing, of, small

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from qat.evaluation.distance import Score
-from qat.observers.candidates import Candidate
+from qat.observers.ranges import Candidate
 from qat.ptq.observer_search import Scored
 from qat.ptq.observer_table import search_table
 

@@ -31,7 +31,7 @@ from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import op_of
 from qat.graph.ops import INT8_LAYERS
-from qat.observers.candidates import OBSERVERS
+from qat.observers.ranges import OBSERVERS
 
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
 

@@ -1,10 +1,20 @@
-"""An activation's grid: read from its quantiser, and where it goes when constants are added or multiplied."""
+"""A step's integers: the grid of its activation, and its constants as they are stored."""
 
 from __future__ import annotations
 
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qat.ao import core_of
 from qat.backends.quantiser import ActivationQuantiser
-from qat.graph.ops import op_called
-from qat.program.steps import Quant, Step
+from qat.backends.scales import in_float
+from qat.graph.batch_norm import affine_of
+from qat.graph.ops import INT8_LAYERS, op_called
+from qat.observers.weights import HIGH, LOW
+from qat.program.steps import Quant, Step, Weight
 
 ROUNDING = 0.501  # of a step
 
@@ -55,3 +65,30 @@ def _holds(grid: Quant, low: float, high: float) -> bool:
 def _reach(value: float, levels: int) -> float:
     """The step at which `levels` levels reach `value`."""
     return value / levels if value > 0 else 0.0
+
+
+def weight_of(module: nn.Module, quantised: bool) -> Weight:
+    """`module`'s constants; `quantised`: as int8 on the module's settled `weight_scale`, else float.
+
+    BatchNorm2d gives its gain and shift per channel. Layers other than convolutions and linear ones stay float.
+    """
+    core = core_of(module)
+    if isinstance(core, nn.BatchNorm2d):
+        gain, shift = affine_of(core, core.running_var.dtype)  # type: ignore[union-attr]
+        return Weight(_numpy(gain), None, _numpy(shift))
+    values, bias = cast(Tensor, core.weight).detach(), cast("Tensor | None", getattr(core, "bias", None))
+    constant = None if bias is None else _numpy(bias)
+    if not quantised or not isinstance(core, INT8_LAYERS) or in_float(core):
+        return Weight(_numpy(values), None, constant)
+    scales = cast(Tensor, core.weight_scale)
+    return Weight(_integers(values, scales), _numpy(scales), constant)
+
+
+def _integers(values: Tensor, scales: Tensor) -> np.ndarray:
+    """As `fake_quantise` rounds, which multiplies by the inverse."""
+    inverse = (1.0 / scales).view(-1, *[1] * (values.dim() - 1))
+    return _numpy(torch.clamp(torch.round(values * inverse), LOW, HIGH).to(torch.int8))
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return np.array(tensor.detach().cpu().contiguous().numpy())
