@@ -10,8 +10,7 @@ from qat.cli.output import Output
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Calibrate."""
-    from qat.ptq.observer_search import Scored
-    from qat.ptq.observer_table import search_table
+    from qat.ptq.observer_search import Scored, search_table
     from qat.workflow.calibration import calibrate
 
     done = calibrate(config, out.progress)
