@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qat.errors import UserError
@@ -27,7 +27,7 @@ def metrics(result: Result, class_names: Sequence[str], model: str, environment:
         "mean_acc": scores.mean_acc,
         "class_iou": dict(zip(class_names, scores.class_iou, strict=True)),
         "images": len(result.names),
-        "image_list": sha256_text("\n".join(sorted(result.names))),
+        "image_list": image_list(result.names),
         "seconds": result.seconds,
         "forward_seconds": result.forward_seconds,
         "model": model,
@@ -40,6 +40,11 @@ def metrics(result: Result, class_names: Sequence[str], model: str, environment:
         "pixels_changed": result.pixels_changed,
         "logit_sqnr": result.logit_sqnr if finite else None,
     }
+
+
+def image_list(names: Iterable[str]) -> str:
+    """The hash of the images' names, in any order."""
+    return sha256_text("\n".join(sorted(names)))
 
 
 def share_of_float(stage: Metrics, reference: Metrics) -> float:

@@ -16,9 +16,10 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
+from qat.errors import UserError
 from qat.evaluation import ConfusionMatrix, LogitStore, Result
 from qat.evaluation import evaluate as score
-from qat.evaluation.metrics import metrics, passes
+from qat.evaluation.metrics import image_list, metrics, passes
 from qat.evaluation.table import verdict
 from qat.files import write_json
 from qat.models import resolve
@@ -151,7 +152,16 @@ def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Re
 
 
 def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
-    return "float" in finished_stages(run_of(config)) and float_logits(config).holds(evaluated_names(config, dataset))
+    """Whether float's logits are there; UserError for those of more pictures, with which a stage can't be compared."""
+    found, names = finished_stages(run_of(config)).get("float"), evaluated_names(config, dataset)
+    if found is None or not float_logits(config).holds(names):
+        return False
+    if found["image_list"] != image_list(names):
+        raise UserError(
+            f"float was evaluated on {found['images']} images and TEST.NUM_IMAGES leaves {len(names)}; set it to what "
+            "it was, or evaluate float again: make eval STAGE=float"
+        )
+    return True
 
 
 def to_input(config: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:

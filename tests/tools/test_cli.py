@@ -200,6 +200,17 @@ def test_a_gate_that_fails_is_1(tiny: list[str], run: Path, capsys: pytest.Captu
     assert (result["passed"], result["gate"]) == (False, 5.0)
 
 
+def test_fewer_pictures_than_float_s_write_nothing(
+    tiny: list[str], run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They had replaced the stage's figures before the comparison with float failed."""
+    assert main(["eval", "--stage", "calib", *tiny]) == 0
+    before = (run / "calib" / "metrics.json").read_bytes()
+    assert main(["eval", "--stage", "calib", *tiny, "TEST.NUM_IMAGES", "1"]) == 2
+    assert "float was evaluated on 2 images and TEST.NUM_IMAGES leaves 1" in capsys.readouterr().err
+    assert (run / "calib" / "metrics.json").read_bytes() == before
+
+
 def test_run_takes_a_runs_own_config(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = found_json("eval", ["--run", str(run), "--stage", "calib", "QUANT.GATE", "0.5"], capsys)
     assert (result["gate"], result["passed"]) == (0.5, True)
