@@ -11,7 +11,7 @@ from torch import Tensor
 from qat.backends.horizon.build import HBIR, HBM, HbmSettings, build
 from qat.backends.protocol import Backend, Prepared
 from qat.compile.horizon_perf import PerfRow, merged, perf_row
-from qat.data.yuv import rgb_to_centred_yuv
+from qat.data.transforms import rgb_to_centred_yuv
 from qat.errors import UserError
 from qat.files import sha256, write_json
 from qat.stages.folders import INT_MODEL, PERF

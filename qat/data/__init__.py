@@ -3,8 +3,7 @@
 from qat.data.descriptor import Descriptor, digest
 from qat.data.descriptor_file import built_in_digest, read_descriptor
 from qat.data.loading import Loader, data_loader, evenly_spaced, held_out
-from qat.data.segmentation import SegmentationDataset
-from qat.data.spec import DataSpec, build_dataset, class_set
+from qat.data.segmentation import DataSpec, SegmentationDataset, build_dataset, class_set
 
 __all__ = [
     "DataSpec",

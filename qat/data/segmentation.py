@@ -1,8 +1,11 @@
-"""The one dataset class: entries, an encoding and a transform make samples."""
+"""The segmentation dataset: from a data set's settings to its entries, and from an entry to a sample."""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -10,16 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from qat.data.descriptor import ClassSet
-from qat.data.encodings import Encoding
+from qat.data.descriptor import ClassSet, Descriptor, Streets
+from qat.data.encodings import AUTO, Encoding, encoding_of
 from qat.data.image_io import read_image, read_label
-from qat.data.listing import Entry
-from qat.errors import UserError
+from qat.data.listing import Entry, Pattern, find_split, read_list
+from qat.data.streets import write
+from qat.errors import UserError, nearest
+from qat.resources import expand
 
 Image: TypeAlias = NDArray[np.uint8]
 Sample: TypeAlias = dict[str, Any]
 # image (H, W, 3) RGB, label (H, W) train ids or None, source of randomness -> tensors by name
 Transform: TypeAlias = Callable[[Image, Image | None, np.random.Generator], Mapping[str, Any]]
+_log = logging.getLogger(__name__)
 
 
 class SegmentationDataset(Dataset[Sample]):
@@ -93,3 +99,98 @@ class SegmentationDataset(Dataset[Sample]):
                 f"label {entry.label} is {sizes[0]} but its image {entry.image} is {sizes[1]}; expected one size"
             )
         return self.encodings[index].decode(label, len(self.class_names), entry.label)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The pictures that a run takes.
+
+    `root`: the data set's folder, unless the descriptor's variable names it; may hold `${NAME}`. `train`,
+    `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
+    `seed`: of random pictures. `streets`: of a generated data set.
+    """
+
+    descriptor: Descriptor
+    root: str
+    train: str
+    val: str
+    num_classes: int
+    labels: str = AUTO
+    seed: int = 0
+    streets: Streets | None = None
+
+    @property
+    def subsets(self) -> dict[str, str]:
+        """The split or list file of train and of val."""
+        return {"train": self.train, "val": self.val}
+
+
+def build_dataset(spec: DataSpec, split: str, transform: Transform) -> SegmentationDataset:
+    """Returns the pictures and labels of `split`, train or val, sorted by image path.
+
+    Raises UserError for anything missing or empty. A mistake in a file's pixels is raised when its sample is read.
+    """
+    if split not in spec.subsets:
+        raise UserError(f"split is {split!r}; {nearest(split, spec.subsets)}")
+    subset = spec.subsets[split]
+    entries = find_entries(spec, find_root(spec, subset), subset)
+    encodings = [encoding_of(entry.label, spec.labels, spec.descriptor, spec.num_classes) for entry in entries]
+    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed)
+
+
+def class_set(spec: DataSpec) -> ClassSet:
+    """Names and colours of the classes, without reading any picture."""
+    return spec.descriptor.class_set.resized(spec.num_classes)
+
+
+def find_root(spec: DataSpec, subset: str) -> Path:
+    """Returns the data set's folder; a generated data set is written first if it isn't there."""
+    variable = spec.descriptor.root_variable
+    from_environment = os.environ.get(variable, "") if variable else ""
+    root = Path(from_environment or expand(spec.root, "DATASET.ROOT")).expanduser()
+    if spec.streets is not None:
+        return _written(root, spec.streets)
+    if not root.is_dir():
+        settable = f"set {variable} or DATASET.ROOT" if variable else "set DATASET.ROOT"
+        parts = _parts(spec.descriptor) or (subset,)
+        raise UserError(
+            f"{variable if from_environment else 'DATASET.ROOT'} {root} is not a folder; "
+            f"{settable} to the one that holds {' and '.join(parts)}"
+        )
+    return root
+
+
+def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
+    """Returns the sorted entries of the list file `root/subset`, or of the split of that name.
+
+    Pictures may lie in the root or in its subfolder of the data set's name (where the official PIDNet looks).
+    """
+    descriptor = spec.descriptor
+    bases = [base for base in (root / descriptor.name, root) if base.is_dir()]
+    if (root / subset).is_file():
+        return read_list(root / subset, bases)
+    if not descriptor.images:
+        raise UserError(f"no list file {root / subset}; set DATASET.ROOT, TRAIN_SET, TEST_SET")
+    split = Path(subset).stem
+    folder = Pattern.of(descriptor.images, split).folder
+    base = next((base for base in bases if (base / folder).is_dir()), None)
+    if base is None:
+        expected = f"expected a list file, or images in {bases[-1] / folder}"
+        raise UserError(
+            f"{subset} is no list file and no split of {root}; {expected}; set DATASET.ROOT, TRAIN_SET, TEST_SET"
+        )
+    if split != subset:
+        _log.info("no list file %s: using the split %s of %s", root / subset, split, base)
+    return find_split(descriptor, base, split, spec.labels)
+
+
+def _written(root: Path, streets: Streets) -> Path:
+    """Writes the street pictures and returns their folder, which is named after the counts and the seed."""
+    folder = root / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
+    return write(folder, train=streets.train, val=streets.val, seed=streets.seed)
+
+
+def _parts(descriptor: Descriptor) -> tuple[str, ...]:
+    """Returns the names of the folders directly below the root."""
+    patterns = (descriptor.images, *(pattern for _, pattern in descriptor.labels))
+    return tuple(dict.fromkeys(pattern.split("/")[0] for pattern in patterns if pattern))

@@ -15,7 +15,7 @@ import qat
 from qat.backends import calibration
 from qat.compile.horizon import device_example
 from qat.config import load_config, with_values
-from qat.data.yuv import centred_yuv_to_rgb
+from qat.data.transforms import centred_yuv_to_rgb
 from qat.files import read_json, sha256
 from qat.workflow import compilation as stage
 from qat.workflow.load import example_input

@@ -11,9 +11,8 @@ import numpy as np
 from qat.data.streets import ids
 from qat.data.streets.backdrop import Weather, choose_weather, finish, paint_sky, paint_skyline
 from qat.data.streets.canvas import Canvas, Pixels, choose_camera, pick, shade
-from qat.data.streets.furniture import paint_bin, paint_lamp_post, paint_sign, paint_traffic_light
 from qat.data.streets.ground import Street, paint_ground
-from qat.data.streets.people import paint_person
+from qat.data.streets.pavement import paint_bin, paint_lamp_post, paint_person, paint_sign, paint_traffic_light
 from qat.data.streets.roadside import paint_sides, paint_tree
 from qat.data.streets.solid import Frame, paint_shadow
 from qat.data.streets.vehicles import paint_bicycle, paint_bus, paint_car, paint_motorcycle, paint_train, paint_truck

@@ -19,7 +19,7 @@ from qat.data.streets.canvas import (
     shade,
     upright,
 )
-from qat.data.streets.people import paint_rider
+from qat.data.streets.pavement import paint_rider
 from qat.data.streets.solid import Face, Frame, paint_prism, ring, visible_faces
 
 _TAIL_LAMP: Colour = (214, 30, 30)
