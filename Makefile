@@ -78,7 +78,8 @@ test: style ## style, then all tests, in JOBS=2 processes
 	$(PYTEST) $(RUNTIME_TESTS)
 
 test-fast: $(READY) ## the tests that take moments: no whole runs of a command, no training, no builds; under two minutes
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(addprefix --ignore=,$(RUNTIME_TESTS))
+	$(PYTEST) -m "not slow" $(RUNTIME_TESTS)
 
 style: $(READY) ## ruff, mypy and the layers that imports keep to
 	$(VENV)/bin/ruff check .
