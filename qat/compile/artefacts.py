@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qat.files import sha256
+from qat.runtimes import BEST, RUNTIMES
 from qat.runtimes.artefact import ONNX
 from qat.runtimes.conversion import SOURCE
-from qat.runtimes.registry import BEST, RUNTIMES
 from qat.stages.folders import INT8_ONNX, INT_MODEL
 
 ONNX_RUNTIMES = tuple(runtime.name for runtime in RUNTIMES if ONNX in runtime.kinds)

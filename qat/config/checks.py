@@ -59,7 +59,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
     "QAT.EQUALISE": ("auto", "never"),
     "COMPILE.INPUT": ("qat.compile.onnx.io_spec:ELEMENT",),
     "COMPILE.OUTPUT": ("qat.compile.onnx.writer:NAMES",),
-    "COMPILE.RUNTIME": ("qat.runtimes.registry:NAMES",),
+    "COMPILE.RUNTIME": ("qat.runtimes:NAMES",),
     "COMPILE.MARCH": ("qat.backends.horizon.build:MARCHES",),
     "COMPILE.INPUT_SOURCE": ("qat.backends.horizon.build:SOURCES",),
     "COMPILE.OPT": ("qat.backends.horizon.build:OPTS",),

@@ -18,7 +18,7 @@ from qat.backends.node_facts import (
     settings,
 )
 from qat.backends.scales import quantisers
-from qat.graph.counts import macs
+from qat.graph.layers import macs
 from qat.graph.nodes import arguments, op_name, op_of, shape_of
 from qat.graph.shapes import propagate
 from qat.graph.source import source_of

@@ -12,7 +12,7 @@ from torch import fx, nn
 from qat.backends.fx import fake_quantized
 from qat.backends.scales import freeze_scales, keep_bits, quantisers
 from qat.errors import UserError
-from qat.graph.counts import macs
+from qat.graph.layers import macs
 from qat.graph.nodes import module_of
 from qat.graph.ops import INT8_LAYERS
 from qat.graph.shapes import propagate

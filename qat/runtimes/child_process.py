@@ -1,4 +1,4 @@
-"""A runtime in a process of its own: its crash is one line here."""
+"""A runtime in a process of its own, so that its crash is one line here."""
 
 from __future__ import annotations
 
@@ -7,20 +7,72 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from qat.errors import UserError
-from qat.runtimes.protocol import LayerTime, Runtime
-from qat.runtimes.worker import Host
+from qat.runtimes.artefact import Artefact
+from qat.runtimes.protocol import LayerTime, Runtime, Session
 
 TIMEOUT = 300.0  # seconds for one answer
 _HINT = "try another version of it, or leave this runtime out"
+
+
+def serve(descriptor: int) -> None:
+    """What the child runs: receive an object, then (method, arguments) until the parent closes the pipe; answer each.
+
+    An answer is (value, UserError's text, any other error's traceback), two of them None.
+    """
+    with Connection(descriptor) as parent:
+        subject = parent.recv()
+        while True:
+            try:
+                method, arguments = parent.recv()
+            except EOFError:
+                return
+            parent.send(_answer(subject, method, arguments))
+
+
+def _answer(subject: Any, method: str, arguments: tuple[Any, ...]) -> tuple[Any, str | None, str | None]:
+    try:
+        return getattr(subject, method)(*arguments), None, None
+    except UserError as error:
+        return None, str(error), None
+    except Exception:
+        return None, None, traceback.format_exc()
+
+
+@dataclass
+class Host:
+    """A runtime and the session that it opens; only the runtime travels."""
+
+    runtime: Runtime
+    session: Session = field(init=False)
+
+    def load(self, path: Path, threads: int) -> tuple[Artefact, str]:
+        """Open the session; returns its artefact and its note."""
+        self.session = self.runtime.load(path, threads)
+        return self.session.artefact, self.session.note
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """As the session's."""
+        return self.session.run(x)
+
+    def time(self, x: np.ndarray, rounds: int) -> list[float]:
+        """As the session's, measured here."""
+        return self.session.time(x, rounds)
+
+    def layers(self) -> list[LayerTime]:
+        """As the session's."""
+        return self.session.layers()
 
 
 class Child:
@@ -32,7 +84,7 @@ class Child:
         self._pipe, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from qat.runtimes.worker import serve; serve({theirs.fileno()})"],
+                [sys.executable, "-c", f"from qat.runtimes.child_process import serve; serve({theirs.fileno()})"],
                 pass_fds=[theirs.fileno()],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 stdin=subprocess.DEVNULL,

@@ -15,9 +15,8 @@ import numpy as np
 from qat.files import atomic_path
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
-from qat.runtimes.captured_output import captured_output
 from qat.runtimes.child_process import in_child
-from qat.runtimes.conversion import SOURCE, check_conversion, convertible
+from qat.runtimes.conversion import SOURCE, captured_output, check_conversion, convertible
 from qat.runtimes.optional import require
 
 MNN = "MNN"

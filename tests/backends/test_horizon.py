@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import qat
 from qat.backends import calibration
 from qat.backends.horizon import HorizonBackend, Options
-from qat.backends.horizon.states import to_qat
+from qat.backends.horizon.plugin import to_qat
 from qat.data.transforms import rgb_to_centred_yuv
 from qat.origin import Origin
 from qat.stages import PARTIAL

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+
+from qat.runtimes.conversion import captured_output
 
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 
@@ -33,3 +36,13 @@ def test_the_error() -> None:
     assert error(ones[:1], ones) == float("inf")
     assert np.isnan(error(ones * np.nan, ones))  # not below any tolerance
     assert error(np.array([0, 1, 2, 3]), np.array([0, 1, 2, 2])) == 0.25
+
+
+def test_it_catches_what_c_writes_and_gives_the_streams_back(capfd: pytest.CaptureFixture[str]) -> None:
+    with captured_output() as said:
+        os.write(1, b"out\n")
+        os.write(2, b"err\n")
+        said.seek(0)
+        assert said.read() == "out\nerr\n"
+    os.write(1, b"again\n")
+    assert capfd.readouterr() == ("again\n", "")

@@ -14,7 +14,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 from qat.errors import UserError
 from qat.runtimes.adapter import Conversion
 from qat.runtimes.artefact import Artefact, read_artefact
-from qat.runtimes.captured_output import captured_output
+from qat.runtimes.conversion import captured_output
 from qat.runtimes.mnn import Mnn, convert, label, labelled
 from tests.runtimes.tiny import SHAPE, expected, picture
 

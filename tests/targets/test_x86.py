@@ -21,7 +21,7 @@ from qat.graph import check, rewrite
 from qat.graph.ops import op_called
 from qat.program.lower import program_of
 from qat.targets import X86
-from qat.targets.x86_limits import NO_FILE
+from qat.targets.x86 import NO_FILE
 
 X = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
-from qat.backends.float_outputs import float_output_modules
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
@@ -25,7 +24,7 @@ from qat.backends.scales import (
     spec_of,
     weighted,
 )
-from qat.backends.spec import QuantSpec
+from qat.backends.spec import QuantSpec, float_output_modules
 from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten

@@ -13,13 +13,11 @@ from torch import Tensor, fx, nn
 
 from qat.backends import fx as fx_backend
 from qat.backends.bn_folding import folded, layers, take_tensors
-from qat.backends.float_outputs import float_output_modules
 from qat.backends.horizon import inputs, profiler, scales
-from qat.backends.horizon.plugin import call, part, set_march
+from qat.backends.horizon.plugin import call, part, set_march, to_calibration, to_validation
 from qat.backends.horizon.qconfig import qconfig_dict
-from qat.backends.horizon.states import to_calibration, to_validation
 from qat.backends.protocol import Prepared
-from qat.backends.spec import QuantSpec
+from qat.backends.spec import QuantSpec, float_output_modules
 from qat.errors import UserError
 from qat.graph import Rewritten
 

@@ -1,10 +1,17 @@
-"""The only file that imports horizon_plugin_pytorch: it lies in the vendor's Docker image, not on a registry."""
+"""The only file that imports horizon_plugin_pytorch: it lies in the vendor's Docker image, not on a registry.
+
+The plugin has three states, and asserts the module mode that belongs to each; so the mode is always set first.
+CALIBRATION puts the fake-quantise modules alone into training mode. A `model.eval()` after it would silently stop their
+observation, so nothing but `to_calibration`, `to_validation` and `to_qat` changes a prepared network's mode.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
 from typing import Any
+
+from torch import nn
 
 from qat.errors import UserError
 from qat.graph.source import first_line
@@ -50,3 +57,26 @@ def set_march(name: str) -> None:
     """Tell the plugin which processor to quantise for; before prepare, or accuracy is lost in silence."""
     march = part("march")
     march.set_march(getattr(march.March, name.upper()))
+
+
+def to_calibration(model: nn.Module) -> None:
+    """Let observers run; nothing is rounded."""
+    model.eval()
+    _set(model, "CALIBRATION")
+
+
+def to_validation(model: nn.Module) -> None:
+    """Round everything, with frozen scales. Needed after load_state_dict, since the flags are in it."""
+    model.eval()
+    _set(model, "VALIDATION")
+
+
+def to_qat(model: nn.Module) -> None:
+    """Round everything, with scales that follow: fine-tuning."""
+    model.train()
+    _set(model, "QAT")
+
+
+def _set(model: nn.Module, state: str) -> None:
+    quantization = part("quantization")
+    quantization.set_fake_quantize(model, getattr(quantization.FakeQuantState, state))

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from torch.fx import Node
 
 from qat.graph.edit import replace
-from qat.graph.nodes import arguments, is_tensor, op_of, shape_of
-from qat.graph.rules.reshapes import is_elementwise, is_reshape
+from qat.graph.nodes import arguments, is_elementwise, is_reshape, is_tensor, op_of, shape_of
 from qat.graph.rules.rule import Rule
 from qat.graph.shapes import infer
 

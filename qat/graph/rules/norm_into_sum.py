@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from qat.graph.batch_norm import affine_of
 from qat.graph.edit import replace
+from qat.graph.layers import affine_of
 from qat.graph.nodes import arguments, module_of, op_name, owner_of, shape_of
 from qat.graph.rules.rule import Rule
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from torch.fx import Node
 
 from qat.graph.edit import replace
-from qat.graph.nodes import shape_of
-from qat.graph.rules.reshapes import is_reshape
+from qat.graph.nodes import is_reshape, shape_of
 from qat.graph.rules.rule import Rule
 
 

@@ -19,7 +19,7 @@ from qat.backends.fx import float_view
 from qat.backends.node_facts import ends_in_relu
 from qat.backends.scales import quantisers
 from qat.errors import UserError
-from qat.graph.batch_norm import affine_of
+from qat.graph.layers import affine_of
 from qat.graph.nodes import module_of
 from qat.ptq.equalise.groups import Groups
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from qat.graph.counts import macs
+from qat.graph.layers import macs
 from qat.graph.trace import trace
 from tests.compile.small import small
 
