@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
+import qat.runtimes
 from qat.compile import pipeline, write_artefacts
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
@@ -19,7 +20,6 @@ from qat.compile.onnx.writer import Form
 from qat.compile.verify import files
 from qat.errors import UserError
 from qat.files import read_json, replaced_folder
-from qat.runtimes import registry
 from qat.runtimes.mnn import Mnn
 from qat.runtimes.ort import Ort
 from tests.compile import blocks
@@ -169,7 +169,7 @@ def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, m
 def test_a_bad_runtime_is_a_row_with_the_reason(
     runtime: Faulty, reason: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "RUNTIMES", (runtime,))
+    monkeypatch.setattr(qat.runtimes, "RUNTIMES", (runtime,))
     done = compile_blocks()
     entry = done.parity["model_ort.onnx"]["ort"]
     assert entry["status"] == "failed"
@@ -200,7 +200,7 @@ def test_a_runtime_that_is_not_installed(compile_blocks: Compile, monkeypatch: p
     class Absent(Mnn):
         module = "nowhere_to_be_found"
 
-    monkeypatch.setattr(registry, "RUNTIMES", (Ort(), Absent()))
+    monkeypatch.setattr(qat.runtimes, "RUNTIMES", (Ort(), Absent()))
     with pytest.raises(UserError, match=r"^nowhere_to_be_found is not installed; pip install"):
         compile_blocks(runtimes=("mnn",))
     assert pipeline.chosen_runtimes(pipeline.AUTO) == ["ort"]
