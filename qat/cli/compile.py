@@ -12,7 +12,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Compile."""
     from qat.compile.horizon_perf import table
     from qat.compile.perf import perf_table
-    from qat.compile.table import faults, parity_table
+    from qat.compile.verify.runtimes import faults, parity_table
     from qat.workflow.compilation import compile
 
     done = compile(config, out.progress)

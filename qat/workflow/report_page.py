@@ -13,9 +13,8 @@ from qat.errors import UserError
 from qat.files import write_text
 from qat.invocation import Invocation
 from qat.report.page import WorstPictures, headline, page
-from qat.report.pictures import draw
+from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
-from qat.report.worst import worst_images
 from qat.workflow.evaluation import announce, evaluated_names, float_logits, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, counter, silent

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 import qat.runtimes
-from qat.compile import pipeline, write_artefacts
+from qat.compile import pipeline
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form
@@ -112,8 +112,8 @@ def _is_untouched(folder: Path) -> bool:
 def test_a_wrong_file_names_the_first_tensor_that_departs(
     compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real = _before(tmp_path / "compile"), write_artefacts.to_onnx
-    monkeypatch.setattr(write_artefacts, "to_onnx", lambda *given: _spoilt(real(*given)))
+    folder, real = _before(tmp_path / "compile"), pipeline.to_onnx
+    monkeypatch.setattr(pipeline, "to_onnx", lambda *given: _spoilt(real(*given)))
     with pytest.raises(UserError, match=r"^model.onnx is wrong: shrink \(conv2d, .*scale steps, .* on blocks; "):
         compile_blocks()
     assert _is_untouched(folder)
@@ -132,7 +132,7 @@ def test_too_few_equal_pixels_fail_where_every_tensor_is_near(
 def test_a_wrong_float_file_fails(
     compile_blocks: Compile, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real = _before(tmp_path / "compile"), write_artefacts.to_onnx
+    folder, real = _before(tmp_path / "compile"), pipeline.to_onnx
 
     def wrong(program: Any, *given: Any) -> onnx.ModelProto:
         model = real(program, *given)
@@ -140,7 +140,7 @@ def test_a_wrong_float_file_fails(
             model.graph.initializer[0].CopyFrom(_turned(model.graph.initializer[0]))
         return model
 
-    monkeypatch.setattr(write_artefacts, "to_onnx", wrong)
+    monkeypatch.setattr(pipeline, "to_onnx", wrong)
     with pytest.raises(UserError, match=r"^model_float.onnx agrees with stage float on .* only \(limit 99.99%\)"):
         compile_blocks()
     assert _is_untouched(folder)
@@ -151,8 +151,8 @@ def _turned(constant: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def test_another_int_model_is_noticed(compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = write_artefacts.save_network
-    monkeypatch.setattr(write_artefacts, "save_network", lambda model, *given: real(blocks.Blocks().eval(), *given))
+    real = pipeline.save_network
+    monkeypatch.setattr(pipeline, "save_network", lambda model, *given: real(blocks.Blocks().eval(), *given))
     with pytest.raises(UserError, match=r"^int_model.pt doesn't give what int_infer gives on blocks"):
         compile_blocks()
     assert [*tmp_path.iterdir()] == []
@@ -177,7 +177,7 @@ def test_a_bad_runtime_is_a_row_with_the_reason(
     assert read_json(tmp_path / "compile" / "parity.json") == done.parity
 
 
-@pytest.mark.parametrize("where", ["qat.compile.write_artefacts.onnx.save", "qat.compile.pipeline.write_picture"])
+@pytest.mark.parametrize("where", ["qat.compile.pipeline.onnx.save", "qat.compile.pipeline.write_picture"])
 def test_a_full_disk_is_one_line(
     where: str, compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

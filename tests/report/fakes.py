@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from qat.data.descriptor import ClassSet
+from qat.report.pictures import ComparedPicture
 from qat.report.sources import Sources
-from qat.report.worst import ComparedPicture
 
 CLASSES = ClassSet(("road", "car", "sky"), np.array([[128, 64, 128], [0, 0, 142], [70, 130, 180]], np.uint8))
 NAMES = ("conv1", "layer1_0_conv1", "add", "head")

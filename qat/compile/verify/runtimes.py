@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from rich.table import Table
 from torch import Tensor
 
 from qat.compile.artefacts import ArtefactSpec
@@ -17,6 +18,7 @@ from qat.errors import UserError
 from qat.runtimes import Adapter, executed_convolutions, get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
+from qat.tables import slim_table
 
 Parity = dict[str, dict[str, dict[str, Any]]]  # artefact -> runtime -> figures
 Checks = dict[str, dict[str, Any]]  # artefact -> what its comparison with a stage, nothing fused, found
@@ -118,3 +120,42 @@ def _float_fault(spec: ArtefactSpec, figures: dict[str, Any]) -> str:
     if spec.is_exact and same < SAME:
         return f"agrees with float on {same:.3%} of pixels (limit {SAME:.2%})"
     return ""
+
+
+CAPTION = (
+    "In percent of pixels, mIoU in percent. refer.: the file with nothing fused against stage calib, of float files "
+    "against float; int8: against int_infer; float: pixels changed against float; convs: executed in int8."
+)
+
+
+COLUMNS = ("artefact", "runtime", "same as\nrefer.", "same as\nint8", "changed\nfloat", "mIoU", "int8\nconvs", "status")
+
+
+def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """One row per artefact and runtime."""
+    table = slim_table(COLUMNS, left=("artefact", "runtime", "status"), caption=CAPTION)
+    for name, runtimes in parity.items():
+        for runtime, entry in runtimes.items():
+            table.add_row(name, runtime, *_figures(entry), _convolutions(entry), entry["status"])
+    return table
+
+
+def _figures(entry: Mapping[str, Any]) -> list[str]:
+    keys = ("agreement_reference", "agreement_int_infer", "pixels_changed", "mean_iou")
+    return [
+        f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys
+    ]
+
+
+def _convolutions(entry: Mapping[str, Any]) -> str:
+    return f"{entry['convolutions_int8']}/{entry['convolutions']}" if "convolutions" in entry else ""
+
+
+def faults(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each artefact in a runtime that failed or was refused."""
+    return [
+        f"{name} in {runtime} {entry['status']}: {entry['reason']}"
+        for name, runtimes in parity.items()
+        for runtime, entry in runtimes.items()
+        if entry["status"] != "ok"
+    ]

@@ -10,8 +10,7 @@ import torch
 from rich.console import Console
 
 from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
-from qat.compile.table import faults, parity_table
-from qat.compile.verify.runtimes import Parity, judged
+from qat.compile.verify.runtimes import Parity, faults, judged, parity_table
 from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import StageOutputs
 
