@@ -20,8 +20,7 @@ from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner
 from qat.observers.weights import fake_quantise
 from qat.ptq.adaround import AdaRoundOptions, adaround
-from qat.ptq.adaround.layer import descend, feedback
-from qat.ptq.adaround.moments import patches, positions
+from qat.ptq.adaround.layer import descend, feedback, patches, positions
 
 SHAPE = (1, 3, 24, 32)
 OPTIONS = AdaRoundOptions(samples=4000)

@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 
 from qat.backends import fx as fx_backend
 from qat.backends.bn_folding import folded, layers, take_tensors
-from qat.backends.horizon import inputs, profiler, scales
-from qat.backends.horizon.plugin import call, part, set_march, to_calibration, to_validation
+from qat.backends.horizon import inputs, scales
+from qat.backends.horizon.plugin import call, inspect, part, set_march, to_calibration, to_validation
 from qat.backends.horizon.qconfig import qconfig_dict
 from qat.backends.protocol import Prepared
 from qat.backends.spec import QuantSpec, float_output_modules
@@ -144,10 +144,10 @@ class HorizonBackend:
         return scales.rows(scales.activation_scales(_module(prepared)))
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
-        """What the plugin's profiler says, see `profiler.inspect`; `example` (N, 3, H, W) normalised."""
+        """What the plugin's profiler says, see `plugin.inspect`; `example` (N, 3, H, W) normalised."""
         if isinstance(prepared, inputs.Centred):
-            return profiler.inspect(prepared.network, prepared.centre(example), folder)
-        return profiler.inspect(_module(prepared), example, folder)
+            return inspect(prepared.network, prepared.centre(example), folder)
+        return inspect(_module(prepared), example, folder)
 
     def _network(self, prepared: Prepared) -> fx.GraphModule:
         module = _module(prepared)

@@ -19,8 +19,7 @@ from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
 from qat.ptq import resume
-from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, round_layer
-from qat.ptq.adaround.moments import Moments, measure
+from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, Moments, measure, round_layer
 from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
 
 _OPTIONS = AdaRoundOptions()

@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from qat.compile.picture.labels import dtype_of, label_of
-from qat.compile.picture.svg import svg_of
+from qat.compile.picture.svg import dtype_of, label_of, svg_of
 from qat.program.steps import Program, Step, Weight
 from tests.compile.picture.programs import CONV, GRID, SHAPE, pidnet, step
 

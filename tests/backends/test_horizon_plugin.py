@@ -12,7 +12,7 @@ from torch import nn
 
 import qat
 from qat.backends.horizon import HorizonBackend, Options
-from qat.backends.horizon.profiler import PATHS, profiler
+from qat.backends.horizon.plugin import PATHS, profiler
 
 SIZE = (1, 3, 16, 32)
 
