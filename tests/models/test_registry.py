@@ -16,6 +16,7 @@ from qat.training.losses import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {  # file: what in it may name a network, and why
+    "qat/config/checks.py": "an example in an error's text",
     "qat/config/defaults.py": "the default of MODEL.NAME",
     "qat/config/loading.py": "an example in an error's text",
     "qat/cli/main.py": "the ready config of the demo",
