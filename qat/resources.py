@@ -116,7 +116,7 @@ def _advice(kind: str, wanted: Path) -> str:
 
 
 def _names(kind: str, bases: Iterable[Path]) -> list[str]:
-    """Of the YAML files below `kind`, without .yaml."""
+    """Returns the names of the YAML files below `kind`, without .yaml."""
     folders = [base / kind for base in bases]
     return sorted({path.relative_to(f).with_suffix("").as_posix() for f in folders for path in f.rglob("*.yaml")})
 

@@ -26,7 +26,7 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
 
 
 def _command(args: argparse.Namespace) -> str:
-    """What repeats the measurement, for the page."""
+    """Returns the command that repeats the measurement, for the page."""
     place = ["--run", args.run] if args.run else ["-c", args.cfg]
     counts = ["--rounds", str(args.rounds), "--warmup", str(args.warmup)]
     return shlex.join(["rtseg-qat", "bench-runtimes", *place, *counts, *args.opts])

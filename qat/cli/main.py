@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def overview() -> str:
-    """What --help prints."""
+    """Returns the text of --help."""
     rows = [f"  {name:<16}{line}" for name, line in COMMANDS.items()]
     more = "rtseg-qat COMMAND --help says more; KEY VALUE overrides keys of the config, such as QUANT.OBSERVER mse"
     return "\n".join([USAGE, "", *rows, "", more])

@@ -1,4 +1,4 @@
-"""What a command prints: tables and lines for people, or one JSON object."""
+"""The output of a command: tables and lines for people, or one JSON object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people look at: report.html, one self-contained page of all that the stages left on disk."""
+"""Write report.html: one self-contained page of everything that the stages left on disk."""
 
 from __future__ import annotations
 

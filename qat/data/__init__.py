@@ -1,4 +1,4 @@
-"""Where pixels come from: descriptors of data sets, list files and folders, generated streets."""
+"""Data sets: descriptors, list files and folders, generated streets, transforms and batches."""
 
 from qat.data.descriptor import Descriptor, digest
 from qat.data.descriptor_file import built_in_digest, read_descriptor

@@ -27,7 +27,7 @@ class DataClass:
 
 @dataclass(frozen=True)
 class Streets:
-    """How many pictures the generator of streets writes for training and for evaluation, and from which seed."""
+    """The numbers of street pictures to generate for training and for evaluation, and the seed."""
 
     train: int
     val: int
@@ -36,7 +36,7 @@ class Streets:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What is known of a data set before one of its files is read.
+    """The facts of a data set that are known before its pictures are read.
 
     `root`: its folder, where no key and no variable names another. `root_variable`: the environment's variable that
     names the folder; "" for none. `images`, `labels`: patterns of paths below the folder, `labels` by encoding; "" and

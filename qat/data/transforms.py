@@ -1,4 +1,4 @@
-"""From decoded pixels to what a network or an artefact takes; `qat.data.augmentation` has the training transform."""
+"""Transforms of decoded pixels to a network's or an artefact's input; `qat.data.augmentation` has training's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a stage is: Cityscapes' mIoU, and the distance from float that mIoU's luck hides."""
+"""Evaluation of a stage: Cityscapes' mIoU, and the distance from float that mIoU's luck hides."""
 
 from qat.evaluation.confusion import ConfusionMatrix, Scores
 from qat.evaluation.loop import Result, evaluate

@@ -19,7 +19,7 @@ from qat.torch_private import AnyBatchNorm, AnyDropout
 
 @dataclass(frozen=True)
 class Result:
-    """What one evaluation measured."""
+    """The measurements of one evaluation."""
 
     scores: Scores
     names: tuple[str, ...]  # of the images, in order

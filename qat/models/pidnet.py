@@ -89,7 +89,7 @@ class DDFMv2(nn.Module):
 
 @dataclass(frozen=True)
 class PIDNetSize:
-    """What differs between S, M and L."""
+    """The sizes in which S, M and L differ."""
 
     planes: int
     blocks: int

@@ -21,7 +21,7 @@ from qat.training.distributed import DistContext
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How pictures become batches. `batch_size`: of each process. `val_images`: 0 for all of them.
+    """The settings of the batches. `batch_size`: of each process. `val_images`: 0 for all of them.
 
     `seed`: of the order, and of torch's own randomness.
     """

@@ -81,7 +81,7 @@ class FineTuner(Loop):
         super().__init__(config.loop, context, config.plan, pair.student, optimizer, train, val)
 
     def settings(self) -> str:
-        """What started the run, how it goes and what it learns from."""
+        """What started the run, its plan, and what it learns from."""
         return "".join(f"{name}: {value}\n" for name, value in self.origin.values.items())
 
     def changes(self, saved: str) -> list[str]:

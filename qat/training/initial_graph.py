@@ -38,7 +38,7 @@ class Start:
 
     @classmethod
     def of(cls, config: StartConfig, finished: Mapping[str, Mapping[str, Any]]) -> Start:
-        """As the config says; auto looks at `finished`, the stages' metrics by name."""
+        """Chooses by the config; auto looks at `finished`, the stages' metrics by name."""
         scales_learn, why_scales = learns_scales(config, finished)
         equalised, why_equalised = equalises(config, finished)
         return cls(scales_learn, equalised, (why_scales, why_equalised))

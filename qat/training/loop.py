@@ -97,7 +97,7 @@ class Loop(ABC):
         """Why the run doesn't go on from its checkpoint; empty if it does."""
 
     def settings(self) -> str:
-        """What a checkpoint's run is compared by: lines of text."""
+        """Returns the settings, as text, which are compared with a checkpoint's."""
         return self.config.config
 
     def changes(self, saved: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where the int8 network loses accuracy, layer by layer, and what to try next."""
+"""Debug: find where the int8 network loses accuracy, layer by layer, and say what to try next."""
 
 from __future__ import annotations
 

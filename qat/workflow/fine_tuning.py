@@ -143,7 +143,7 @@ def plan_of(config: CfgNode) -> Plan:
 
 
 def settings_of(config: CfgNode, plan: Plan, origin: Origin) -> Origin:
-    """What a checkpoint's run is compared by, as text: what started it, how it goes and what it learns from."""
+    """Returns the settings that are compared with a checkpoint's, as text: start, plan and what it learns from."""
     values = {**origin.values, "plan": plan, **_read(config)}
     return Origin(_as_text(values), _as_text({**origin.defaults, **_read(default_config())}))
 

@@ -114,7 +114,7 @@ def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str 
 
 
 def load_graph(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> fx.GraphModule:
-    """As `load_calibration`, for backend fx, whose graph can be inspected; UserError for another backend."""
+    """Calls `load_calibration` for backend fx, whose graph can be inspected; UserError for another backend."""
     return as_graph(load_calibration(config, size, stage))
 
 

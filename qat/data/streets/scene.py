@@ -151,7 +151,7 @@ def with_rails(street: Street, rails: tuple[float, ...]) -> Street:
 
 
 def plan_items(rng: np.random.Generator, street: Street) -> tuple[list[Item], tuple[float, ...]]:
-    """Everything that stands on the street, and where rails lie."""
+    """Returns everything that stands on the street, and the x of the rails."""
     wishes = [_ROAD_USERS[index] for index in rng.permutation(len(_ROAD_USERS))]
     road = list(_lanes(rng, street, wishes))
     rails = tuple(
