@@ -205,7 +205,7 @@ CASES = (
     Refusal("identity", "dropout that is on", lambda m, x: F.dropout(x, p=0.0), reason="on in eval mode"),
     Case("constant_sizes", "shape", lambda m, x: F.interpolate(x, [x.shape[-2] // 2, x.shape[-1] * 2]), times=4),
     Case("constant_sizes", "size", lambda m, x: F.interpolate(x, x.size()[2:]), ("Tensor.size",)),
-    Case("constant_sizes", "+=", lambda m, x: F.avg_pool2d(x, bigger(x)), ("operator.iadd", "getattr"), times=2),
+    Case("constant_sizes", "+=", lambda m, x: F.max_pool2d(x, bigger(x)), ("operator.iadd", "getattr"), times=2),
     Refusal("constant_sizes", "batch", lambda m, x: x.reshape(x.shape[0], -1), reason="batch size"),
     Refusal("constant_sizes", "output", lambda m, x: (x, x.shape[2]), reason="it is an output"),
     Case("interpolate_size", "factor", lambda m, x: resize(m, x, scale_factor=2)),
