@@ -33,8 +33,8 @@ def is_scalar(node: fx.Node) -> bool:
     """x + c or x * c with a number c."""
     if op_name(node) not in ("add", "mul"):
         return False
-    given = arguments(node)
-    return sum(isinstance(given[side], fx.Node) for side in ("input", "other")) == 1 and given.get("alpha", 1) == 1
+    args = arguments(node)
+    return sum(isinstance(args[side], fx.Node) for side in ("input", "other")) == 1 and args.get("alpha", 1) == 1
 
 
 def reads(node: fx.Node) -> list[fx.Node]:

@@ -65,10 +65,10 @@ def trainable(prepared: fx.GraphModule, learn_scales: bool = False) -> fx.GraphM
     Keep it in eval mode: batch normalisation that couldn't be folded keeps its statistics.
     """
     model = frozen(prepared)
-    made: dict[int, TrainableQuantiser] = {}  # one for each grid, however many nodes share it
+    roundings: dict[int, TrainableQuantiser] = {}  # one for each grid, however many nodes share it
     for node, quantiser in list(quantisers(model)):
         if type(quantiser) is ActivationQuantiser and quantiser.bits == 8:
-            rounding = made.setdefault(id(quantiser), TrainableQuantiser(quantiser, learn_scales))
+            rounding = roundings.setdefault(id(quantiser), TrainableQuantiser(quantiser, learn_scales))
             model.set_submodule(str(node.target), rounding)
     resample_integers(model, dict(trainable_quantisers(model)))
     for module in list(weighted(model)):
@@ -90,7 +90,7 @@ def trainable_quantisers(model: fx.GraphModule) -> Iterator[tuple[fx.Node, Train
 
 @torch.no_grad()
 def write_back(trained: fx.GraphModule, prepared: fx.GraphModule) -> None:
-    """Put a trainable copy's weights, biases and activation scales into the graph that it was made of, settled."""
+    """Copy a trainable copy's weights, biases and activation scales into the graph it comes from, and settle them."""
     for name, parameter in prepared.named_parameters():
         owner, _, leaf = name.rpartition(".")
         parameter.copy_(unrounded_value(trained.get_submodule(owner), leaf))

@@ -37,7 +37,7 @@ def check(module: nn.Module, example: Example, target: str | Target) -> list[Vio
     count. Raises UserError for a model that can't be traced.
     """
     table = get_target(target) if isinstance(target, str) else target
-    return [found for node in trace(module, example).graph.nodes for found in _violations(node, table)]
+    return [violation for node in trace(module, example).graph.nodes for violation in _violations(node, table)]
 
 
 def _violations(node: Node, table: Target) -> Iterator[Violation]:

@@ -58,13 +58,8 @@ def replace(old: Node, new: Node) -> None:
 
 def readers_after(node: Node, tensor: Node) -> list[Node]:
     """The readers of `tensor` that run after `node`, in order."""
-    later = False
-    found = []
-    for other in node.graph.nodes:
-        if later and tensor in other.all_input_nodes:
-            found.append(other)
-        later = later or other is node
-    return found
+    nodes = list(node.graph.nodes)
+    return [reader for reader in nodes[nodes.index(node) + 1 :] if tensor in reader.all_input_nodes]
 
 
 def _dressed(new: Node, like: Node) -> Node:

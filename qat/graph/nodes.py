@@ -76,11 +76,13 @@ def arguments(node: Node) -> dict[str, Any]:
     if op is None:
         return {}
     module, args = module_of(node), node.args
-    given = {} if module is None else {name: getattr(module, name) for name in op.parameters if hasattr(module, name)}
+    attributes = (
+        {} if module is None else {name: getattr(module, name) for name in op.parameters if hasattr(module, name)}
+    )
     if op.variadic and len(args) > 1 and not isinstance(args[1], tuple | list):
         args = (args[0], args[1:])
     named = {_ALIASES.get(key, key): value for key, value in node.kwargs.items()}
-    known = {**op.parameters, **given, **dict(zip(op.parameters, args, strict=False)), **named}
+    known = {**op.parameters, **attributes, **dict(zip(op.parameters, args, strict=False)), **named}
     return {name: value for name, value in known.items() if value is not REQUIRED}
 
 

@@ -22,7 +22,7 @@ class Judge:
     def __init__(self, model: nn.Module, inputs: Sequence[Tensor]) -> None:
         self.model = copy.deepcopy(model).eval()
         self.inputs = (tuple(inputs), random_like(inputs))
-        self.expected = [run(self.model, given) for given in self.inputs]
+        self.expected = [run(self.model, tensors) for tensors in self.inputs]
 
     def difference(self, module: nn.Module) -> float:
         """The largest difference over both inputs, see `difference`.
@@ -30,21 +30,21 @@ class Judge:
         A network may amplify float32 rounding beyond the tolerance: then float64 decides.
         """
         pairs = zip(self.expected, self.inputs, strict=True)
-        found = max(difference(wanted, run(module, given)) for wanted, given in pairs)
-        return found if found <= TOLERANCE else min(found, self._in_double(module))
+        largest = max(difference(expected, run(module, tensors)) for expected, tensors in pairs)
+        return largest if largest <= TOLERANCE else min(largest, self._in_double(module))
 
     def _in_double(self, module: nn.Module) -> float:
         rewritten = copy.deepcopy(module).double()
         try:
-            return max(difference(wanted, run(rewritten, given)) for given, wanted in self._doubles)
+            return max(difference(expected, run(rewritten, tensors)) for tensors, expected in self._doubles)
         except RuntimeError:  # the model's code insists on float32
             return float("inf")
 
     @cached_property
     def _doubles(self) -> list[tuple[tuple[Tensor, ...], Any]]:
         model = copy.deepcopy(self.model).double()
-        inputs = (tuple(x.double() if x.is_floating_point() else x for x in given) for given in self.inputs)
-        return [(given, run(model, given)) for given in inputs]
+        inputs = (tuple(x.double() if x.is_floating_point() else x for x in tensors) for tensors in self.inputs)
+        return [(tensors, run(model, tensors)) for tensors in inputs]
 
 
 def random_like(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

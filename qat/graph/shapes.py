@@ -47,10 +47,10 @@ def infer(node: Node) -> None:
     """Store what `node` gives in its `meta["val"]`, from its inputs' values: for a node that a rule made or changed."""
     module = node.graph.owning_module
     assert module is not None  # rules work on the graphs of modules
-    mode = next(other.meta["val"].fake_mode for other in node.graph.find_nodes(op="placeholder"))
+    mode = next(source.meta["val"].fake_mode for source in node.graph.find_nodes(op="placeholder"))
     with mode, torch.no_grad():
         recorder = _Recorder(module, mode, "val")
-        recorder.env = {given: given.meta["val"] for given in node.all_input_nodes}
+        recorder.env = {source: source.meta["val"] for source in node.all_input_nodes}
         recorder.run_node(node)
 
 

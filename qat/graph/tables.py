@@ -1,4 +1,4 @@
-"""What a check found, as tables."""
+"""The tables of a check: violations, rules that fired, rules that refused."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def refusal_table(log: RewriteLog) -> Table:
 
 
 def _difference(proofs: Sequence[Proof], rule: str) -> str:
-    found = [proof for proof in proofs if proof.rule == rule]
-    return f"{max(p.difference for p in found):.1e} (<= {found[0].tolerance:.0e})" if found else "not compared"
+    own = [proof for proof in proofs if proof.rule == rule]
+    return f"{max(p.difference for p in own):.1e} (<= {own[0].tolerance:.0e})" if own else "not compared"
 
 
 def _table(title: str, *columns: str) -> Table:

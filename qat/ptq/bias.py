@@ -1,4 +1,4 @@
-"""Bias correction: rounding moves the mean of a layer's outputs; its bias takes that back.
+"""Bias correction: rounding moves the mean of a layer's outputs, and a change of its bias moves it back.
 
 Nagel et al. 2019 (arXiv:1906.04721), section 4.2, measured on calibration pictures. Layers are corrected while the
 pictures run: each sees inputs that the corrections so far have passed through. Nothing is kept but means by channel.
@@ -38,7 +38,7 @@ class BiasCorrection:
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
-    """The method's row: on the calibration's pictures."""
+    """What the method's row runs, on the calibration's pictures."""
     return Outcome(asdict(correct_biases(prepared, context.batches, context.plain())))
 
 
@@ -48,7 +48,7 @@ def correct_biases(
     floating: fx.GraphModule | None = None,
     after_batch: Callable[[int], None] | None = None,
 ) -> BiasCorrection:
-    """Take back by each layer's bias what rounding moves the mean of its outputs by.
+    """Correct each layer's bias by what rounding moves the mean of its outputs.
 
     Args:
         prepared: a calibrated graph; open scales are frozen first. Its biases change, in place.
@@ -104,11 +104,11 @@ class _Means:
                 floating.get_submodule(name).register_forward_hook(partial(self._note, name))
                 layer.register_forward_hook(partial(self._correct, name))
 
-    def _note(self, name: str, layer: nn.Module, given: object, output: Tensor) -> None:
+    def _note(self, name: str, layer: nn.Module, inputs: object, output: Tensor) -> None:
         self.wanted.setdefault(name, []).append(_mean(output))
 
-    def _correct(self, name: str, layer: nn.Module, given: object, output: Tensor) -> Tensor:
-        """The correction is a mean in which later batches, with better inputs, weigh more: t-th batch 2 / (t + 1)."""
+    def _correct(self, name: str, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        """Correct by a mean in which later batches weigh more, as their inputs are better: the t-th by 2 / (t + 1)."""
         calls = self.calls[name] = self.calls.get(name, 0) + 1
         wanted = self.wanted[name].pop(0) - _mean(output)
         correction = torch.lerp(self.corrections.get(name, torch.zeros_like(wanted)), wanted, 2 / (calls + 1))

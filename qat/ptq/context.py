@@ -18,12 +18,12 @@ Inputs = Sequence[Tensor] | Callable[[], Iterable[Tensor]]  # batches (N, 3, H, 
 
 
 def silent(done: int, total: int, text: str) -> None:
-    """Nobody looks."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """One calibration, for its methods. What is dear is a function, which is asked when it is needed.
+    """One calibration, for its methods. What takes long is a function, which is called when it is needed.
 
     `quant`: QUANT's values by key. `batches`, `few`: the calibration's pictures, and a few of them; (N, 3, H, W)
     normalised, on the graph's device. `example` gives one of noise (1, 3, H, W). `folder`: for states of runs that may

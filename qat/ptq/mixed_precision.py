@@ -43,7 +43,7 @@ class MixedPrecision:
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
-    """The method's row: on the held-out pictures, against the network that the calibrated one should agree with."""
+    """What the method's row runs, on the held-out pictures, against the rewritten float network."""
     freeze_scales(prepared)
     judge, plain = context.judge(), context.plain()
     floating = judge(plain).mean_iou
@@ -111,7 +111,7 @@ def fewest(ranking: Sequence[str], holds: Holds) -> list[str] | None:
         return None
     chosen = list(ranking[:count])
     for name in reversed(chosen[:-1]):
-        without = [other for other in chosen if other != name]
+        without = [layer for layer in chosen if layer != name]
         if holds(without):
             chosen = without
     return chosen

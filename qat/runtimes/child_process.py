@@ -124,9 +124,9 @@ class Child:
     def _death(self) -> str:
         code = self._process.wait()
         self._log.seek(0)
-        said = [line.strip() for line in self._log if line.strip()]
+        lines = [line.strip() for line in self._log if line.strip()]
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"{cause}: {said[-1]}" if said else cause
+        return f"{cause}: {lines[-1]}" if lines else cause
 
 
 class Isolated:

@@ -88,10 +88,10 @@ def _timed(
         turn()
         progress()
 
-    with ExitStack() as held:
+    with ExitStack() as stack:
         sessions, refused = load_all(folder, group, threads)
         for session in sessions.values():
-            held.callback(session.close)
+            stack.callback(session.close)
         results = measure(sessions, x, settings.rounds, settings.warmup, between_rounds)
         return refused | results, layer_times(sessions) if threads == max(settings.threads) else {}
 

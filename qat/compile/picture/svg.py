@@ -204,7 +204,7 @@ def _links(placed: Layout, types: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _node(step: Step, program: Program, box: Box, error: Mapping[str, float] | None) -> dict[str, Any]:
-    heaviest = max(other.macs for other in program.steps)
+    heaviest = max(each.macs for each in program.steps)
     facts = facts_of(step, program, error)
     return {
         "name": step.name,

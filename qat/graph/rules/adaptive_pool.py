@@ -35,7 +35,7 @@ def _check(node: Node) -> str | None:
 
 def _apply(node: Node) -> str:
     name, kind = FIXED[op_name(node)]
-    windows = [found for size, out in _sides(node) if (found := window(size, out))]
+    windows = [kernel for size, out in _sides(node) if (kernel := window(size, out))]
     kernel, stride = zip(*windows, strict=True)
     pool = call_module(name, kind(kernel, stride), arguments(node)["input"], like=node)
     follow_picture(pool)

@@ -20,18 +20,18 @@ def _match(node: Node) -> bool:
 
 
 def _check(node: Node) -> str | None:
-    given = arguments(node)
-    shape, dims = shape_of(given["input"]), given["dim"]
+    args = arguments(node)
+    shape, dims = shape_of(args["input"]), args["dim"]
     axes = {dims} if isinstance(dims, int) else set(dims or ())
     if len(shape) != 4 or {axis % 4 for axis in axes} != {1}:
         return f"only the channel axis of four is a convolution, not {dims} of shape {shape}"
-    return None if given["keepdim"] else "it drops the channel axis, a convolution keeps it"
+    return None if args["keepdim"] else "it drops the channel axis, a convolution keeps it"
 
 
 def _apply(node: Node) -> str:
-    given = arguments(node)
-    value = value_of(given["input"])
-    replace(node, call_module("channel_sum", _ones(value), given["input"], like=node))
+    args = arguments(node)
+    value = value_of(args["input"])
+    replace(node, call_module("channel_sum", _ones(value), args["input"], like=node))
     return f"Conv2d({value.shape[1]}, 1, 1) of ones"
 
 

@@ -41,10 +41,10 @@ def _apply(node: Node) -> str:
 
 
 def _operands(node: Node) -> tuple[Any, Any]:
-    given = arguments(node)
+    args = arguments(node)
     if op_name(node) == "sub":
-        return given["input"], given["other"]
-    return (given["other"], given["input"]) if op_name(node) == "rsub" else (None, None)
+        return args["input"], args["other"]
+    return (args["other"], args["input"]) if op_name(node) == "rsub" else (None, None)
 
 
 def _is_constant(value: Any) -> bool:

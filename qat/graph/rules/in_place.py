@@ -64,7 +64,7 @@ def _apply(node: Node) -> str:
 
 def _calls_of_module(node: Node) -> list[Node]:
     module = module_of(node)
-    return [node] if module is None else [other for other in node.graph.nodes if module_of(other) is module]
+    return [node] if module is None else [call for call in node.graph.nodes if module_of(call) is module]
 
 
 def _check_call(node: Node) -> str | None:
@@ -73,7 +73,7 @@ def _check_call(node: Node) -> str | None:
         return f"it changes the model's own tensor {target.target}"
     # plain arithmetic would promote the type where in-place arithmetic keeps its target's
     mine, others = value_of(target).dtype, [value_of(arg).dtype for arg in node.args[1:] if is_tensor(arg)]
-    if any(other != mine for other in others):
+    if any(dtype != mine for dtype in others):
         return f"the operands' types differ ({mine} and {others[0]})"
     for alias in _aliases(node):
         if not _same_view(alias, target) and readers_after(node, alias):
@@ -96,7 +96,7 @@ def _followers(node: Node) -> list[Node]:
 def _aliases(node: Node) -> list[Node]:
     """What `node` changes, its views, and what it is a view of, as far as they come before."""
     nodes = list(node.graph.nodes)
-    return [other for other in nodes[: nodes.index(node)] if _overlaps(other, _target(node))]
+    return [alias for alias in nodes[: nodes.index(node)] if _overlaps(alias, _target(node))]
 
 
 def _overlaps(node: Node, target: Node) -> bool:

@@ -21,24 +21,24 @@ def _match(node: Node) -> bool:
 
 
 def _check(node: Node) -> str | None:
-    given = arguments(node)
-    source, target = shape_of(given["input"])[2:], shape_of(node)[2:]
-    if _size_is_enough(given, source, target):
+    args = arguments(node)
+    source, target = shape_of(args["input"])[2:], shape_of(node)[2:]
+    if _size_is_enough(args, source, target):
         return None
-    return f"{source} times {given['scale_factor']} is not whole: the sampling grid isn't that of the size {target}"
+    return f"{source} times {args['scale_factor']} is not whole: the sampling grid isn't that of the size {target}"
 
 
 def _apply(node: Node) -> str:
     target = shape_of(node)[2:]
-    given = arguments(node) | {"size": list(target), "scale_factor": None, "recompute_scale_factor": None}
-    replace(node, call(F.interpolate, given.pop("input"), like=node, **given))
+    args = arguments(node) | {"size": list(target), "scale_factor": None, "recompute_scale_factor": None}
+    replace(node, call(F.interpolate, args.pop("input"), like=node, **args))
     return f"size {tuple(target)}"
 
 
-def _size_is_enough(given: dict[str, Any], source: tuple[int, ...], target: tuple[int, ...]) -> bool:
+def _size_is_enough(args: dict[str, Any], source: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Whether the sampling grid follows from the sizes: torch uses the given factor itself unless told to recompute."""
-    factor = given["scale_factor"]
-    if factor is None or given["recompute_scale_factor"] or given["align_corners"]:
+    factor = args["scale_factor"]
+    if factor is None or args["recompute_scale_factor"] or args["align_corners"]:
         return True
     factors = factor if isinstance(factor, tuple | list) else [factor] * len(source)
     return all(before * by == after for before, by, after in zip(source, factors, target, strict=True))

@@ -30,15 +30,15 @@ def _check(node: Node) -> str | None:
 
 
 def _apply(node: Node) -> str:
-    given = arguments(node)
+    args = arguments(node)
     way = [after for _, after in _way(node)]
-    reshapes = [other for other in way if is_reshape(other)]
-    node.args, node.kwargs = (given.pop("input"),), {**given, "keepdim": True}
+    reshapes = [step for step in way if is_reshape(step)]
+    node.args, node.kwargs = (args.pop("input"),), {**args, "keepdim": True}
     for reshape in reshapes:
         replace(reshape, reshape.all_input_nodes[0])
-    for other in (node, *way):
-        if other not in reshapes:
-            infer(other)
+    for step in (node, *way):
+        if step not in reshapes:
+            infer(step)
     return f"keepdim=True, without {', '.join(reshape.name for reshape in reshapes)}"
 
 

@@ -55,7 +55,7 @@ def _check_layer(operand: Node, added: Node) -> str | None:
     module = module_of(operand)
     if not isinstance(module, Layer):
         return f"{operand} is {op_name(operand)}, not a convolution or batch normalisation"
-    calls = sum(other.target == operand.target for other in owner_of(operand).graph.find_nodes(op="call_module"))
+    calls = sum(call.target == operand.target for call in owner_of(operand).graph.find_nodes(op="call_module"))
     if len(operand.users) > 1 or calls > 1:
         return f"{operand.target} is used elsewhere too"
     if shape_of(operand) != shape_of(added):

@@ -25,23 +25,23 @@ def _match(node: Node) -> bool:
 
 
 def _check(node: Node) -> str | None:
-    given = arguments(node)
+    args = arguments(node)
     if follows_picture(node):
         return "its window follows the picture's size, and so would the weights"
-    if (values := prod(_pair(given["kernel_size"]))) < LEAST:
+    if (values := prod(_pair(args["kernel_size"]))) < LEAST:
         return f"a mean of {values} values fills the grid that it shares with its input"
-    uncounted = any(_pair(given["padding"])) and not given["count_include_pad"]
-    if given["ceil_mode"] or given["divisor_override"] or uncounted:
+    uncounted = any(_pair(args["padding"])) and not args["count_include_pad"]
+    if args["ceil_mode"] or args["divisor_override"] or uncounted:
         return "its divisor isn't the same everywhere, or not the window's size"
     return None
 
 
 def _apply(node: Node) -> str:
-    given = arguments(node)
-    kernel, padding = _pair(given["kernel_size"]), _pair(given["padding"])
-    stride = _pair(given["stride"]) if given["stride"] else kernel
-    conv = _mean(value_of(given["input"]), kernel, stride, padding)
-    replace(node, call_module("mean", conv, given["input"], like=node))
+    args = arguments(node)
+    kernel, padding = _pair(args["kernel_size"]), _pair(args["padding"])
+    stride = _pair(args["stride"]) if args["stride"] else kernel
+    conv = _mean(value_of(args["input"]), kernel, stride, padding)
+    replace(node, call_module("mean", conv, args["input"], like=node))
     return f"depthwise Conv2d of {shape_of(node)[1]} channels, kernel {kernel}, weights 1 / {prod(kernel)}"
 
 

@@ -22,9 +22,9 @@ def _match(node: Node) -> bool:
 
 
 def _check(node: Node) -> str | None:
-    chain, given = _chain(node), arguments(node)
-    if given["mode"] not in LINEAR or given["antialias"]:
-        return f"mode {given['mode']}'s weights need not add up to 1"
+    chain, args = _chain(node), arguments(node)
+    if args["mode"] not in LINEAR or args["antialias"]:
+        return f"mode {args['mode']}'s weights need not add up to 1"
     if any(len(step.users) > 1 for step in chain):
         return f"{chain[-1]} is read elsewhere too"
     conv = module_of(chain[0])

@@ -15,22 +15,22 @@ from qat.graph.rules.rule import Rule
 
 
 def _match(node: Node) -> bool:
-    given = arguments(node)
-    dims = given.get("dim")
+    args = arguments(node)
+    dims = args.get("dim")
     return op_name(node) == "mean" and isinstance(dims, tuple | list) and {dim % 4 for dim in dims} == {2, 3}
 
 
 def _check(node: Node) -> str | None:
-    given = arguments(node)
-    keeps = len(shape_of(given["input"])) == 4 and given["keepdim"]
+    args = arguments(node)
+    keeps = len(shape_of(args["input"])) == 4 and args["keepdim"]
     return None if keeps else "pooling keeps four axes, this mean doesn't: pass keepdim=True"
 
 
 def _apply(node: Node) -> str:
-    given = arguments(node)
-    height, width = shape_of(given["input"])[2:]
+    args = arguments(node)
+    height, width = shape_of(args["input"])[2:]
     kernel = (height, width)
-    pool = call_module("spatial_mean", nn.AvgPool2d(kernel), given["input"], like=node)
+    pool = call_module("spatial_mean", nn.AvgPool2d(kernel), args["input"], like=node)
     follow_picture(pool)
     replace(node, pool)
     return f"AvgPool2d(kernel {kernel})"

@@ -24,11 +24,11 @@ def _check(node: Node) -> str | None:
 
 
 def _apply(node: Node) -> str:
-    given = arguments(node)
-    other = given["other"]
+    args = arguments(node)
+    other = args["other"]
     negative = call(operator.mul, other, -1, like=node) if isinstance(other, Node) else -other
-    replace(node, call(operator.add, given["input"], negative, like=node))
-    return f"{given['input']} + {negative}"
+    replace(node, call(operator.add, args["input"], negative, like=node))
+    return f"{args['input']} + {negative}"
 
 
 RULE = Rule(

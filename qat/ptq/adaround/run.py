@@ -26,7 +26,7 @@ _OPTIONS = AdaRoundOptions()
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
-    """The method's row: from the calibration's pictures; `layers` in methods.json has each layer's errors."""
+    """What the method's row runs, on the calibration's pictures; `layers` in methods.json has each layer's errors."""
     state = context.folder / "adaround.ckpt"
     layers = adaround(prepared, context.batches, progress=context.titled("adaround"), state=state)
     return Outcome({"layers": [asdict(layer) for layer in layers]})

@@ -1,8 +1,8 @@
-"""Walk over a prepared graph: which tensors' channels must share a factor, which layers take it up, where none may be.
+"""A walk over a prepared graph: which channels must share a factor, which layers take it up, where none may be.
 
-What a factor s > 0 on a channel passes through: ReLU and leaky ReLU (positively homogeneous), pooling, resampling,
-concatenation, a product with something that has no factor. Where tensors are added, they share their factors. What
-takes it up: the rows and columns of convolutions and linear layers, a batch normalisation's gain and shift.
+A factor s > 0 on a channel passes through ReLU and leaky ReLU (positively homogeneous), pooling, resampling,
+concatenation, a product with something that has no factor. Where tensors are added, they share their factors. The
+rows and columns of convolutions and linear layers, and a batch normalisation's gain and shift, take it up.
 """
 
 from __future__ import annotations
@@ -113,17 +113,17 @@ class _GroupFinder:
     def visit(self, node: fx.Node) -> None:
         """Give `node` its channels."""
         if node.op == "output":
-            for given in node.all_input_nodes:
-                self.channels.fix(self.of[given], "the network's output")
+            for source in node.all_input_nodes:
+                self.channels.fix(self.of[source], "the network's output")
         elif node.op == "placeholder":
             self.of[node] = self.bounded(node, "the network's input")
         else:
             self.of[node] = self.handler(node)(node)
 
     def handler(self, node: fx.Node) -> Callable[[fx.Node], Tensor]:
-        """What knows about `node`'s operation."""
+        """The function that handles `node`'s operation."""
         op, operands = op_of(node), len(reads(node))
-        if len({len(shape_of(given)) for given in (node, *node.all_input_nodes)}) > 1 or len(shape_of(node)) < 2:
+        if len({len(shape_of(each)) for each in (node, *node.all_input_nodes)}) > 1 or len(shape_of(node)) < 2:
             return self.barrier
         if is_quantiser(node) or is_idle(node) or (is_scalar(node) and op.name == "mul"):
             return self.passed
@@ -140,14 +140,14 @@ class _GroupFinder:
         return self.channels.fix(self.channels.new((*shape_of(node), 1, 1)[1]), reason)
 
     def barrier(self, node: fx.Node) -> Tensor:
-        """No factor in, none out."""
+        """The inputs may have no factor, and the output has none."""
         reason = f"{op_name(node)} at {source_of(node)}" if source_of(node) else op_name(node)
-        for given in node.all_input_nodes:
-            self.channels.fix(self.of[given], f"read by {reason}")
+        for source in node.all_input_nodes:
+            self.channels.fix(self.of[source], f"read by {reason}")
         return self.bounded(node, f"made by {reason}")
 
     def passed(self, node: fx.Node) -> Tensor:
-        """What comes out has the factors of what goes in."""
+        """The output has the factors of the input."""
         return self.of[node.all_input_nodes[0]]
 
     def added(self, node: fx.Node) -> Tensor:
@@ -157,7 +157,7 @@ class _GroupFinder:
 
     def product(self, node: fx.Node) -> Tensor:
         """An operand of factor 1 lets the other one's factors pass; else neither may have any."""
-        one, other = (self.of[given] for given in reads(node))
+        one, other = (self.of[source] for source in reads(node))
         if not self.is_fixed(one):
             one, other = other, one
         if not self.is_fixed(one):

@@ -67,7 +67,7 @@ class Equalisation:
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
-    """The method's row: with the ranges of a few of the calibration's pictures."""
+    """What the method's row runs, with the ranges of a few of the calibration's pictures."""
     result = equalize(prepared, context.few(), context.example())
     return Outcome(asdict(result), f"{result} (reasons in {METHODS})")
 
@@ -151,25 +151,25 @@ def scale_layers(graph: fx.GraphModule, groups: Groups, factors: Tensor) -> None
     """Change the weights of `graph`'s layers in place; `factors` (len(groups.channels),) float64, one per channel."""
     for name, layer in groups.layers.items():
         core = core_of(graph.get_submodule(name))
-        read, made = factors[layer.read], factors[layer.made]
+        inputs, outputs = factors[layer.read], factors[layer.made]
         if isinstance(core, nn.BatchNorm2d):
-            _set(cast(Tensor, core.running_mean), core.running_mean.double() * read)  # type: ignore[union-attr]
-            _set(core.weight, core.weight.double() * made / read)
+            _set(cast(Tensor, core.running_mean), core.running_mean.double() * inputs)  # type: ignore[union-attr]
+            _set(core.weight, core.weight.double() * outputs / inputs)
         else:
-            _set(cast(Tensor, core.weight), _scaled(cast(nn.Conv2d, core), read, made))
+            _set(cast(Tensor, core.weight), _scaled(cast(nn.Conv2d, core), inputs, outputs))
         if core.bias is not None:
-            _set(cast(Tensor, core.bias), core.bias.double() * made)  # type: ignore[operator]
+            _set(cast(Tensor, core.bias), core.bias.double() * outputs)  # type: ignore[operator]
 
 
-def _scaled(layer: nn.Module, read: Tensor, made: Tensor) -> Tensor:
+def _scaled(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> Tensor:
     """A convolution's or linear layer's weight in float64; each group of rows reads channels of its own."""
     weight = cast(Tensor, layer.weight).double()
     tail = [1] * (weight.dim() - 2)
     if isinstance(layer, nn.ConvTranspose2d):
-        return weight / read.view(-1, 1, *tail) * made.view(1, -1, *tail)
+        return weight / inputs.view(-1, 1, *tail) * outputs.view(1, -1, *tail)
     groups = getattr(layer, "groups", 1)
-    columns = read.view(groups, 1, -1).expand(groups, len(weight) // groups, -1).reshape(len(weight), -1)
-    return weight * made.view(-1, 1, *tail) / columns.view(*columns.shape, *tail)
+    columns = inputs.view(groups, 1, -1).expand(groups, len(weight) // groups, -1).reshape(len(weight), -1)
+    return weight * outputs.view(-1, 1, *tail) / columns.view(*columns.shape, *tail)
 
 
 def _set(parameter: Tensor, value: Tensor) -> None:
