@@ -1,1 +1,1 @@
-"""Where accuracy is lost: each layer's error, ranges and cost, what the scheme left out, and what to try next."""
+"""Where accuracy is lost: each layer's error, ranges and cost, the layers outside the scheme, what to try next."""

@@ -115,7 +115,7 @@ def _kept(measured: Measurements) -> float | None:
 
 
 def _kernels(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
-    """Given calib's tensors, a kernel must give calib's, up to roundings."""
+    """Check the kernels: fed calib's tensors, a kernel must give calib's, up to roundings."""
     rows = measured.layers["pairs"]["int_infer"]["layers"]
     wrong = [row["name"] for row in rows if (row["isolated"]["max_steps"] or 0) > STEPS]
     if wrong:

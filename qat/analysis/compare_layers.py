@@ -1,4 +1,4 @@
-"""Float, stage calib and the int8 kernels side by side, layer by layer; no more is kept than a run itself needs."""
+"""Float, stage calib and the int8 kernels side by side, layer by layer, in the memory of single runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def calib_beside_float(on: Switches, off: Switches, x: Tensor) -> Iterator[Layer
 
 
 def _unrounded(layer: ToggledLayer, node: fx.Node, run: NodeRunner, reference: Tensor) -> Tensor:
-    """What the layer gives before its output is rounded; without weights, and with float's inputs, that is float's."""
+    """The layer's output before it is rounded: float's for a layer without weights, since its inputs are float's."""
     if layer.weight is None:
         return reference
     result: Tensor = run.env[node.all_input_nodes[0] if layer.activation else node]
@@ -72,7 +72,7 @@ def int8_beside_calib(
             isolated.env[node] = as_integers(reference, value)
         accumulated.free(node)
         isolated.free(node)
-    for _ in calib:  # the layers that no kernel has: who counts them must see them all
+    for _ in calib:  # the layers that no kernel has; a caller that counts them sees them all
         pass
 
 

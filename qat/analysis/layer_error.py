@@ -187,7 +187,7 @@ def _observer(quantiser: ActivationQuantiser) -> ActivationObserver:
 
 
 def measure(subject: Subject, samples: Iterable[Sample], advance: Callable[[int], None]) -> LayerErrors:
-    """The layer errors over `samples`; `advance` is told of each picture done."""
+    """The layer errors over `samples`; `advance` is called after each picture."""
     errors = LayerErrors(subject)
     for sample in samples:
         errors.add(sample.image)

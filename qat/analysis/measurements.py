@@ -1,4 +1,4 @@
-"""What was measured: as JSON files beside the network's picture, and as short tables."""
+"""The measurements as JSON files beside the network's picture, and as short tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One calibrated network in its three forms, and what is known of its layers."""
+"""One calibrated network in its three forms, and facts of its layers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subject:
     example: Tensor
 
     def __post_init__(self) -> None:
-        """Settle what is still open, so that every form has the same scales."""
+        """Settle scales that are still open, so that every form has the same ones."""
         freeze_scales(self.prepared)
 
     @cached_property
@@ -94,7 +94,7 @@ PASSES = (torch.quantize_per_tensor, "dequantize")
 def match_layers(prepared: fx.GraphModule, converted: fx.GraphModule, layers: Container[str]) -> dict[fx.Node, str]:
     """Node of `converted` -> name of the layer in `prepared` that it computes, for those called in `layers`.
 
-    Two nodes are the same where they do the same to the same tensors. What has no twin is left out.
+    Two nodes are the same where they do the same to the same tensors. Nodes without a twin are left out.
     """
     open_calls = [node for node in prepared.graph.nodes if not is_quantiser(node) and not is_idle(node)]
     same: dict[fx.Node, fx.Node] = {}

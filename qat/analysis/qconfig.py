@@ -1,4 +1,4 @@
-"""What the scheme left out (outputs in float, modules used twice or never), and every layer's types and scales."""
+"""The layers outside the scheme (outputs in float, modules used twice or never), and all layers' types and scales."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOVES = (torch.quantize_per_tensor, "dequantize")
 
 @dataclass(frozen=True)
 class QconfigItem:
-    """Something to look at: which check, the layer, its module path, the model's source line, what is the matter."""
+    """Something to look at: the check, the layer, its module path, the model's source line, and what is wrong."""
 
     check: str
     layer: str
@@ -33,7 +33,7 @@ class QconfigItem:
 
 
 def check_qconfig(subject: Subject, network: nn.Module) -> list[QconfigItem]:
-    """Everything to look at, check by check in graph order; `network`: the user's own, before any rewriting."""
+    """All items to look at, check by check in graph order; `network`: the user's own, before any rewriting."""
     return [
         *_unquantised(subject),
         *_high_precision(subject),

@@ -1,4 +1,4 @@
-"""What each layer's numbers span: weights, activations, how much is clipped, channels that stand out, histograms."""
+"""The ranges of each layer: weights, activations, how much is clipped, channels that stand out, histograms."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What each layer costs: it alone quantised, it alone float; by mIoU, and by the distance from float.
+"""The cost of each layer, alone quantised and alone float, by mIoU and by the distance from float.
 
 A network whose one layer differs equals the unchanged one up to that layer. So each picture runs once, and at every
-layer a fork finishes the run with that layer switched: half of the work, and what is held is what a run needs anyway.
+layer a fork finishes the run with that layer switched: that is half of the work, in the memory of one run.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _forked(fork: NodeRunner, nodes: list[fx.Node], run: NodeRunner, layer: Togg
 
 @torch.no_grad()
 def most_sensitive(prepared: fx.GraphModule, plain: fx.GraphModule, images: Iterable[Tensor]) -> list[str]:
-    """The layers whose outputs are rounded, first the one that in float alone leaves the least error of the logits.
+    """The layers whose outputs are rounded; first the one that, alone in float, leaves the least error of the logits.
 
     `prepared`: a settled graph; `plain`: the same in float (`qat.ptq.float_view`, taken before weights were changed).
     `images`: each (1, 3, H, W), normalised.
@@ -137,7 +137,7 @@ def most_sensitive(prepared: fx.GraphModule, plain: fx.GraphModule, images: Iter
 def ranks(layers: Sequence[Mapping[str, Any]], kind: str) -> dict[str, list[str] | None]:
     """Layers' names, the costliest first, by SQNR and by mIoU (None without labels).
 
-    Alone quantised: what leaves least is the costliest. Alone float: what gives most back.
+    Alone quantised, the layer that leaves least is the costliest; alone float, the layer that gives most back.
     """
     return {measure: _ranked(layers, kind, measure) for measure in ("sqnr_db", "mean_iou")}
 

@@ -73,7 +73,7 @@ class WeightSwitch:
 
 @dataclass
 class ToggledLayer:
-    """What rounds under one name; `start`: the graph's first node that its switches change."""
+    """The roundings under one name; `start`: the graph's first node that its switches change."""
 
     name: str
     start: fx.Node
@@ -159,7 +159,7 @@ class Switches:
             layer.weight.set(True)
 
     def _layer_of(self, node: fx.Node) -> str:
-        """The layer that a weighted node is part of: what rounds its output, behind a ReLU perhaps, else its own."""
+        """The layer of a weighted node: the rounding of its output, perhaps behind a ReLU, else the node itself."""
         last = node
         while len(last.users) == 1:
             (user,) = last.users
@@ -192,7 +192,7 @@ def _resamples(node: fx.Node, quantiser: ActivationQuantiser, calls: dict[fx.Nod
 
 @contextmanager
 def switched(switches: Switches, weights: bool, activations: bool) -> Iterator[None]:
-    """For the block, round weights or activations everywhere as told; everything is on before and after."""
+    """For the block, switch weights or activations everywhere; everything is on before and after."""
     switches.set(weights, activations=False)
     switches.set(activations, weights=False)
     try:

@@ -20,7 +20,7 @@ from qat.torch_private import AnyBatchNorm
 def folded(rewritten: Rewritten, prepared: fx.GraphModule) -> Rewritten:
     """`rewritten` with the layers of `prepared`, backend fx's graph of it: the same names, weights and biases.
 
-    Batch normalisation that `prepared` has folded into a convolution is gone; what it has kept is as there.
+    Batch normalisation that `prepared` has folded into a convolution is gone; the rest is as in `prepared`.
     """
     module, theirs = copy.deepcopy(rewritten.module), dict(prepared.named_modules())
     for node in list(module.graph.nodes):
@@ -59,7 +59,7 @@ def _parent(prepared: fx.GraphModule, name: str) -> nn.Module:
 
 @torch.no_grad()
 def take_tensors(layer: nn.Module, core: nn.Module) -> None:
-    """Copy weight, bias and statistics of `core` into a `layer` of the same kind; what else that has stays."""
+    """Copy weight, bias and statistics of `core` into a `layer` of the same kind; its other tensors stay."""
     theirs = core.state_dict()
     for name, value in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
         if name in theirs:

@@ -33,7 +33,7 @@ class Prepared(Protocol):
 
 
 class TakesOver(Protocol):
-    """Of a backend that doesn't tune weights itself: a run beside it on backend fx does."""
+    """What a backend has that doesn't tune weights itself, because a run on backend fx does it."""
 
     def take_weights(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
         """Put weights, biases and free-standing normalisation of backend fx's graph into `prepared`."""
@@ -43,7 +43,7 @@ class TakesOver(Protocol):
 
 
 class BoardCompiler(Protocol):
-    """Of a backend that compiles for a board."""
+    """What a backend has that compiles for a board."""
 
     @property
     def runs_here(self) -> tuple[str, ...]:
@@ -73,13 +73,13 @@ class Backend(Protocol):
         """How it compiles for its board; None where its artefacts are this machine's."""
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
-        """What those say of pictures like `example` (N, 3, H, W), as lines; their files go to `folder`."""
+        """The lines that those tools say of pictures like `example` (N, 3, H, W); their files go to `folder`."""
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> Prepared:
-        """The observed network; UserError for a scheme that this backend hasn't."""
+        """The observed network; UserError for a scheme that this backend doesn't have."""
 
     def observe(self, prepared: Prepared) -> None:
-        """From here on watch what passes and round nothing; after this the network's mode must stay as it is."""
+        """Observe from here on what passes, and round nothing; after this the network's mode must stay as it is."""
 
     def fake_quantized(self, prepared: Prepared) -> nn.Module:
         """A copy that rounds to int8 levels in float: stage calib."""

@@ -45,16 +45,16 @@ class ActivationQuantiser(FakeQuantizeBase):
 
     @property
     def observer(self) -> ActivationObserver:
-        """What this quantiser saw."""
+        """The observer of the values that passed."""
         return self.activation_post_process
 
     @property
     def observes(self) -> bool:
-        """Whether the grid comes from what passes."""
+        """Whether the grid comes from the values that pass."""
         return self.fixed is None
 
     def observing(self, on: bool) -> None:
-        """On: watch and pass through. Off: round to the grid."""
+        """Whether it observes and passes on; otherwise it rounds to the grid."""
         self.observer_enabled[0] = int(on)
         self.fake_quant_enabled[0] = int(not on)
         self._observing = on  # read each forward; a tensor's truth value would be slower

@@ -41,7 +41,7 @@ class Units(nn.Module):
 
 
 def learn_in_units(student: fx.GraphModule, pace: float = 1.0) -> list[nn.Parameter]:
-    """Let what learns in a `trainable` copy learn in units of its size; gives the parameters.
+    """Let the parameters of a `trainable` copy learn in units of their size; returns those that learn.
 
     `pace`: how many times as far a step moves an activation's scale, on whose gradient all of a tensor's values agree.
     """

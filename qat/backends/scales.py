@@ -30,7 +30,7 @@ def is_prepared(graph: fx.GraphModule) -> bool:
 
 
 def keep_spec(prepared: fx.GraphModule, spec: QuantSpec) -> None:
-    """Note the scheme in the graph's `meta`, all that a copy of a GraphModule keeps beside modules and buffers."""
+    """Note the scheme in the graph's `meta`: a copy of a GraphModule keeps nothing else beside modules and buffers."""
     prepared.meta[_SPEC] = spec
 
 
@@ -49,7 +49,7 @@ def weighted(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def round_weight(module: nn.Module) -> None:
-    """Put a layer's weight on the levels of its settled scales, unless it is kept in float."""
+    """Round a layer's weight to the levels of its settled scales, unless it is kept in float."""
     weight = cast(Tensor, module.weight)
     if not in_float(module):
         weight.data = fake_quantise(weight, cast(Tensor, module.weight_scale))
@@ -68,7 +68,7 @@ def add_weight_scales(prepared: fx.GraphModule) -> None:
 
 
 def freeze_scales(prepared: fx.GraphModule) -> None:
-    """Fix every scale that isn't yet: activations' from what was observed, weights' by the scheme's weight observer.
+    """Fix every open scale: activations' from what was observed, weights' by the scheme's weight observer.
 
     From here on scales, weights and biases are only read, so what changes them now (rounding, bias correction,
     training) reaches every later stage.
@@ -89,8 +89,8 @@ def _scale_weight(module: nn.Module, method: str) -> None:
 def keep_bits(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
     """Keep what these layers give in `bits` instead of int8: 16 (int8 weights, as J5 does), 32 (float, weights too).
 
-    `layers`: names of nodes whose output is rounded; `prepared` is settled. What shares a grid with such a tensor
-    (resampling, concatenation) is kept too. UserError for a name that isn't one.
+    `layers`: names of nodes whose output is rounded; `prepared` is settled. Tensors that share a grid with one
+    of them (resampling, concatenation) are kept too. UserError for a name that isn't one.
     """
     calls = {node.all_input_nodes[0].name: (node.all_input_nodes[0], module) for node, module in quantisers(prepared)}
     for layer in layers:
@@ -109,7 +109,7 @@ def kept_bits(prepared: fx.GraphModule) -> dict[str, int]:
 
 
 def remove_kept_roundings(model: fx.GraphModule) -> None:
-    """Take the roundings of kept tensors out: what makes and what reads them then runs in float."""
+    """Remove the roundings of kept tensors; the layers that make and that read them then run in float."""
     for node, quantiser in list(quantisers(model)):
         if quantiser.bits != 8:
             node.replace_all_uses_with(node.all_input_nodes[0])

@@ -32,7 +32,7 @@ class Choice:
 
 
 def choose_backend(wanted: str, target: str, options: Options) -> Choice:
-    """The plugin where it imports and the target is j5, else fx; or the one that `wanted`, QUANT.BACKEND, names.
+    """Choose the plugin where it imports and the target is j5, else fx; or the one that QUANT.BACKEND, `wanted`, names.
 
     UserError for horizon on another target, or where the plugin doesn't import.
     """

@@ -22,7 +22,7 @@ class QuantSpec:
     Args:
         scheme: symmetric (J5's grid: 256 levels around zero) or affine.
         observer: how activations' ranges are chosen, a name of `qat.observers.ranges.OBSERVERS`.
-        weight_observer: how weights' scales are, a name of `qat.observers.weights.METHODS`.
+        weight_observer: how weights' scales are chosen, a name of `qat.observers.weights.METHODS`.
         percentile: the share of values, in per cent, that observer percentile keeps.
         averaging_constant: a new batch's weight in a moving average of the statistics; None weighs all the same.
         engine: of torch's int8 kernels: auto, or a name of `qat.engine.ENGINES`.

@@ -1,1 +1,1 @@
-"""What is handed over: int8 TorchScript, ONNX files that we write ourselves, pictures of the graph."""
+"""The files that are handed over: int8 TorchScript, ONNX files of our own writing, pictures of the graph."""

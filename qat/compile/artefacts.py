@@ -21,8 +21,8 @@ CONVERTERS = tuple(runtime.name for runtime in RUNTIMES if runtime.conversions) 
 class ArtefactSpec:
     """A file: its name, its kind in the manifest, how it was made, and the runtimes that it is run in.
 
-    `spelling`: of an ONNX file (`qat.compile.onnx.values.SPELLINGS`). `converter`: the runtime that makes it of the
-    float ONNX file, told the `options`. Without either it is TorchScript. `parts`: files beside it that belong to it.
+    `spelling`: of an ONNX file (`qat.compile.onnx.values.SPELLINGS`). `converter`: the runtime that makes it from
+    the float ONNX file with the `options`. Without either it is TorchScript. `parts`: files that belong to it.
     `is_int8`: it holds the int8 network; `is_exact`: the float network with all of its weights' bits.
     """
 

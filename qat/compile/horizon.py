@@ -26,7 +26,7 @@ HOW = {
 def compile_for_board(
     folder: Path, backend: Backend, prepared: Prepared, example: Tensor, settings: HbmSettings
 ) -> list[PerfRow]:
-    """Fill the empty `folder` from a calibrated network; the compiler's estimate.
+    """Fill the empty `folder` from a calibrated network; returns the compiler's estimate.
 
     `example`: as `device_example` gives it. Writes int_model.pt, model.hbir, model.hbm, the picture, perf_out/ and
     perf.json. UserError where a call of the plugin fails.

@@ -1,4 +1,4 @@
-"""J5's speed as the vendor's tools tell it: perf_model's summary, and what hrt_model_exec prints on the board."""
+"""J5's speed by the vendor's tools: perf_model's summary, and what hrt_model_exec prints on the board."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _whole(value: Any) -> int | None:
 
 
 def read_board(path: Path) -> PerfRow:
-    """The row in what `hrt_model_exec perf` printed; UserError if it isn't there."""
+    """The row in what `hrt_model_exec perf` printed; UserError if it holds no measurement."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

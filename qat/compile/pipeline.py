@@ -71,7 +71,7 @@ def compile_into(
     settings: CompileSettings,
     log: Callable[[str], None],
 ) -> CompiledFolder:
-    """Fill the empty `folder`. `samples`: to compare on; `log` tells what is next.
+    """Fill the empty `folder`. `samples`: the pictures to compare on. `log` takes the name of each step.
 
     Raises UserError for what the settings ask and can't be had, and for a file that isn't right.
     """
@@ -145,7 +145,7 @@ def _timed(
 def write_files(
     network: Network, form: Form, folder: Path, runtimes: Sequence[str]
 ) -> tuple[list[ArtefactSpec], dict[str, str]]:
-    """Write the artefacts; those that there are, and why others are missing.
+    """Write the artefacts; returns those that were written, and why others are missing.
 
     `runtimes`: those to convert for; the other files need no converter. UserError as `to_onnx`.
     """
@@ -176,7 +176,7 @@ def save_network(model: nn.Module, example: Tensor, io: IOSpec, path: Path, engi
 
 
 def _convert(spec: ArtefactSpec, folder: Path) -> str:
-    """Make a file that needs a converter; why it can't be made, or empty."""
+    """Make a file that needs a converter; returns why it can't be made, or empty."""
     try:
         get_runtime(spec.converter).convert(folder / SOURCE, folder / spec.name, spec.options)
     except UserError as error:

@@ -18,13 +18,13 @@ KEPT = ("stack_trace", "nn_module_stack", FOLLOWS)
 def follow_picture(node: Node) -> None:
     """Record that settings of `node`, such as a pooling's window, were computed from the example's size.
 
-    What a later rule puts in the place of `node` has the record too, and so has a copy of the graph.
+    A node that a later rule puts in the place of `node` has the record too, and so has a copy of the graph.
     """
     node.meta[FOLLOWS] = True
 
 
 def follows_picture(node: Node) -> bool:
-    """Whether settings of `node` follow the picture's size. That they are equal to a size is no sign of it."""
+    """Whether settings of `node` follow the picture's size; settings that happen to equal a size need not."""
     return bool(node.meta.get(FOLLOWS))
 
 

@@ -1,4 +1,4 @@
-"""A pass over a graph, node by node: what it holds is freed after its last reader."""
+"""A pass over a graph, node by node; each value is freed after its last reader."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class NodeRunner(fx.Interpreter):
         return self.env[node]
 
     def free(self, node: fx.Node) -> None:
-        """Forget what nobody reads after `node`."""
+        """Free the values that nobody reads after `node`."""
         for done in self.user_to_last_uses.get(node, ()):
             self.env.pop(done, None)
 
     def finish(self, nodes: list[fx.Node], env: dict[fx.Node, Any]) -> Any:
-        """The graph's result, going on at `nodes` from what was there before them (`env`, which stays as it is)."""
+        """Run `nodes` from the values before them (`env`, which stays as it is); returns the graph's result."""
         self.env = dict(env)
         result = None
         for node in nodes:
@@ -50,7 +50,7 @@ class BatchesRunner:
         self._runners = [NodeRunner(graph, batch) for batch in batches]
 
     def inputs_of(self, name: str) -> list[Tensor]:
-        """Run what comes before the node `name` and give its input in each batch; the node itself runs next time."""
+        """Run the nodes before `name`; returns its input in each batch. The node itself runs next time."""
         while self._nodes[self._next].name != name:
             self.run_next()
         source = self._nodes[self._next].all_input_nodes[0]

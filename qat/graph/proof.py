@@ -17,7 +17,7 @@ SEED = 0
 
 
 class Judge:
-    """Holds the model's outputs on the example and on one random input, and compares others with them."""
+    """The model's outputs on the example and on one random input, and how far another network is from them."""
 
     def __init__(self, model: nn.Module, inputs: Sequence[Tensor]) -> None:
         self.model = copy.deepcopy(model).eval()

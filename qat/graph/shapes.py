@@ -31,7 +31,7 @@ def propagate(module: GraphModule, inputs: Sequence[Tensor]) -> None:
 
 
 def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
-    """Set `meta["batch"]` on every number that changes with the batch size: it must not become a constant."""
+    """Set `meta["batch"]` on every number that changes with the batch size: it may not become a constant."""
     if not any(is_number(node.meta["val"]) for node in module.graph.nodes):
         return
     doubled = [torch.empty((2 * x.shape[0], *x.shape[1:]), dtype=x.dtype, device=x.device) for x in inputs if x.dim()]
@@ -103,7 +103,7 @@ class _Recorder(Interpreter):
         return super().call_module(target, args, kwargs)
 
     def _run_on_zeros(self, node: Node, error: Exception) -> Any:
-        """A function that looks at values (torch.fx.wrap) can't take fake tensors: run it on zeros."""
+        """Run a function that looks at values (torch.fx.wrap) on zeros: it can't take fake tensors."""
         with at_node(self, node):
             args, kwargs = self.fetch_args_kwargs_from_env(node)
         try:

@@ -62,7 +62,7 @@ def _symbolic(model: nn.Module, inputs: int) -> GraphModule:
 
 
 def _check_buffers(model: nn.Module, traced: nn.Module) -> None:
-    """Arithmetic on buffers runs while the model is traced; the result is a constant, which a change must not be."""
+    """Refuse changes of buffers: arithmetic on them runs while the model is traced, and its result is a constant."""
     after = dict(traced.named_buffers())
     changed = [name for name, value in model.named_buffers() if not _same(value, after[name])]
     if changed:

@@ -1,1 +1,1 @@
-"""What is seen of a tensor, and the grid that is chosen for it: statistics become scales and zero points."""
+"""Statistics of a tensor and the grid that is chosen from them: scale and zero point."""

@@ -1,4 +1,4 @@
-"""What a range chooser takes: the integers to fill, and what an observer saw."""
+"""The inputs of a range chooser: the integers to fill, and the statistics of an observer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A histogram that grows with the range of what it sees, never with the number of images.
+"""A histogram that grows with the range of its values, never with the number of images.
 
 Bins lie evenly over [-2**exponent, 2**exponent). When a value falls outside, the exponent grows and neighbouring bins
 merge pairwise: exact, so the result doesn't depend on how the data came in pieces.

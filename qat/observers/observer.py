@@ -65,14 +65,14 @@ class ActivationObserver(nn.Module):
                 state.lerp_(new, averaging)
 
     def _widen(self, exponent: int) -> int:
-        """Let the histograms span at least 2**exponent; the exponent they have now."""
+        """Let the histograms span at least 2**exponent; returns the exponent that they have now."""
         span = max(exponent, int(self.exponent))
         self.histograms.copy_(grow(self.histograms, int(self.exponent), span))
         self.exponent.fill_(span)
         return span
 
     def merge(self, other: ActivationObserver) -> None:
-        """Take in what `other` saw, exactly as if this observer had seen it.
+        """Add the statistics of `other`, exactly as if this observer had seen its batches.
 
         UserError where the two were set up differently, or with an averaging constant, which depends on the order.
         """
@@ -103,7 +103,7 @@ class ActivationObserver(nn.Module):
 
     @property
     def dead(self) -> str | None:
-        """Why this observer says nothing (never seen, zero range), or None."""
+        """Why this observer has no range (never seen, only zeros), or None."""
         if self.batches == 0:
             return "never seen"
         return "zero range" if not self.ends.any() else None
@@ -118,7 +118,7 @@ class ActivationObserver(nn.Module):
         return self.candidates[int(self.chosen)]
 
     def choose(self, candidate: Candidate) -> None:
-        """From now on use `candidate`, one of `candidates`."""
+        """Use `candidate`, one of `candidates`, from now on."""
         self.chosen.fill_(self.candidates.index(candidate))
 
     def range(self) -> tuple[float, float]:

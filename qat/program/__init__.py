@@ -1,1 +1,1 @@
-"""What the network is in integers: steps, and how a calibrated graph becomes them."""
+"""The network in integers: steps, and how a calibrated graph becomes steps."""

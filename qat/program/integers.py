@@ -85,7 +85,7 @@ def weight_of(module: nn.Module, quantised: bool) -> Weight:
 
 
 def _integers(values: Tensor, scales: Tensor) -> np.ndarray:
-    """As `fake_quantise` rounds, which multiplies by the inverse."""
+    """The levels as `fake_quantise` rounds: by multiplication with the inverse."""
     inverse = (1.0 / scales).view(-1, *[1] * (values.dim() - 1))
     return _numpy(torch.clamp(torch.round(values * inverse), LOW, HIGH).to(torch.int8))
 

@@ -90,7 +90,7 @@ class _Builder:
         )
 
     def grid(self, node: fx.Node) -> Quant | None:
-        """The grid that `node`'s tensor is rounded to for everyone who reads it."""
+        """The grid that `node`'s tensor is rounded to for all of its readers."""
         shared = all(is_quantiser(user) for user in node.users)
         return self.own_grid(node.name) if shared and self.quantised else None
 

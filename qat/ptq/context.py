@@ -1,4 +1,4 @@
-"""What a method is given beside the graph, and what it gives back."""
+"""A method's arguments beside the graph, and its result."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The methods that make a calibration better: one row each, in the order in which they run.
 
-From a row follow its keys in section QUANT with their defaults and checks, the run, what a killed run doesn't repeat,
-the record in methods.json, what a plugin refuses, what fine-tuning leaves alone and the command that `make debug`
-proposes. A method's module is imported when it runs: nothing here needs torch.
+A row decides the keys in section QUANT with their defaults and checks, the run, what a killed run doesn't repeat, the
+record in methods.json, what a plugin refuses, what fine-tuning leaves alone and the command that `make debug` proposes.
+A method's module is imported when it runs: nothing here needs torch.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _Grids = tuple[tuple[float, int], ...]  # scale and zero point of each activatio
 
 @dataclass(frozen=True)
 class Scored:
-    """What a candidate reached on the held-out pictures."""
+    """A candidate's score on the held-out pictures."""
 
     candidate: Candidate
     score: Score
@@ -66,7 +66,7 @@ def search_observers(
 
 
 def observer_candidates(prepared: fx.GraphModule) -> tuple[Candidate, ...]:
-    """What `search_observers` tries on this graph."""
+    """The candidates that `search_observers` tries on this graph."""
     spec = spec_of(prepared)
     return candidates(AUTO, spec.percentile, spec.averaging_constant)
 

@@ -1,4 +1,4 @@
-"""How far an interrupted method got: a file that only the same run takes up again."""
+"""The state of an interrupted method, in a file that only the same run takes up again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qat.files import atomic_path
 
 
 def fingerprint(model: nn.Module, *settings: object) -> str:
-    """What decides a run: hex SHA-256 of a network's state and of the settings' text."""
+    """The hex SHA-256 of what decides a run: a network's state and the settings' text."""
     known = hashlib.sha256(repr(settings).encode())
     for name, value in model.state_dict().items():
         known.update(name.encode())
@@ -30,7 +30,7 @@ def save(path: Path | None, key: str, content: Any) -> None:
 
 
 def load(path: Path | None, key: str) -> Any:
-    """What `save` wrote with this `key`; None where there is nothing, it is damaged, or it is another run's."""
+    """The content that `save` wrote with this `key`; None where the file is missing, damaged or another run's."""
     if path is None:
         return None
     try:
@@ -41,6 +41,6 @@ def load(path: Path | None, key: str) -> Any:
 
 
 def finish(path: Path | None) -> None:
-    """Remove what an interrupted run would have taken up."""
+    """Remove the state, so that no later run takes it up."""
     if path is not None:
         path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""What people look at."""
+"""The page that people look at."""

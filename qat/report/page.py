@@ -1,4 +1,4 @@
-"""report.html: one page that holds all it needs, to read on a screen or on paper."""
+"""report.html: one page without other files, to read on a screen or on paper."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LayerPair:
 
 
 def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_path: str, made_by: str) -> str:
-    """The report as HTML, without anything from elsewhere. `config_path`, `made_by`: for the commands it names."""
+    """The report as HTML, which loads no other file. `config_path`, `made_by`: for the commands it names."""
     colours = {name: f"#{bytes(colour).hex()}" for name, colour in zip(classes.names, classes.palette, strict=True)}
     titles, classes_of_stages = class_rows(sources.metrics, colours)
     return (

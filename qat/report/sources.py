@@ -1,4 +1,4 @@
-"""Everything that the stages left on disk for the report, read once."""
+"""The files that the stages wrote for the report, read once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GRAPHS = ("debug", "compile")  # whose graph.html is shown: the first has the la
 
 @dataclass(frozen=True)
 class Sources:
-    """What the report is written from; {} for a file that isn't there or was made from something else than now.
+    """The report's sources; {} for a file that is missing or was made from something else than now.
 
     `metrics`: of every stage that was evaluated with this config, in order, float first. `stale`: stages and folders
     that are there and were made from other weights or another config. `sizes`: bytes of the file that holds a stage.

@@ -1,4 +1,4 @@
-"""Figures as the report spells them: true minus signs, fixed digits, nothing where nothing was measured."""
+"""Figures as the report spells them: true minus signs, fixed digits, a dash where nothing was measured."""
 
 from __future__ import annotations
 

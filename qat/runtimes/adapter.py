@@ -18,7 +18,7 @@ from qat.runtimes.protocol import LayerTime
 
 @dataclass(frozen=True)
 class Conversion:
-    """A file of the compile folder that a runtime's converter makes: its name, how, what the converter is told.
+    """A file of the compile folder that a runtime's converter makes: its name, how it is made, the converter's options.
 
     `parts`: files beside it that belong to it. `is_exact`: whether it keeps all of the weights' bits.
     """
@@ -31,7 +31,7 @@ class Conversion:
 
 
 class Adapter(ABC):
-    """A `Runtime`, and its row: everything else that is known of a runtime is derived from it.
+    """A `Runtime`, which is also its row: all tables of runtimes derive from it.
 
     `module`: the Python module that it imports when it loads an artefact; `package`: what brings it. `best`: the file
     of the compile folder that it runs best. `suffixes`: of its own formats, to their kind. `conversions`: the files

@@ -1,4 +1,4 @@
-"""What a file is before a runtime opens it: its kind, and the pictures it takes."""
+"""A file's kind and the pictures that it takes, before a runtime opens it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Artefact:
 def read_artefact(path: Path, suffixes: Mapping[str, str] = _NONE) -> Artefact:
     """Look at a file; `suffixes`: of a runtime's own formats, beside ONNX -> kind.
 
-    A file that ends otherwise has its suffix for its kind, which nobody takes. UserError if there is none, or it is
+    A file with another suffix has the suffix for its kind, which no runtime takes. UserError if there is none, or it is
     damaged.
     """
     if not path.is_file():

@@ -34,5 +34,5 @@ def version_of(module: str) -> str:
 
 @lru_cache
 def _packages() -> Mapping[str, list[str]]:
-    """Which packages bring a module; looking takes a while."""
+    """The packages that bring each module, looked up once since it takes a while."""
     return packages_distributions()

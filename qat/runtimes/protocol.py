@@ -1,4 +1,4 @@
-"""What every runtime can do: load an artefact, run pictures through it, time itself and its layers."""
+"""The interface of every runtime: load an artefact, run pictures through it, time itself and its layers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Session(Protocol):
         """The time of each layer in one run, in the order of execution; empty where the runtime doesn't tell."""
 
     def close(self) -> None:
-        """Give back what the session holds; it can't run afterwards."""
+        """Free the session's resources; it can't run afterwards."""
 
 
 class Runtime(Protocol):

@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """A device: rows by operation, limits on every tensor, fixes for what it hasn't, and the rewrite rules it needs."""
+    """A device: rows by operation, limits on every tensor, fixes where a row is missing, rewrite rules."""
 
     name: str
     rows: Mapping[str, Row]
@@ -66,7 +66,7 @@ class Target:
     rules: frozenset[str]
 
     def limits(self, op: str) -> tuple[Limit, ...]:
-        """All limits on the operation `op`; one that never holds if the device hasn't the operation."""
+        """All limits on the operation `op`; one that never holds if the device doesn't have it."""
         row = self.rows.get(op)
         return self.everywhere + (row.limits if row is not None else (self._unsupported(op),))
 
@@ -86,7 +86,7 @@ def warning(name: str, message: str, fix: str, holds: Callable[[Call], bool] = l
 
 
 def numbers(value: Any) -> tuple[float, ...]:
-    """A kernel, stride or padding as a tuple; what isn't a number (None, "same", COMPUTED) is left out.
+    """A kernel, stride or padding as a tuple; entries that aren't numbers (None, "same", COMPUTED) are left out.
 
     >>> numbers(3), numbers((1, 2)), numbers("same")
     ((3,), (1, 2), ())

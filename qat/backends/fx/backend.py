@@ -25,7 +25,7 @@ class FxBackend:
     board: BoardCompiler | None = None
 
     def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
-        """Nothing."""
+        """No lines: torch.ao has no tools for it."""
         return []
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> fx.GraphModule:

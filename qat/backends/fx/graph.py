@@ -76,7 +76,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
 
 
 def _keep_origins(rewritten: fx.GraphModule, prepared: fx.GraphModule) -> None:
-    """torch.ao traces again, with names of its own: give calls of the same thing their source line and module back."""
+    """Give calls their source line and module back, which torch.ao loses: it traces again, with names of its own."""
     calls = _calls(prepared)
     for called, originals in _calls(rewritten).items():
         if len(calls.get(called, ())) == len(originals):
@@ -92,7 +92,7 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
 
 
 def _free_inputs(prepared: fx.GraphModule, spec: QuantSpec) -> None:
-    """torch.ao gives a sigmoid's fixed grid to its input too, where that isn't rounded yet: let that be observed."""
+    """Let a sigmoid's input be observed where it isn't rounded yet: torch.ao gives it the sigmoid's fixed grid."""
     calls = list(quantisers(prepared))
     theirs = {id(quantiser) for node, quantiser in calls if op_of(node.all_input_nodes[0]).bounds}
     for node, quantiser in calls:
@@ -101,7 +101,7 @@ def _free_inputs(prepared: fx.GraphModule, spec: QuantSpec) -> None:
 
 
 def _pass_constants(prepared: fx.GraphModule, spec: QuantSpec) -> None:
-    """Nothing is rounded after a constant was added or multiplied: int8 kernels move the grid instead."""
+    """Round nothing after a constant was added or multiplied: int8 kernels move the grid instead."""
     for node, _ in list(quantisers(prepared)):
         source = node.all_input_nodes[0]
         if _is_scalar_op(source):
@@ -121,7 +121,7 @@ def _is_scalar_op(node: fx.Node) -> bool:
 
 
 def observe(prepared: fx.GraphModule) -> None:
-    """From here on watch what passes and round nothing; scales that were settled are open again."""
+    """Observe from here on what passes, and round nothing; settled scales are open again."""
     reset_scales(prepared)
     for _, quantiser in quantisers(prepared):
         quantiser.observing(True)
@@ -213,7 +213,7 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
 
 
 def lower_sigmoids(converted: fx.GraphModule, spec: QuantSpec) -> None:
-    """torch.sigmoid on an int8 tensor always gives scale 1/256, zero point 0: name the calibrated grid instead."""
+    """Give each sigmoid its calibrated grid: torch.sigmoid on an int8 tensor always gives scale 1/256, zero point 0."""
     scale, zero_point = spec.unit_qparams
     for node in converted.graph.nodes:
         if _operation(converted, node) in SIGMOIDS and _is_int8(converted, node.all_input_nodes[0]):

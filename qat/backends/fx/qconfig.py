@@ -1,4 +1,4 @@
-"""What torch.ao is told: patterns to fuse, and a qconfig for each part of the graph."""
+"""The settings for torch.ao: patterns to fuse, and a qconfig for each part of the graph."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StoredScales(UniformQuantizationObserverBase):
 class Slopes(UniformQuantizationObserverBase):
     """A PReLU's slopes as torch's kernel takes them: uint8, on a grid that has 0 and 1.
 
-    What is above 0 the kernel multiplies by 1 on the slopes' grid: on one that ends below it shrinks.
+    The kernel multiplies values above 0 by 1 on the slopes' grid; on a grid that ends below 1 they would shrink.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from qat.graph import Rewritten
 
 @dataclass(frozen=True)
 class Options:
-    """What the device is fed. `mean`, `std`: of RGB / 255, as in training. `input_source`: ddr or pyramid.
+    """The device's input. `mean`, `std`: of RGB / 255, as in training. `input_source`: ddr or pyramid.
 
     `batches`: of calibration.
     """
@@ -57,7 +57,7 @@ class HorizonBackend:
         return self
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> nn.Module:
-        """March, a copy (the plugin's result shares attributes) with normalisation folded, its stubs, observers."""
+        """Set the march, fold normalisation in a copy (the plugin's result shares attributes), add stubs, observers."""
         set_march(self.options.march)
         tail = float_output_modules(rewritten.module)
         settings = qconfig_dict(spec, tail, self.options.batches)
@@ -82,7 +82,7 @@ class HorizonBackend:
             inputs.normalise_behind(graph, stub, self.options.mean, self.options.std)
 
     def take_weights(self, prepared: Prepared, tuned: fx.GraphModule) -> None:
-        """Put the weights, biases and free-standing normalisation of backend fx's graph of the same network in."""
+        """Copy weights, biases and free-standing normalisation from backend fx's graph of the same network."""
         ours = dict(self._network(prepared).named_modules())
         for name, core in layers(tuned):
             if name not in ours:
@@ -99,7 +99,7 @@ class HorizonBackend:
                 scales.set_weight_scale(network, name, cast(Tensor, core.weight_scale))
 
     def observe(self, prepared: Prepared) -> None:
-        """State CALIBRATION."""
+        """Put the network into state CALIBRATION."""
         to_calibration(_module(prepared))
 
     def fake_quantized(self, prepared: Prepared) -> nn.Module:

@@ -22,7 +22,7 @@ _CHECK = "run make check TARGET=j5: the plugin's own lines above name the operat
 
 @dataclass(frozen=True)
 class HbmSettings:
-    """What the compiler is told. `opt`: one of OPTS. `jobs`: threads.
+    """Settings of the compiler. `opt`: one of OPTS. `jobs`: threads.
 
     `network`: the name of perf_model's files. `script`, `picture`: the names of the traced model and the svg.
     """

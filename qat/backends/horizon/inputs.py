@@ -68,7 +68,7 @@ def normalise_behind(graph: fx.GraphModule, stub: str, mean: Sequence[float], st
 
 
 def _insert_behind(node: fx.Node, make: Callable[[], fx.Node]) -> None:
-    """Give what reads `node` the node that `make` makes of it."""
+    """Let the readers of `node` read the node that `make` makes of it."""
     readers = list(node.users)
     with node.graph.inserting_after(node):
         new = make()

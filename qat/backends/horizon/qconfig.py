@@ -1,4 +1,4 @@
-"""What the plugin is told: a qconfig for all, and 32-bit output for the tail."""
+"""The settings for the plugin: a qconfig for all, and 32-bit output for the tail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PER_CHANNEL = {"qscheme": torch.per_channel_symmetric, "ch_axis": 0}  # of weigh
 def qconfig_dict(spec: QuantSpec, tail: list[str], batches: int) -> dict[str, Any]:
     """The argument of prepare_qat_fx: int8 for all, high-precision output for the modules named in `tail`.
 
-    `batches`: of calibration. UserError for what the device hasn't: an affine grid, float output but at the tail.
+    `batches`: of calibration. UserError where the device can't do it: an affine grid, float output but at the tail.
     """
     if spec.scheme != "symmetric":
         raise UserError(f"J5 has symmetric int8 only and QUANT.SCHEME is {spec.scheme}; set QUANT.SCHEME symmetric")

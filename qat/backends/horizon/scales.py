@@ -1,4 +1,4 @@
-"""What calibration found, read from a prepared network's state_dict alone: the plugin's classes differ by version."""
+"""Calibration's scales, read from a prepared network's state_dict alone: the plugin's classes differ by version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes in and what comes out of a file: normalised float or raw uint8 RGB; logits, full-size logits or classes."""
+"""A file's input and output: normalised float or raw uint8 RGB; logits, full-size logits or classes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class IOSpec:
 
     @property
     def gain(self) -> np.ndarray:
-        """What raw pixels are multiplied by, (1, 3, 1, 1) float32."""
+        """The factor of raw pixels, (1, 3, 1, 1) float32."""
         return np.asarray(1 / (255 * np.array(self.std, np.float64)), np.float32).reshape(1, 3, 1, 1)
 
     @property
     def shift(self) -> np.ndarray:
-        """What is added then, (1, 3, 1, 1) float32."""
+        """The number that is added then, (1, 3, 1, 1) float32."""
         return np.asarray(-np.array(self.mean, np.float64) / np.array(self.std), np.float32).reshape(1, 3, 1, 1)
 
 

@@ -51,7 +51,7 @@ def cat(values: Values, step: Step, inputs: list[str], output: str) -> str:
 
 
 def same(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Nothing but the rounding behind it."""
+    """No node: the output is the input, before it is rounded."""
     return inputs[0]
 
 

@@ -75,12 +75,12 @@ class Values:
         return [scale, self.constant(f"zero_point_{np.dtype(kind).name}_{zero}", np.array(zero, kind))]
 
     def quantised(self, name: str, value: str, quant: Quant, signed: bool) -> None:
-        """Round the float tensor `value`; who reads `name` reads what that gives."""
+        """Round the float tensor `value`; the readers of `name` read the result."""
         rounded = self.node("QuantizeLinear", [value, *self.grid(quant, signed)], f"{name}_quantized")
         self.give(name, self._limited(rounded, quant, signed), quant, signed)
 
     def give(self, name: str, integers: str, quant: Quant, signed: bool) -> None:
-        """Let who reads `name` read `integers` on their grid."""
+        """Let the readers of `name` read `integers` on their grid."""
         self.integers[name], self.grids[name] = integers, (quant, signed)
         output = "image_dequantized" if name == "image" else name  # the file's input has that name
         self.real[name] = self.node("DequantizeLinear", [integers, *self.grid(quant, signed)], output)

@@ -1,4 +1,4 @@
-"""The files that hold a report: perf.html, which holds all it needs to be read on a screen or on paper, and JSON."""
+"""The files of a report: JSON, and perf.html, one page without other files to read on a screen or on paper."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def layers_json(report: SpeedReport) -> dict[str, dict[str, list[dict[str, Any]]
 
 
 def page(report: SpeedReport) -> str:
-    """The report as HTML (also well-formed XML), without anything from elsewhere."""
+    """The report as HTML (also well-formed XML), which loads no other file."""
     most = max(report.threads, default=1)
     shown = [(row, timing) for row, timing in report.measured if row.threads == most]
     return (

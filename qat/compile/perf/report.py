@@ -1,4 +1,4 @@
-"""What was measured: rows of artefact, runtime and threads, what can be said of them, and the table of them."""
+"""The measurements: rows of artefact, runtime and threads, figures derived from them, and their table."""
 
 from __future__ import annotations
 

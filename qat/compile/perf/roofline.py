@@ -1,4 +1,4 @@
-"""What this CPU can do at most: multiply-accumulates in fp32 and int8, and copying memory.
+"""This CPU's peaks: multiply-accumulates in fp32 and int8, and copying memory.
 
 Each figure is the best of many runs of the kernels at hand (torch's convolutions, channels last, of the kind that a
 segmentation network spends its time in): a peak is what the machine reaches when nothing disturbs it.

@@ -34,7 +34,7 @@ def lanes_of(program: Program) -> tuple[tuple[Branch, ...], dict[str, int]]:
     """The lanes, and step name -> index of its lane; one lane for a network without known branches.
 
     A step outside every branch (an addition in the network's own `forward`) stands where all its inputs stand; where
-    they differ, or it has none, where its first reader stands. What reads a joining branch is part of one.
+    they differ, or it has none, where its first reader stands. A step that reads a joining branch is part of one.
     """
     branches = branches_of(step.module for step in program.steps)
     if not branches:
@@ -104,7 +104,7 @@ def columns_of(
     """Step name -> column, 0 at the left. No two steps share a column and a row.
 
     In each lane the longest chain is the trunk and the others take the nearest free columns on both sides of it. Lanes
-    stand beside each other; what joins them stands below, under the trunk of the lane with the most steps.
+    stand beside each other; joining branches stand below, under the trunk of the lane with the most steps.
     """
     groups = {name: JOINED if branches[lane].joins else lane for name, lane in lanes.items()}
     chains = _chains(program, groups)
@@ -122,7 +122,7 @@ def columns_of(
 
 
 def _chains(program: Program, groups: Mapping[str, int]) -> list[Chain]:
-    """Every step once, in chains: a step is followed by that of its readers from which the longest way leads on."""
+    """Every step once, in chains: after a step comes the reader with the longest way to the end."""
     readers, ahead = readers_of(program), _steps_ahead(program)
     chains: dict[str, Chain] = {}  # by its last step
     for step in program.steps:
@@ -181,7 +181,7 @@ def _rows(link: Link, cells: Mapping[str, Cell]) -> int:
 
 
 class _Streets:
-    """Who runs where. Half rows: row r's steps stand at 2 r, and the space below them is 2 r + 1."""
+    """Which connection has which track. Half rows: row r's steps stand at 2 r, and the space below them is 2 r + 1."""
 
     def __init__(self, cells: Mapping[str, Cell]) -> None:
         self.cells = cells

@@ -1,4 +1,4 @@
-"""Where everything in the picture of a network stands, in pixels."""
+"""The places of everything in the picture of a network, in pixels."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ COMPARED = 2  # samples whose every tensor is compared
 
 
 def check_all(folder: Path, network: Network, outputs: StageOutputs, io: IOSpec, log: Callable[[str], None]) -> Checks:
-    """The files against the stages, what each was found to be. UserError for the first file that isn't right."""
+    """Compare the files with the stages; returns each file's figures. UserError for the first file that isn't right."""
     threads, checks = torch.get_num_threads(), Checks()
     log(f"checking {INT_MODEL} bit for bit")
     check_script(folder / INT_MODEL, network, io, outputs.samples[:COMPARED])
@@ -46,7 +46,7 @@ def check_all(folder: Path, network: Network, outputs: StageOutputs, io: IOSpec,
 def check_onnx(path: Path, network: Network, outputs: StageOutputs, threads: int) -> dict[str, Any]:
     """Compare an int8 ONNX file, in ONNX Runtime with nothing fused, with stage calib.
 
-    Returns `agreement_reference` and what it was held against. Raises UserError, naming the first tensor that departs.
+    Returns the figures for the manifest. Raises UserError, naming the first tensor that departs.
     """
     compared = [tensor for sample in outputs.samples[:COMPARED] for tensor in _tensors(path, network, sample)]
     agreed = agreement(_unfused(path, outputs, threads), outputs.calib)

@@ -21,7 +21,7 @@ from qat.runtimes.protocol import Session
 from qat.tables import slim_table
 
 Parity = dict[str, dict[str, dict[str, Any]]]  # artefact -> runtime -> figures
-Checks = dict[str, dict[str, Any]]  # artefact -> what its comparison with a stage, nothing fused, found
+Checks = dict[str, dict[str, Any]]  # artefact -> figures of its comparison with a stage, nothing fused
 
 SAME = 0.9999  # of float artefacts with float
 WORSE = 0.0015  # more pixels changed than int_infer changes
@@ -66,7 +66,7 @@ def compare(spec: ArtefactSpec, runtime: Adapter, folder: Path, outputs: StageOu
 
 
 def _reason(error: UserError, folder: Path) -> str:
-    """The error's line; files by their names, since the folder is a temporary one."""
+    """The error's line, with files by their names, since the folder is a temporary one."""
     return str(error).replace(f"{folder}/", "")
 
 

@@ -42,9 +42,9 @@ def _at_label_size(output: Tensor, size: tuple[int, int], align_corners: bool) -
     return torch.nn.functional.interpolate(output[None].float(), size, mode="nearest")[0, 0].to(torch.int64)
 
 
-def agreement(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+def agreement(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
     """The share (0 to 1) of all pixels on which two lists of classes agree."""
-    pairs = list(zip(one, other, strict=True))
+    pairs = list(zip(first, second, strict=True))
     return sum(int((a == b).sum()) for a, b in pairs) / sum(a.numel() for a, _ in pairs)
 
 

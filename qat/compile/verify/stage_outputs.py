@@ -1,4 +1,4 @@
-"""What the stages say of the pictures: what every artefact is held against."""
+"""The stages' classes of the pictures, which every artefact is compared with."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StageOutputs:
 
 
 def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec, num_classes: int) -> StageOutputs:
-    """Run the stages on the pictures; what they give goes through the artefacts' head, then to label size."""
+    """Run the stages on the pictures; their logits go through the artefacts' head, then to label size."""
     inputs = [sample.normalised for sample in samples]
 
     def run(model: Callable[[Tensor], Tensor]) -> list[Tensor]:
@@ -73,7 +73,7 @@ def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec,
 
 @contextmanager
 def jittered(calib: fx.GraphModule) -> Iterator[None]:
-    """In the block, noise that is always the same moves what each quantiser of stage calib rounds."""
+    """For the block, move the values that each quantiser of stage calib rounds by noise that is always the same."""
     noise = torch.Generator().manual_seed(0)
 
     def move(quantiser: ActivationQuantiser, inputs: tuple[Tensor]) -> tuple[Tensor]:

@@ -52,7 +52,7 @@ class TensorDifference:
 def compare_tensors(
     model: ModelProto, network: CalibratedNetwork, image: np.ndarray, normalised: Tensor
 ) -> list[TensorDifference]:
-    """Each tensor of `model` in ONNX Runtime, nothing fused, beside what the fake-quantised network makes of the same.
+    """Each tensor of `model` in ONNX Runtime, nothing fused, beside the fake-quantised network's on the same inputs.
 
     Each step gets the tensors that the file made before it, so differences don't add up: a rounding that falls to the
     other side moves everything behind it. `image`: as the file takes it; `normalised`: as the network does.

@@ -3,8 +3,8 @@
 before: y = x; x += r; relu_(x); use(y)      # y is x: it reads the sum after the ReLU
 after:  a = x + r; b = relu(a); use(b)
 
-Whoever reads the changed tensor later, under any name, reads the new value. Where a view of it (a slice, a reshape) is
-read later the rule refuses.
+Nodes that read the changed tensor later, under any name, read the new value. The rule refuses where a view of it (a
+slice, a reshape) is read later.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _ends_in_place(name: str) -> bool:
 
 
 def _check(node: Node) -> str | None:
-    """All calls of a shared module or none: they share its flag."""
+    """Check all calls of a shared module together, since they share its flag."""
     return next((reason for call in _calls_of_module(node) if (reason := _check_call(call))), None)
 
 
@@ -82,7 +82,7 @@ def _check_call(node: Node) -> str | None:
 
 
 def _target(node: Node) -> Node:
-    """What `node` changes."""
+    """The tensor that `node` changes."""
     target = node.args[0]
     assert isinstance(target, Node)
     return target
@@ -94,7 +94,7 @@ def _followers(node: Node) -> list[Node]:
 
 
 def _aliases(node: Node) -> list[Node]:
-    """What `node` changes, its views, and what it is a view of, as far as they come before."""
+    """The tensor that `node` changes, its views and what it is a view of, where they come before `node`."""
     nodes = list(node.graph.nodes)
     return [alias for alias in nodes[: nodes.index(node)] if _overlaps(alias, _target(node))]
 

@@ -51,7 +51,7 @@ def _apply(node: Node) -> str:
 
 
 def _check_layer(operand: Node, added: Node) -> str | None:
-    """Why the layer that makes an operand of the sum can't take the normalisation in."""
+    """Why the layer that makes an operand of the sum can't take in the normalisation."""
     module = module_of(operand)
     if not isinstance(module, Layer):
         return f"{operand} is {op_name(operand)}, not a convolution or batch normalisation"

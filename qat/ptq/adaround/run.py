@@ -1,4 +1,4 @@
-"""Layer by layer through the network: each is rounded for what the quantised layers before it give."""
+"""A pass layer by layer: each is rounded for the inputs that the quantised layers before it give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which factor each channel gets: one that makes the channels of every tensor reach equally far.
+"""The factor of each channel, which makes the channels of every tensor reach equally far.
 
 An activation's grid is as wide as its widest channel needs, so the noise of rounding is the same in every channel: a
 channel that reaches half as far loses a bit. With ranges r of a channel in all the tensors of its set, and weights g
@@ -97,7 +97,7 @@ def _mean_log(root: Tensor, values: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def _within(reach: Tensor, pull: Tensor) -> Tensor:
-    """log2 of the factors in one group, their median 0; what one side doesn't know, the other decides."""
+    """log2 of the factors in one group, with median 0; where one side is unknown, the other decides."""
     typical = (reach + pull).nanmedian()
     reach = torch.where(reach.isnan(), typical - pull, reach)
     pull = torch.where(pull.isnan(), typical - reach, pull)

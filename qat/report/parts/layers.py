@@ -36,7 +36,7 @@ class LayerRow:
 
 
 def worst(layers: Sequence[LayerEntry]) -> list[LayerEntry]:
-    """The layers as make debug ranks them; where it doesn't, the largest isolated error first."""
+    """The layers in the order of make debug; without one, the largest isolated error first."""
     if all("above_best_db" in layer for layer in layers):
         return worst_first(list(layers))
     return sorted(layers, key=lambda layer: -error(layer, "isolated"))
@@ -85,7 +85,7 @@ NAMED, APART = 3, 150  # columns with their name above, at most, and how far apa
 
 @dataclass(frozen=True)
 class LayerColumn:
-    """A layer: its place, the top edge of both columns, its label for who points at it, where its graph node is."""
+    """A layer: its place, the top edge of both columns, its label when it is pointed at, where its graph node is."""
 
     name: str
     label: str
@@ -134,7 +134,7 @@ def layer_chart(layers: Sequence[LayerEntry], graph: str) -> LayerChart:
 
 
 def _named(layers: Sequence[LayerEntry], step: float) -> set[int]:
-    """Which columns get a name: the largest isolated errors whose names don't lie on each other."""
+    """The columns that get a name: the largest isolated errors whose names don't overlap."""
     columns: list[int] = []
     for i in sorted(range(len(layers)), key=lambda i: -error(layers[i], "isolated")):
         free = all(abs(i - column) * step >= APART for column in columns)

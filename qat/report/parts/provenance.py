@@ -1,4 +1,4 @@
-"""What was made, and from what: compiled files, rewrites with their proofs, hashes, versions, keys that decide."""
+"""The provenance: compiled files, rewrites with their proofs, hashes, versions, keys that decide."""
 
 from __future__ import annotations
 

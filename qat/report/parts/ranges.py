@@ -1,4 +1,4 @@
-"""What the activations were and what int8 can hold of it: histograms of the worst layers, and every layer's grid."""
+"""The activations and what int8 can hold of them: histograms of the worst layers, and every layer's grid."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def headline_stage(metrics: Mapping[str, Metrics]) -> str:
 
 
 def tiles(sources: Sources) -> list[Tile]:
-    """float's mIoU, then what the last stage makes of it."""
+    """The tiles: float's mIoU, then the last stage's figures."""
     reference, name = sources.metrics["float"], headline_stage(sources.metrics)
     count = f"{reference['images']} images"
     first = Tile(
@@ -96,7 +96,7 @@ def bar_panel(
 
 @dataclass(frozen=True)
 class StageRow:
-    """A stage as text; `passes`: the gate, None where there is nothing to hold it against."""
+    """A stage as text; `passes`: whether it passes the gate, None where it can't be compared."""
 
     name: str
     mean_iou: str
@@ -119,7 +119,7 @@ def stage_rows(sources: Sources) -> list[StageRow]:
 
 
 def stage_panels(sources: Sources) -> list[BarPanel]:
-    """What int8 costs and what it gains, each over the stages that have the figure."""
+    """The panels of int8's costs and gains, each over the stages that have the figure."""
     metrics = sources.metrics
     lost = {name: kept - 1 for name in metrics if name != "float" and (kept := _kept(name, sources)) is not None}
     changed = {name: stage.get("pixels_changed") for name, stage in metrics.items()}
