@@ -133,7 +133,15 @@ def finished_stages(run: Run) -> dict[str, dict[str, Any]]:
     for folder in sorted((run.folders.stage("compile") / "eval").glob("*")):
         if (folder / METRICS).is_file() and _ran_this_artefact(folder, origin_of(run, "compiled")):
             evaluated[f"compiled {folder.name}"] = folder
-    return {title: read_json(folder / METRICS) for title, folder in evaluated.items()}
+    return {title: read_metrics(folder / METRICS) for title, folder in evaluated.items()}
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Reads a stage's metrics; UserError if the file holds something else."""
+    content = read_json(path)
+    if not isinstance(content, dict) or not {"mean_iou", "class_iou", "images", "image_list"} <= content.keys():
+        raise UserError(f"{path} holds no metrics of a stage; delete it and evaluate the stage again")
+    return content
 
 
 def _is_evaluated(run: Run, stage: str, folder: Path) -> bool:

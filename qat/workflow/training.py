@@ -66,6 +66,7 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     """Returns the training that a config describes."""
+    _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
     model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux=True)
@@ -73,6 +74,17 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)
     return Trainer(train_config(config, train.class_weights), context, model, train, val)
+
+
+def _check_crop(config: CfgNode) -> None:
+    """UserError for crops whose sides the network's stride doesn't divide."""
+    stride, (width, height) = resolve(config.MODEL.NAME).stride, config.TRAIN.IMAGE_SIZE
+    if width % stride or height % stride:
+        near = [max(round(side / stride), 1) * stride for side in (width, height)]
+        raise UserError(
+            f"TRAIN.IMAGE_SIZE is {width},{height}, and a crop's sides are multiples of the network's stride {stride}; "
+            f"use {near[0]},{near[1]}"
+        )
 
 
 def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:

@@ -32,7 +32,7 @@ def test_a_ready_config_says_nothing_that_the_descriptor_says(name: str) -> None
     assert ".." not in (FOLDER / name).read_text().split("/")
 
 
-def test_there_is_a_config_for_each_data_set() -> None:
-    assert {path.parent.name for path in FOLDER.rglob("*.yaml")} == {
+def test_each_folder_of_configs_is_a_data_set() -> None:
+    assert {path.parent.name for path in FOLDER.rglob("*.yaml")} <= {
         path.stem for path in (PROJECT / "datasets").glob("*.yaml")
     }

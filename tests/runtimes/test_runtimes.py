@@ -11,7 +11,7 @@ from qat.runtimes import NAMES, get_runtime, installed
 
 
 def test_every_name_has_its_runtime_and_each_can_travel_to_a_child() -> None:
-    assert NAMES == ("torchscript", "ort", "openvino", "opencv", "mnn", "ncnn")
+    assert len(set(NAMES)) == len(NAMES)
     for name in NAMES:
         assert pickle.loads(pickle.dumps(get_runtime(name))).name == name
 

@@ -22,7 +22,10 @@ from qat.stages import (
     source_of,
     write_record,
 )
-from qat.stages.folders import MANIFEST
+from qat.stages.folders import MANIFEST, METRICS
+from qat.stages.run import read_metrics
+
+METRICS_OF = {"mean_iou": 0.5, "class_iou": {}, "images": 1, "image_list": ""}
 
 
 @pytest.fixture
@@ -129,7 +132,7 @@ def test_a_stage_of_another_config_is_not_current(run: Run) -> None:
 def evaluate(run: Run, stage: str, more: dict[str, str] | None = None) -> None:
     folder = run.folders.stage(stage)
     write_record(folder, stage, "", origin_of(run, stage), more or {})
-    write_json(folder / "metrics.json", {"stage": stage})
+    write_json(folder / "metrics.json", METRICS_OF | {"stage": stage})
 
 
 def test_in_stage_order_with_compiled_ones_by_runtime(run: Run) -> None:
@@ -154,3 +157,10 @@ def test_other_weights_or_no_metrics_do_not_count(run: Run) -> None:
     assert run.weights is not None
     run.weights.write_bytes(b"others")
     assert finished_stages(run) == {}
+
+
+@pytest.mark.parametrize("content", [[], {}, 1], ids=str)
+def test_metrics_that_are_none(content: Any, tmp_path: Path) -> None:
+    write_json(tmp_path / METRICS, content)
+    with pytest.raises(UserError, match="holds no metrics of a stage; delete it"):
+        read_metrics(tmp_path / METRICS)

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
+from qat.cli.main import main
 from qat.models import build_model, load_checkpoint
 from tests.accuracy.runs import ROOT, in_process
 
@@ -39,6 +41,12 @@ def test_trained_weights_load_into_the_predict_form(tmp_path: Path) -> None:
     assert "seghead_d" in log[1]
     assert torch.isfinite(model(torch.zeros(1, 3, 64, 64))).all()
     assert any((tmp_path / "log" / "streets" / "pidnet_s").iterdir())
+
+
+def test_a_crop_that_the_network_cannot_divide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *options(tmp_path), "TRAIN.IMAGE_SIZE", "[100,60]"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("multiples of the network's stride 8; use 96,64")
+    assert not (tmp_path / "log").exists()
 
 
 def test_torchrun_starts_two_processes_and_one_of_them_speaks(tmp_path: Path) -> None:
