@@ -28,8 +28,8 @@ class NodeRunner(fx.Interpreter):
 
     def free(self, node: fx.Node) -> None:
         """Free the values that nobody reads after `node`."""
-        for done in self.user_to_last_uses.get(node, ()):
-            self.env.pop(done, None)
+        for source in self.user_to_last_uses.get(node, ()):
+            self.env.pop(source, None)
 
     def finish(self, nodes: list[fx.Node], env: dict[fx.Node, Any]) -> Any:
         """Run `nodes` from the values before them (`env`, which stays as it is); returns the graph's result."""

@@ -82,8 +82,8 @@ def arguments(node: Node) -> dict[str, Any]:
     if op.variadic and len(args) > 1 and not isinstance(args[1], tuple | list):
         args = (args[0], args[1:])
     named = {_ALIASES.get(key, key): value for key, value in node.kwargs.items()}
-    known = {**op.parameters, **attributes, **dict(zip(op.parameters, args, strict=False)), **named}
-    return {name: value for name, value in known.items() if value is not REQUIRED}
+    every = {**op.parameters, **attributes, **dict(zip(op.parameters, args, strict=False)), **named}
+    return {name: value for name, value in every.items() if value is not REQUIRED}
 
 
 def value_of(node: Any) -> Any:

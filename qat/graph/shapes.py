@@ -38,8 +38,8 @@ def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
     with contextlib.suppress(UserError):  # a model for one batch size only
         _run(module, doubled, "val_doubled")
     for node in module.graph.nodes:
-        other = node.meta.pop("val_doubled", None)
-        if is_number(node.meta["val"]) and other is not None and other != node.meta["val"]:
+        doubled_value = node.meta.pop("val_doubled", None)
+        if is_number(node.meta["val"]) and doubled_value is not None and doubled_value != node.meta["val"]:
             node.meta["batch"] = True
 
 

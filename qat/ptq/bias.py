@@ -93,7 +93,7 @@ class _Means:
     """Hooks that note the float layers' means and move the rounded layers' outputs towards them, batch by batch."""
 
     def __init__(self, floating: nn.Module, rounded: nn.Module) -> None:
-        self.wanted: dict[str, list[Tensor]] = {}
+        self.means: dict[str, list[Tensor]] = {}
         self.calls: dict[str, int] = {}
         self.corrections: dict[str, Tensor] = {}
         self.skipped: list[tuple[str, str]] = []
@@ -105,13 +105,13 @@ class _Means:
                 layer.register_forward_hook(partial(self._correct, name))
 
     def _note(self, name: str, layer: nn.Module, inputs: object, output: Tensor) -> None:
-        self.wanted.setdefault(name, []).append(_mean(output))
+        self.means.setdefault(name, []).append(_mean(output))
 
     def _correct(self, name: str, layer: nn.Module, inputs: object, output: Tensor) -> Tensor:
         """Correct by a mean in which later batches weigh more, as their inputs are better: the t-th by 2 / (t + 1)."""
         calls = self.calls[name] = self.calls.get(name, 0) + 1
-        wanted = self.wanted[name].pop(0) - _mean(output)
-        correction = torch.lerp(self.corrections.get(name, torch.zeros_like(wanted)), wanted, 2 / (calls + 1))
+        error = self.means[name].pop(0) - _mean(output)
+        correction = torch.lerp(self.corrections.get(name, torch.zeros_like(error)), error, 2 / (calls + 1))
         self.corrections[name] = correction
         return output + correction.view(-1, *[1] * (output.dim() - 2))
 

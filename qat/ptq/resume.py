@@ -14,11 +14,11 @@ from qat.files import atomic_path
 
 def fingerprint(model: nn.Module, *settings: object) -> str:
     """The hex SHA-256 of what decides a run: a network's state and the settings' text."""
-    known = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(repr(settings).encode())
     for name, value in model.state_dict().items():
-        known.update(name.encode())
-        known.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return known.hexdigest()
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def save(path: Path | None, key: str, content: Any) -> None:

@@ -62,13 +62,13 @@ class _MnnSession(AdapterSession):
         with captured_output():
             from MNN import expr, nn
 
-            known = nn.load_module_from_file(path, [], []).get_info()
+            info = nn.load_module_from_file(path, [], []).get_info()
             manager = nn.create_runtime_manager((settings,))
-            ends = known["inputNames"], known["outputNames"]
+            ends = info["inputNames"], info["outputNames"]
             self._network = nn.load_module_from_file(path, *ends, runtime_manager=manager)
             self._expr = expr
         self._manager = manager  # the network doesn't keep it
-        super().__init__(who, labelled(artefact, known["bizCode"]))
+        super().__init__(who, labelled(artefact, info["bizCode"]))
 
     def _run(self, x: np.ndarray) -> np.ndarray:
         outputs = self._forward(x)

@@ -105,12 +105,12 @@ def _convert(artefact: Artefact, folder: Path, options: Sequence[str]) -> Path:
     shutil.copyfile(artefact.path, folder / "model.onnx")
     program = Path(find_spec("pnnx").origin).with_name("pnnx")  # type: ignore[union-attr, arg-type]
     command = [str(program), "model.onnx", f"inputshape={size}".replace(" ", ""), "fp16=0", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIMEOUT)
     converted = folder / "model.ncnn.param"
-    if done.returncode or not converted.is_file():
-        lines = (done.stderr or done.stdout).strip().splitlines()
+    if process.returncode or not converted.is_file():
+        lines = (process.stderr or process.stdout).strip().splitlines()
         why = lines[-1] if lines else ""
-        raise UserError(f"pnnx can't convert {artefact.path}: exit code {done.returncode}: {why}")
+        raise UserError(f"pnnx can't convert {artefact.path}: exit code {process.returncode}: {why}")
     _, channels, height, width = size
     text = converted.read_text(encoding="utf-8")
     converted.write_text(text.replace("0 1 in0\n", f"0 1 in0 0={width} 1={height} 2={channels}\n"), encoding="utf-8")

@@ -265,5 +265,5 @@ def levels_of(moves: Mapping[str, Span]) -> dict[str, int]:
     return levels
 
 
-def _touch(one: Span, other: Span, margin: float = 12) -> bool:
-    return one[0] < other[1] + margin and other[0] < one[1] + margin
+def _touch(first: Span, second: Span, margin: float = 12) -> bool:
+    return first[0] < second[1] + margin and second[0] < first[1] + margin

@@ -251,8 +251,8 @@ def path_of(corners: Sequence[Point]) -> str:
     return f"{path}L{_xy(corners[-1])}"
 
 
-def _length(one: Point, other: Point) -> float:
-    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+def _length(start: Point, end: Point) -> float:
+    return abs(start[0] - end[0]) + abs(start[1] - end[1])
 
 
 def _towards(start: Point, end: Point, distance: float) -> Point:

@@ -83,8 +83,8 @@ def _tensors(path: Path, network: Network, sample: ParitySample) -> list[TensorD
 def check_script(path: Path, network: Network, io: IOSpec, samples: Sequence[ParitySample]) -> None:
     """int_model.pt, loaded back, must give int_infer's numbers bit for bit; UserError if it doesn't."""
     script = load_script(path)
-    wanted = IOWrapper(network.int_infer, io).eval()
+    int_infer = IOWrapper(network.int_infer, io).eval()
     with torch.inference_mode():
         for sample in samples:
-            if not torch.equal(script(sample.image), wanted(sample.image)):
+            if not torch.equal(script(sample.image), int_infer(sample.image)):
                 raise UserError(f"{path.name} doesn't give what int_infer gives on {sample.name}; please report this")

@@ -40,12 +40,12 @@ def compare_all(
     parity: Parity = {spec.name: {} for spec in artefacts}
     for spec in artefacts:
         check = checks.get(spec.name, {})
-        known = {key: value for key, value in check.items() if key in ("agreement_reference", "repeatability")}
+        figures = {key: value for key, value in check.items() if key in ("agreement_reference", "repeatability")}
         for name in spec.runtimes:
             if name in runtimes:
                 log(f"comparing {spec.name} in {name}")
                 entry = compare(spec, get_runtime(name), folder, outputs, torch.get_num_threads())
-                parity[spec.name][name] = known | entry
+                parity[spec.name][name] = figures | entry
     return parity
 
 
