@@ -1,0 +1,109 @@
+"""torch's oneDNN kernels for int8 layers on plain uint8 tensors: private to torch, so tried before they are used."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from qat.environment import has_vnni
+from qat.program.steps import Quant, Step, Weight
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether the kernels are there, and exact on extremes: full-range input needs VNNI."""
+    if not has_vnni() or not hasattr(torch.ops.onednn, "qconv_pointwise"):
+        return False
+    try:
+        return _agrees()
+    except (RuntimeError, TypeError):  # another torch's schema
+        return False
+
+
+class Convolution:
+    """A step's convolution of uint8 levels: packed once, when it first runs.
+
+    `source`: the input's grid; `target`: the output's, None for float32.
+    """
+
+    def __init__(self, step: Step, source: Quant, target: Quant | None) -> None:
+        assert step.weight is not None
+        assert step.weight.scales is not None
+        self.source, self.target, self.relu = source, target, step.relu
+        attributes = step.attributes
+        self.stride, self.padding = _pair(attributes["stride"]), _pair(attributes["padding"])
+        self.dilation, self.groups = _pair(attributes["dilation"]), int(attributes["groups"])
+        self._weight: Weight | None = step.weight
+        self._packed: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
+
+    def __call__(self, levels: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> uint8 levels of `target`, or float32."""
+        weight, scales, zeros, bias = self._packed or self._pack(levels)
+        scale, zero = (1.0, 0) if self.target is None else (self.target.scale, self.target.zero_point)
+        return torch.ops.onednn.qconv_pointwise(
+            levels,
+            self.source.scale,
+            self.source.zero_point,
+            weight,
+            scales,
+            zeros,
+            bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            scale,
+            zero,
+            torch.float32 if self.target is None else torch.uint8,
+            "relu" if self.relu else "none",
+            [],
+            "",
+        )
+
+    def _pack(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        assert self._weight is not None
+        weight = torch.from_numpy(self._weight.values)
+        out = weight.shape[0]
+        scales = torch.from_numpy(self._weight.scales).float().expand(out).contiguous()
+        packed = torch.ops.onednn.qconv_prepack(
+            weight,
+            scales,
+            self.source.scale,
+            self.source.zero_point,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            list(levels.shape),
+        )
+        bias = None if self._weight.bias is None else torch.from_numpy(self._weight.bias)
+        self._packed = packed, scales, torch.zeros(out, dtype=torch.int32), bias
+        return self._packed
+
+
+def _pair(value: int | tuple[int, ...]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _agrees() -> bool:
+    """Extremes of input and weight, dense and depthwise, against the sums in float64."""
+    for groups, channels in ((1, 64), (128, 128)):
+        levels = torch.full((1, channels, 8, 8), 255, dtype=torch.uint8)
+        weight = torch.full((128, channels // groups, 3, 3), 127, dtype=torch.int8)
+        weight[::2] = -127
+        step = Step(
+            "self_test",
+            "conv2d",
+            (),
+            (1, 128, 8, 8),
+            attributes={"stride": 1, "padding": 1, "dilation": 1, "groups": groups},
+            weight=Weight(weight.numpy(), torch.full((128,), 2.0**-9).numpy()),
+        )
+        found = Convolution(step, Quant(2.0**-7, 3), None)(levels)
+        expected = F.conv2d((levels.double() - 3) * 2.0**-7, weight.double() * 2.0**-9, padding=1, groups=groups)
+        if not torch.allclose(found.double(), expected, rtol=1e-6):
+            return False
+    return True

@@ -1,0 +1,128 @@
+"""A program executed on plain integer tensors: what the int8 network is, on any CPU."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from qat.graph.ops import op_called
+from qat.program.functions import compute
+from qat.program.kernels import Convolution, available
+from qat.program.steps import Program, Quant, Step
+
+Run = Callable[[list[Tensor]], Tensor]
+MOVES = ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "cat", "stack", "repeat", "max_pool2d")
+"""Operations that give some of their input's values; on tensors of one grid they move integers."""
+
+
+def to_levels(x: Tensor, quant: Quant) -> Tensor:
+    """Float32 to the nearest levels (uint8), ties to even."""
+    return torch.clamp(torch.round(x * (1.0 / quant.scale) + quant.zero_point), quant.low, quant.high).to(torch.uint8)
+
+
+def to_real(levels: Tensor, quant: Quant) -> Tensor:
+    """Levels to the float32 numbers that they stand for."""
+    return (levels.float() - quant.zero_point) * quant.scale
+
+
+class ProgramNetwork(nn.Module):
+    """A program as a network: (N, 3, H, W) normalised float32 -> what the network gives, float32.
+
+    Between the steps lie uint8 levels where a step has a grid, float32 elsewhere. Convolutions run in oneDNN's int8
+    kernels where this CPU computes them exactly (`exact=True` forbids them), functions of one value as tables of 256
+    entries, moves on the integers. Everything else is dequantised, computed in float and rounded: slow, never wrong.
+    """
+
+    def __init__(self, program: Program, exact: bool = False) -> None:
+        super().__init__()
+        self.program = program
+        self._runs = {step.name: _runner(step, program, exact) for step in program.steps if step.op != "input"}
+        self._readers = Counter(name for step in program.steps for name in step.inputs) + Counter(program.outputs)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Run every step."""
+        values = self.run({step.name: x for step in self.program.steps if step.op == "input"})
+        results = tuple(self._real(values, name) for name in self.program.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The outputs' tensors, as levels where they have a grid; a tensor is freed after its last reader."""
+        values: dict[str, Tensor] = {}
+        left = Counter(self._readers)
+        for step in self.program.steps:
+            if step.op == "input":
+                values[step.name] = to_levels(inputs[step.name], step.quant) if step.quant else inputs[step.name]
+            else:
+                values[step.name] = self._runs[step.name]([values[name] for name in step.inputs])
+            for name in step.inputs:
+                left[name] -= 1
+                if not left[name]:
+                    del values[name]
+        return values
+
+    def _real(self, values: Mapping[str, Tensor], name: str) -> Tensor:
+        quant = self.program[name].quant
+        return to_real(values[name], quant) if quant else values[name]
+
+
+def _runner(step: Step, program: Program, exact: bool) -> Run:
+    """How `step` runs, chosen once."""
+    quants = [program[name].quant for name in step.inputs]
+    first = quants[0]
+    if step.op == "conv2d" and first and _is_int8(step) and not exact and available():
+        convolution = Convolution(step, first, step.quant)
+        return lambda inputs: convolution(inputs[0])
+    if step.quant and first and all(quant == step.quant for quant in quants):
+        if step.op in MOVES:
+            return lambda inputs: _rectified(compute(step, inputs), step)
+        if op_called(step.op).resampling:
+            return lambda inputs: _resampled(step, inputs[0])
+    if step.quant and first and len(quants) == 1 and _is_table(step):
+        return _Table(step, first)
+    return lambda inputs: _reference(step, quants, inputs)
+
+
+def _is_int8(step: Step) -> bool:
+    return step.weight is not None and step.weight.scales is not None and isinstance(step.attributes["padding"], tuple)
+
+
+def _is_table(step: Step) -> bool:
+    operation = op_called(step.op)
+    return step.op in ("scale_shift", "quantise", "relu") or (operation.elementwise and operation.operands == 1)
+
+
+def _reference(step: Step, quants: list[Quant | None], inputs: list[Tensor]) -> Tensor:
+    """Dequantise, compute in float, round."""
+    real = [to_real(value, quant) if quant else value for value, quant in zip(inputs, quants, strict=True)]
+    result = compute(step, real)
+    result = result.relu() if step.relu else result
+    return to_levels(result, step.quant) if step.quant else result
+
+
+def _rectified(levels: Tensor, step: Step) -> Tensor:
+    assert step.quant is not None
+    return levels.clamp_min(step.quant.zero_point) if step.relu else levels
+
+
+def _resampled(step: Step, levels: Tensor) -> Tensor:
+    """Averages of levels around the zero point, ties to even, as stage calib rounds them."""
+    assert step.quant is not None
+    zero = step.quant.zero_point
+    means = torch.round(compute(step, [levels.float() - zero]))
+    return _rectified((means + zero).clamp(step.quant.low, step.quant.high).to(torch.uint8), step)
+
+
+class _Table:
+    """A function of one value, from each level to a level."""
+
+    def __init__(self, step: Step, source: Quant) -> None:
+        levels = torch.arange(256, dtype=torch.uint8)
+        self.table = _reference(step, [source], [levels])
+
+    def __call__(self, inputs: list[Tensor]) -> Tensor:
+        """Look each value up."""
+        return self.table[inputs[0].int()]
