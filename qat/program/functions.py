@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ def compute(step: Step, inputs: Sequence[Tensor]) -> Tensor:
     operation = op_called(step.op)
     if not operation.functions:
         raise UserError(f"{step.source}: {step.op} ({step.name}) has no function that a program can run")
-    return operation.functions[0](*inputs, **_settings(step))
+    return cast(Tensor, operation.functions[0](*inputs, **_settings(step)))
 
 
 def _settings(step: Step) -> dict[str, Any]:

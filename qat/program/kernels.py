@@ -1,11 +1,17 @@
-"""torch's oneDNN kernels for int8 layers on plain uint8 tensors: private to torch, so tried before they are used."""
+"""Fast ways to compute a step on uint8 tensors.
+
+Convolutions are torch's oneDNN kernels, which are private to torch and change: they are tried before they are used.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.environment import has_vnni
@@ -82,6 +88,47 @@ class Convolution:
         bias = None if self._weight.bias is None else torch.from_numpy(self._weight.bias)
         self._packed = packed, scales, torch.zeros(out, dtype=torch.int32), bias
         return self._packed
+
+
+class Sum:
+    """Two tensors of levels added in one pass: a level of the sum is a weighted sum of the levels, and a constant.
+
+    Sums in float32: a tie between two levels may fall to the other side than in the reference.
+    """
+
+    def __init__(self, step: Step, first: Quant, second: Quant) -> None:
+        assert step.quant is not None
+        target, self.relu, self.zero = step.quant, step.relu, step.quant.zero_point
+        self.weights = first.scale / target.scale, step.attributes.get("alpha", 1) * second.scale / target.scale
+        self.shift = target.zero_point - self.weights[0] * first.zero_point - self.weights[1] * second.zero_point
+
+    def __call__(self, inputs: list[Tensor]) -> Tensor:
+        """uint8 and uint8 of one shape -> uint8."""
+        first, second = inputs
+        if first.stride() != second.stride() or not is_dense(first):
+            first, second = (one.contiguous(memory_format=torch.channels_last) for one in inputs)
+        result = torch.empty_like(first)
+        one, other, out = (flat(tensor).numpy() for tensor in (first, second, result))
+        cv2.addWeighted(one, self.weights[0], other, self.weights[1], self.shift, dst=out)
+        return result.clamp_min_(self.zero) if self.relu else result
+
+
+def look_up(levels: Tensor, table: NDArray[np.uint8]) -> Tensor:
+    """Each level's entry in a table of 256."""
+    source = levels if is_dense(levels) else levels.contiguous()
+    result = torch.empty_like(source)
+    cv2.LUT(flat(source).numpy(), table, dst=flat(result).numpy())
+    return result
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether the tensor's values lie one behind the other in memory, in the order of any axes."""
+    return tensor.is_contiguous() or (tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
+
+
+def flat(tensor: Tensor) -> Tensor:
+    """A dense tensor's values as (n, 1), as they lie in memory."""
+    return tensor.as_strided((tensor.numel(), 1), (1, 1))
 
 
 def _pair(value: int | tuple[int, ...]) -> list[int]:

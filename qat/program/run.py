@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qat.graph.ops import op_called
 from qat.program.functions import compute
-from qat.program.kernels import Convolution, available
+from qat.program.kernels import Convolution, Sum, available, look_up
 from qat.program.steps import Program, Quant, Step
 
 Run = Callable[[list[Tensor]], Tensor]
@@ -81,6 +81,8 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
             return lambda inputs: _rectified(compute(step, inputs), step)
         if op_called(step.op).resampling:
             return lambda inputs: _resampled(step, inputs[0])
+    if step.op == "add" and step.quant and not exact and _are_tensors(step, program):
+        return Sum(step, *(quant for quant in quants if quant))
     if step.quant and first and len(quants) == 1 and _is_table(step):
         return _Table(step, first)
     return lambda inputs: _reference(step, quants, inputs)
@@ -88,6 +90,13 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
 
 def _is_int8(step: Step) -> bool:
     return step.weight is not None and step.weight.scales is not None and isinstance(step.attributes["padding"], tuple)
+
+
+def _are_tensors(step: Step, program: Program) -> bool:
+    """Whether a sum's operands are two tensors of levels of one shape, and its grid has all 256 levels."""
+    operands = [program[name] for name in step.inputs]
+    full = step.quant is not None and (step.quant.low, step.quant.high) == (0, 255)
+    return full and len(operands) == 2 and all(one.quant and one.shape == step.shape for one in operands)
 
 
 def _is_table(step: Step) -> bool:
@@ -121,8 +130,8 @@ class _Table:
 
     def __init__(self, step: Step, source: Quant) -> None:
         levels = torch.arange(256, dtype=torch.uint8)
-        self.table = _reference(step, [source], [levels])
+        self.table = _reference(step, [source], [levels]).numpy()
 
     def __call__(self, inputs: list[Tensor]) -> Tensor:
         """Look each value up."""
-        return self.table[inputs[0].int()]
+        return look_up(inputs[0], self.table)
