@@ -34,8 +34,9 @@ def _settings(step: Step) -> dict[str, Any]:
     return {key: value for key, value in step.attributes.items() if key not in ("inplace", "training")}
 
 
-def _tensor(value: Any) -> Tensor | None:
-    return None if value is None else torch.from_numpy(value)
+def bias_of(weight: Weight) -> Tensor | None:
+    """A layer's bias (out,), float32."""
+    return None if weight.bias is None else torch.from_numpy(weight.bias)
 
 
 def _weight(step: Step) -> Weight:
@@ -46,7 +47,7 @@ def _weight(step: Step) -> Weight:
 def _convolution(function: Callable[..., Tensor], *names: str) -> Function:
     def run(step: Step, inputs: Sequence[Tensor]) -> Tensor:
         weight, settings = _weight(step), {name: step.attributes[name] for name in names}
-        return function(inputs[0], _tensor(weight.real), _tensor(weight.bias), **settings)
+        return function(inputs[0], torch.from_numpy(weight.real), bias_of(weight), **settings)
 
     return run
 
@@ -62,7 +63,7 @@ def _prelu(step: Step, inputs: Sequence[Tensor]) -> Tensor:
 
 
 def _scale_shift(step: Step, inputs: Sequence[Tensor]) -> Tensor:
-    return inputs[0] * step.attributes["scale"] + step.attributes["shift"]
+    return inputs[0].mul(step.attributes["scale"]).add_(step.attributes["shift"])
 
 
 def _operands(function: Callable[[Tensor, Tensor], Tensor]) -> Function:

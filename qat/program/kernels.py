@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.environment import has_vnni
+from qat.program.functions import bias_of
 from qat.program.steps import Quant, Step, Weight
 
 
@@ -49,7 +50,7 @@ class Convolution:
         """uint8 (N, C, H, W) -> uint8 levels of `target`, or float32."""
         weight, scales, zeros, bias = self._packed or self._pack(levels)
         scale, zero = (1.0, 0) if self.target is None else (self.target.scale, self.target.zero_point)
-        return torch.ops.onednn.qconv_pointwise(
+        result: Tensor = torch.ops.onednn.qconv_pointwise(
             levels,
             self.source.scale,
             self.source.zero_point,
@@ -68,6 +69,7 @@ class Convolution:
             [],
             "",
         )
+        return result
 
     def _pack(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         assert self._weight is not None
@@ -85,8 +87,7 @@ class Convolution:
             self.groups,
             list(levels.shape),
         )
-        bias = None if self._weight.bias is None else torch.from_numpy(self._weight.bias)
-        self._packed = packed, scales, torch.zeros(out, dtype=torch.int32), bias
+        self._packed = packed, scales, torch.zeros(out, dtype=torch.int32), bias_of(self._weight)
         return self._packed
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,35 +39,47 @@ class ProgramNetwork(nn.Module):
 
     def __init__(self, program: Program, exact: bool = False) -> None:
         super().__init__()
-        self.program = program
+        self.program, self.exact = program, exact
         self._runs = {step.name: _runner(step, program, exact) for step in program.steps if step.op != "input"}
-        self._readers = Counter(name for step in program.steps for name in step.inputs) + Counter(program.outputs)
+        self._readers = Counter(name for step in program.steps for name in set(step.inputs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or a pickle holds the program; kernels and tables are made again."""
+        return ProgramNetwork, (self.program, self.exact)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Run every step."""
-        values = self.run({step.name: x for step in self.program.steps if step.op == "input"})
-        results = tuple(self._real(values, name) for name in self.program.outputs)
+        outputs: dict[str, Tensor] = {}
+        for step, value in self._run(x):
+            if step.name in self.program.outputs:
+                outputs[step.name] = to_real(value, step.quant) if step.quant else value
+        results = tuple(outputs[name] for name in self.program.outputs)
         return results[0] if len(results) == 1 else results
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The outputs' tensors, as levels where they have a grid; a tensor is freed after its last reader."""
+    @torch.no_grad()
+    def tensors(self, x: Tensor) -> dict[str, Tensor]:
+        """What every step gives of `x`, by name, as the real numbers that its levels stand for."""
+        tensors: dict[str, Tensor] = {}
+        for step, value in self._run(x):
+            tensors[step.name] = to_real(value, step.quant) if step.quant else value
+        return tensors
+
+    def _run(self, x: Tensor) -> Iterator[tuple[Step, Tensor]]:
+        """Each step with its tensor, as levels where it has a grid; a tensor is freed after its last reader."""
         values: dict[str, Tensor] = {}
-        left = Counter(self._readers)
+        readers = Counter(self._readers)
         for step in self.program.steps:
             if step.op == "input":
-                values[step.name] = to_levels(inputs[step.name], step.quant) if step.quant else inputs[step.name]
+                value = to_levels(x, step.quant) if step.quant else x
             else:
-                values[step.name] = self._runs[step.name]([values[name] for name in step.inputs])
-            for name in step.inputs:
-                left[name] -= 1
-                if not left[name]:
+                value = self._runs[step.name]([values[name] for name in step.inputs])
+            values[step.name] = value
+            yield step, value
+            for name in set(step.inputs):
+                readers[name] -= 1
+                if not readers[name]:
                     del values[name]
-        return values
-
-    def _real(self, values: Mapping[str, Tensor], name: str) -> Tensor:
-        quant = self.program[name].quant
-        return to_real(values[name], quant) if quant else values[name]
 
 
 def _runner(step: Step, program: Program, exact: bool) -> Run:

@@ -1,4 +1,4 @@
-"""Is a file right? Every tensor of an ONNX file against the fake-quantised network, given the same inputs."""
+"""Is a file, or the program, right? Every tensor against the fake-quantised network, given the same inputs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor, fx
 
 from qat.backends.scales import quantisers
 from qat.compile.network import CalibratedNetwork
+from qat.program.run import ProgramNetwork
 from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 
@@ -57,7 +58,22 @@ def compare_tensors(
     Each step gets the tensors that the file made before it, so differences don't add up: a rounding that falls to the
     other side moves everything behind it. `image`: as the file takes it; `normalised`: as the network does.
     """
-    tensors = tensors_of(model, network.program, image)
+    return against_calib(network, tensors_of(model, network.program, image), normalised)
+
+
+def compare_program(network: CalibratedNetwork, normalised: Tensor, exact: bool = False) -> list[TensorDifference]:
+    """Each tensor of the program, run on integers, beside what the fake-quantised network makes of the same.
+
+    `exact`: without the fast kernels.
+    """
+    executed = ProgramNetwork(network.program, exact).tensors(normalised)
+    return against_calib(network, {name: tensor.numpy() for name, tensor in executed.items()}, normalised)
+
+
+def against_calib(
+    network: CalibratedNetwork, tensors: dict[str, np.ndarray], normalised: Tensor
+) -> list[TensorDifference]:
+    """`tensors`, real numbers by step, each against what stage calib makes of those before it."""
     comparison = _TensorComparison(network, tensors)
     with torch.no_grad():
         comparison.run(normalised)

@@ -1,0 +1,85 @@
+"""Every step of a program, run on integers, gives what stage calib gives of the same tensors."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import qat
+from qat.compile.verify.tensors import compare_program
+from qat.program import kernels
+from qat.program.run import ProgramNetwork, to_levels, to_real
+from qat.program.steps import Quant
+from tests.compile.operations import OPERATIONS, Operation, title
+from tests.compile.small import block, of
+from tests.compile.small import network as network_of
+from tests.networks import BLOCK, pictures
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["fast", "exact"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=title)
+def test_each_operation_agrees_with_calib_given_its_inputs(operation: Operation, exact: bool) -> None:
+    network = of(operation)
+    assert operation.op in [step.op for step in network.program.steps]
+    compared = compare_program(network, pictures(count=1, seed=5)[0], exact)
+    assert {difference.name for difference in compared} >= {
+        step.name for step in network.program.steps if step.quant and step.op == operation.op
+    }
+    assert [str(difference) for difference in compared if difference.departs] == []
+
+
+@pytest.mark.parametrize("scheme", ["symmetric", "affine"])
+def test_a_block_of_everything_is_as_near_to_float_as_calib(scheme: str) -> None:
+    network = block(qat.QuantSpec(scheme=scheme, observer="min_max"))
+    picture = pictures(tuple(network.example.shape), 1, seed=7)[0]
+    assert [str(one) for one in compare_program(network, picture) if one.departs] == []
+    with torch.no_grad():
+        calib, program = network.calib(picture), ProgramNetwork(network.program)(picture)
+    assert torch.isclose(program, calib, atol=float(calib.abs().max()) * 0.02).float().mean() > 0.95
+
+
+def test_without_the_kernels_the_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, picture = block(), pictures(BLOCK, 1)[0]
+    monkeypatch.setattr(kernels, "_agrees", lambda: False)
+    kernels.available.cache_clear()
+    try:
+        assert not kernels.available()
+        found = ProgramNetwork(network.program)(picture)
+    finally:
+        kernels.available.cache_clear()
+    assert torch.equal(found, ProgramNetwork(network.program, exact=True)(picture))
+
+
+def test_a_program_is_copied_and_pickled_before_and_after_it_ran() -> None:
+    network, picture = block(), pictures(BLOCK, 1)[0]
+    runs = ProgramNetwork(network.program)
+    before = copy.deepcopy(runs)
+    expected = runs(picture)
+    for other in (before, copy.deepcopy(runs), pickle.loads(pickle.dumps(runs))):
+        assert torch.equal(other(picture), expected)
+    assert not runs.state_dict()
+
+
+def test_several_outputs_come_in_order() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.first(x), self.second(x)
+
+    torch.manual_seed(0)
+    first, second = ProgramNetwork(network_of(Two(), (1, 3, 8, 8)).program)(torch.randn(1, 3, 8, 8))
+    assert (first.shape[1], second.shape[1]) == (2, 4)
+
+
+def test_levels_round_ties_to_even_and_clip() -> None:
+    quant = Quant(0.5, 128)
+    levels = to_levels(torch.tensor([0.25, 0.75, -0.25, 1e9, -1e9]), quant)
+    assert levels.tolist() == [128, 130, 128, 255, 0]
+    assert to_real(levels, quant)[1] == 1.0
