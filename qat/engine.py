@@ -13,6 +13,9 @@ from qat.environment import has_vnni
 from qat.errors import UserError, nearest
 
 ENGINES = ("x86", "fbgemm", "onednn", "qnnpack")  # torch's int8 kernels
+PROGRAM = (
+    "program"  # int_infer runs the program on plain integers; torch's kernels, where a file needs them, are auto's
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def choose_engine(wanted: str = "auto") -> Engine:
     """
     supported = [name for name in torch.backends.quantized.supported_engines if name != "none"]
     name: str
-    if wanted == "auto":
+    if wanted in ("auto", PROGRAM):
         order = ("onednn", "x86", "fbgemm", "qnnpack") if has_vnni() else ("x86", "fbgemm", "onednn", "qnnpack")
         name = next((name for name in order if name in supported), "none")
     elif wanted in supported:

@@ -54,7 +54,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
     "QUANT.OBSERVER": ("qat.observers.ranges:RANGES", "auto"),
     "QUANT.FROM": ("auto", "qat.stages:CHECKPOINTS"),
     "QUANT.WEIGHT_OBSERVER": ("qat.observers.weights:METHODS",),
-    "QUANT.ENGINE": ("auto", "qat.engine:ENGINES"),
+    "QUANT.ENGINE": ("auto", "qat.engine:ENGINES", "program"),
     "QAT.SCALES": ("auto", "frozen", "learnt"),
     "QAT.EQUALISE": ("auto", "never"),
     "COMPILE.INPUT": ("qat.compile.onnx.io_spec:ELEMENT",),

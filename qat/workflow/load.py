@@ -12,9 +12,11 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
+from qat.engine import PROGRAM
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
 from qat.models import build_model, load_checkpoint
+from qat.program.run import ProgramNetwork
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, quant_spec
@@ -56,8 +58,22 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     prepared = load_calibration(config, stage=stage if stage in CHECKPOINTS else None)
     if stage in CHECKPOINTS:
         return Sized(backend.fake_quantized(prepared).to(device(config)), config.TEST.IMAGE_SIZE)
+    if config.QUANT.ENGINE == PROGRAM:
+        return Sized(load_program(as_graph(prepared), example_input(config)), config.TEST.IMAGE_SIZE)
     script = backend.to_torchscript(backend.convert(prepared), example_input(config))
     return Sized(script, config.TEST.IMAGE_SIZE)
+
+
+def load_program(prepared: fx.GraphModule, example: Tensor) -> nn.Module:
+    """Returns the program of a calibrated graph as a network; UserError where a step departs from stage calib."""
+    from qat.compile.network import CalibratedNetwork
+    from qat.compile.verify.tensors import compare_program, first_departure
+
+    network = CalibratedNetwork(prepared, example)
+    departure = first_departure(compare_program(network, example))
+    if departure is not None:
+        raise UserError(f"the program departs from stage calib: {departure}; set QUANT.ENGINE auto, and report this")
+    return ProgramNetwork(network.program)
 
 
 def stage_device(config: CfgNode, stage: str) -> torch.device:
