@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat.backends import calibration
@@ -28,6 +29,8 @@ from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, Result
 from qat.evaluation import evaluate as score
+from qat.program.lower import program_of
+from qat.program.run import ProgramNetwork
 from qat.workflow.load import example_input, load_float, load_prepared
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.settings import backend_choice, data_spec
@@ -96,6 +99,7 @@ def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, ima
             "int8 eager": lambda: int8(example),
             "int8 (int_infer)": lambda: script(example),
         }
+        forms |= _program(prepared, example)
         times = measure(forms, rounds, counter(progress, (rounds + WARMUP) * len(forms), "bench"))
         result = _evaluated(config, script, pictures, Path(folder, "logits"))
     width, height = config.TEST.IMAGE_SIZE
@@ -169,6 +173,14 @@ def summary(times: Mapping[str, Sequence[float]]) -> tuple[Forward, ...]:
     medians = {name: statistics.median(values) for name, values in times.items()}
     base = next(iter(medians.values()))
     return tuple(Forward(name, median * 1e3, min(times[name]) * 1e3, base / median) for name, median in medians.items())
+
+
+def _program(prepared: Prepared, example: Tensor) -> dict[str, Callable[[], object]]:
+    """Returns the program of QUANT.ENGINE program as a form; nothing where another backend has prepared."""
+    if not isinstance(prepared, fx.GraphModule):
+        return {}
+    program = ProgramNetwork(program_of(prepared, example))
+    return {"int8 (program)": lambda: program(example)}
 
 
 def _calibrated(config: CfgNode, pictures: SegmentationDataset) -> tuple[Prepared, float]:
