@@ -49,6 +49,14 @@ def find_checkpoint(path: str | Path, key: str = "TEST.MODEL_FILE") -> Path:
     return checkpoint
 
 
+def in_checkout() -> bool:
+    """Whether the package lies in the project's checkout; a folder beside installed packages isn't one."""
+    try:
+        return bool(_PROJECT.search((_PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def built_in_descriptor(name: str) -> Path | None:
     """The descriptor of that name that comes with the project; None where there is none."""
     paths = (base / DATASETS / f"{name}.yaml" for base in _bases())
@@ -97,15 +105,7 @@ def _below(kind: str, path: Path) -> Path:
 def _bases() -> list[Path]:
     """The checkout, where the package lies in one, and the package's own data."""
     checkout, data = _PACKAGE.parent, _PACKAGE / "_data"
-    return [checkout] * _is_checkout(checkout) + [data] * data.is_dir()
-
-
-def _is_checkout(folder: Path) -> bool:
-    """Whether the project is built from `folder`; a folder beside installed packages isn't one."""
-    try:
-        return bool(_PROJECT.search((folder / "pyproject.toml").read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError):
-        return False
+    return [checkout] * in_checkout() + [data] * data.is_dir()
 
 
 def _advice(kind: str, wanted: Path) -> str:

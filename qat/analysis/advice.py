@@ -25,12 +25,16 @@ Quant = Mapping[str, Any]  # the QUANT section's values by key
 
 @dataclass(frozen=True)
 class Remedy:
-    """Why something should be done (numbers), what, and what does it: a make target and more KEY VALUE for it."""
+    """Why something should be done (numbers), what, and the command that does it, with its `stage`.
+
+    `options`: KEY, VALUE, ... that are added to the run's.
+    """
 
     why: str
     to_try: str
-    target: str
-    options: str = ""
+    command: str
+    options: tuple[str, ...] = ()
+    stage: str = ""
 
 
 def advise(measured: Measurements, quant: Quant, invocation: Invocation) -> dict[str, Any]:
@@ -39,7 +43,11 @@ def advise(measured: Measurements, quant: Quant, invocation: Invocation) -> dict
     remedies = (remedy for adviser in advisers for remedy in adviser(measured, quant))
     return {
         "steps": [
-            {"why": each.why, "try": each.to_try, "command": invocation.make(each.target, each.options)}
+            {
+                "why": each.why,
+                "try": each.to_try,
+                "command": invocation.advice(each.command, each.options, stage=each.stage),
+            }
             for each in remedies
         ]
     }
@@ -68,7 +76,7 @@ def _method(name: str, why: str) -> Remedy:
     """A calibration with one more method, as its row proposes."""
     advice = method(name).advice
     assert advice is not None
-    return Remedy(why, advice[0], "calib", f"QUANT.{name} {advice[1]}")
+    return Remedy(why, advice[0], "calib", (f"QUANT.{name}", advice[1]))
 
 
 def _observer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
@@ -121,7 +129,7 @@ def _kernels(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     if wrong:
         why = f"int8 kernels differ from stage calib by more than a rounding in {_names(wrong)}"
         engine = "onednn" if quant["ENGINE"] in ("auto", "x86") else "x86"
-        yield Remedy(why, "another engine of int8 kernels", "eval STAGE=int_infer", f"QUANT.ENGINE {engine}")
+        yield Remedy(why, "another engine of int8 kernels", "eval", ("QUANT.ENGINE", engine), "int_infer")
 
 
 def _qconfig(measured: Measurements, quant: Quant) -> Iterator[Remedy]:

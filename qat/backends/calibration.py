@@ -12,6 +12,7 @@ from qat.backends.fx.backend import FxBackend
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
 from qat.files import atomic_path
+from qat.invocation import command
 from qat.origin import Origin
 
 _FX = FxBackend()
@@ -86,16 +87,14 @@ def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin
         torch.save(state, aside)
 
 
-def load_calibration(
-    prepared: Prepared, path: str | Path, origin: Origin = _ANYTHING, again: str = "make calib"
-) -> int:
+def load_calibration(prepared: Prepared, path: str | Path, origin: Origin = _ANYTHING, again: str = "") -> int:
     """Read what `save_calibration` wrote into a network that was rewritten and prepared in the same way.
 
     Args:
         prepared: what `prepare` gives; its weights, statistics and scales change, in place.
         path: of the file.
         origin: what it must have been made from.
-        again: the command that makes such a file, for messages.
+        again: the command that makes such a file, for messages; by default calib's.
 
     Returns:
         The number of batches that it has seen.
@@ -107,6 +106,7 @@ def load_calibration(
         See `save_calibration`.
     """
     path = Path(path)
+    again = again or command("calib")
     if not path.is_file():
         raise UserError(f"no calibration at {path}; run {again} first")
     try:

@@ -1,6 +1,6 @@
 """Our artefacts beside the peers': the same network, the same calibration pictures, one process, timed in turn.
 
-Needs NNCF (`pip install nncf`, beside the extra `runtimes`) and the compile folder of the config (`make compile`).
+Needs NNCF (`pip install nncf`, beside the extra `runtimes`) and the compile folder of the config (`rtseg-qat compile`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fine-tune the calibrated network, taught by the float one; several processes with torchrun tools/finetune.py."""
+"""Fine-tune the calibrated network, taught by the float one; several processes with torchrun -m qat.cli qat."""
 
 from __future__ import annotations
 

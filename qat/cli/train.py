@@ -1,4 +1,4 @@
-"""Train the float network; several processes with torchrun --nproc_per_node N tools/train.py -c CONFIG."""
+"""Train the float network; several processes with torchrun --nproc_per_node N -m qat.cli train."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states
 _C.QUANT.HELD_OUT_IMAGES = 16  # training images that no scale is made from, on which OBSERVER auto and MAX_DROP judge
 for _key in all_keys():  # the switches of the methods that make a calibration better, and what else they take
     _C.QUANT[_key.name] = _key.default
-_C.QUANT.FROM = "auto"  # what int_infer and compile start from: calib, qat, or auto (qat where make qat has finished)
+_C.QUANT.FROM = "auto"  # what int_infer and compile start from: calib, qat, or auto (qat where that has finished)
 _C.QUANT.GATE = 0.99  # share of float mIoU below which a stage is not good enough
 
 _C.QAT = CN()  # fine-tuning; what isn't here is TRAIN's (batch, crop, seed), but for AMP: always float32
@@ -132,7 +132,7 @@ _C.QAT.EVAL_EVERY = 1  # epochs between evaluations, which only watch: 0 = never
 _C.DEBUG = CN()
 _C.DEBUG.IMAGES = 32  # of the val list, spread evenly, for each layer's error and ranges
 _C.DEBUG.SENSITIVITY_IMAGES = 16  # of the val list, for what each layer costs; 0: don't measure that
-_C.DEBUG.LAYERS = []  # layers whose sensitivity is measured, by the names that make debug shows; empty: all
+_C.DEBUG.LAYERS = []  # layers whose sensitivity is measured, by the names that debug shows; empty: all
 
 _C.COMPILE = CN()
 _C.COMPILE.INPUT_SIZE = []  # HEIGHT, width of the artefacts, such as 1024,2048; empty: TEST.IMAGE_SIZE (width, height)

@@ -6,7 +6,7 @@ An error for a wrong key or value names it and the nearest right one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from qat.config.checks import validate
 from qat.config.defaults import _C, EXAMPLES, PATHS
-from qat.errors import UserError, nearest
+from qat.errors import UserError, close, nearest
 from qat.files import read_yaml
 from qat.resources import built_in_descriptor, expand, expand_set, find_config, find_descriptor
 
@@ -89,7 +89,7 @@ def _merge(config: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> Non
     known = dict(_flatten(config))
     for key, value in items:
         if key not in known:
-            raise UserError(f"unknown key {key} in {where}; {nearest(key, known)}")
+            raise UserError(f"unknown key {key} in {where}; {_right_key(key, known)}")
         like = EXAMPLES.get(key, known[key])
         try:
             _set(config, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
@@ -97,6 +97,20 @@ def _merge(config: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> Non
         except (ValueError, SyntaxError, TypeError) as error:
             expected = f"expected {type(like).__name__}, such as {like!r}"
             raise UserError(f"{key} in {where} is {value!r}; {expected}") from error
+
+
+def _right_key(key: str, known: Iterable[str]) -> str:
+    """What to write instead of `key`: the nearest of the known ones, its section's keys, or every section."""
+    section = key.partition(".")[0]
+    own = [name for name in known if name.startswith(f"{section}.")]
+    near = "" if own and key == section else close(key, known)
+    if near:
+        return f"did you mean {near}?"
+    if own:
+        return nearest("", own)
+    plain = [name for name in known if "." not in name]
+    sections = dict.fromkeys(name.partition(".")[0] for name in known if "." in name)
+    return f"expected one of: {', '.join(plain)}, or a key of a section: {', '.join(sections)}"
 
 
 def _widened(value: Any, like: Any) -> Any:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qat.errors import UserError
 from qat.files import atomic_path, read_json, write_json
+from qat.invocation import command
 
 
 class LogitStore:
@@ -53,16 +54,16 @@ class LogitStore:
         """
         for name in names:
             if name not in self._names:
-                raise UserError(f"no float logits of {name} in {self.folder}; {_AGAIN}")
+                raise UserError(f"no float logits of {name} in {self.folder}; {_again()}")
         return torch.from_numpy(np.stack([self._load(self._path(name)) for name in names]))
 
     @cached_property
     def _names(self) -> frozenset[str]:
         if not self._index.is_file():
-            raise UserError(f"no finished recording of float logits in {self.folder}; {_AGAIN}")
+            raise UserError(f"no finished recording of float logits in {self.folder}; {_again()}")
         index = read_json(self._index)
         if index["key"] != self.key:
-            raise UserError(f"the float logits in {self.folder} come from other weights, config or images; {_AGAIN}")
+            raise UserError(f"the float logits in {self.folder} come from other weights, config or images; {_again()}")
         return frozenset(index["names"])
 
     @property
@@ -76,8 +77,9 @@ class LogitStore:
         try:
             logits: NDArray[np.float32] = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"can't read {path}: {error}; {_AGAIN}") from error
+            raise UserError(f"can't read {path}: {error}; {_again()}") from error
         return logits
 
 
-_AGAIN = "evaluate the float stage again (make eval STAGE=float)"
+def _again() -> str:
+    return f"evaluate the float stage again ({command('eval', stage='float')})"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
+from qat.invocation import command
 from qat.tables import slim_table
 
 FLOAT = "float"
@@ -31,10 +32,10 @@ BELOW = {
     "compiled": "debug: the compiled model must compute what int_infer does",
 }
 NEXT = {
-    FLOAT: "next: make calib",
-    "calib": "next: make eval STAGE=int_infer",
-    "qat": "next: make eval STAGE=int_infer",
-    "int_infer": "next: make compile",
+    FLOAT: ("calib", ""),
+    "calib": ("eval", "int_infer"),
+    "qat": ("eval", "int_infer"),
+    "int_infer": ("compile", ""),
 }
 
 
@@ -54,13 +55,21 @@ def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
     Raises UserError if the stage and float can't be compared.
     """
     if name == FLOAT:
-        return f"float: mIoU {stages[FLOAT]['mean_iou']:.2%}; {NEXT[FLOAT]}"
+        return f"float: mIoU {stages[FLOAT]['mean_iou']:.2%}; {_next(name)}"
     if FLOAT not in stages:
-        return f"{name}: not compared, because float isn't evaluated yet; next: make eval STAGE=float"
+        return f"{name}: not compared, because float isn't evaluated yet; next: {command('eval', stage=FLOAT)}"
     kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} of float's mIoU"
     if passes(stages[name], stages[FLOAT], gate):
-        return "; ".join(part for part in (f"{kept}: passes the gate of {gate:.2%}", NEXT.get(name)) if part)
+        return "; ".join(part for part in (f"{kept}: passes the gate of {gate:.2%}", _next(name)) if part)
     return f"{kept}, below the gate of {gate:.2%}; {_advice(name, stages, gate)}"
+
+
+def _next(name: str) -> str:
+    """Returns the command to go on with; "" for stages after which there is none."""
+    if name not in NEXT:
+        return ""
+    following, stage = NEXT[name]
+    return f"next: {command(following, stage=stage)}"
 
 
 def _advice(name: str, stages: Mapping[str, Metrics], gate: float) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qat.errors import UserError
+from qat.invocation import command
 from qat.observers.grid import Grid, Statistics
 from qat.observers.histogram import BINS, count, exponent_of, grow
 from qat.observers.ranges import Candidate, candidates
@@ -113,7 +114,8 @@ class ActivationObserver(nn.Module):
         """The candidate in use; UserError where auto has none yet."""
         if self.chosen < 0:
             raise UserError(
-                "QUANT.OBSERVER auto has chosen no observer yet; run make calib, or `search_observers` of qat.ptq"
+                f"QUANT.OBSERVER auto has chosen no observer yet; run {command('calib')}, "
+                "or `search_observers` of qat.ptq"
             )
         return self.candidates[int(self.chosen)]
 

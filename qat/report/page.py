@@ -11,6 +11,7 @@ from qat.data.descriptor import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
 from qat.html import templates
+from qat.invocation import command
 from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_rows, sensitivity_table, worst
 from qat.report.parts.provenance import artefact_files, missing_files, origins, refusals, rewrites
 from qat.report.parts.ranges import grid_rows, range_panels
@@ -33,7 +34,7 @@ class WorstPictures:
     images: tuple[DrawnPicture, ...] = ()
     shares: tuple[float, ...] = ()
     why: str = ""
-    target: str = ""
+    command: str = ""
 
     @property
     def median(self) -> float:
@@ -65,6 +66,7 @@ def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_pa
         .render(
             sources=sources,
             config_path=config_path,
+            command=command,
             again=again,
             made_by=made_by,
             contents=CONTENTS,
@@ -94,12 +96,10 @@ def headline(sources: Sources) -> str:
     return text.partition("; ")[0] if good else text
 
 
-def again(name: str) -> str:
-    """The make target, with its arguments, that makes a stage or folder anew."""
+def again(name: str, config_path: str) -> str:
+    """The command that makes a stage or folder anew."""
     kind, _, runtime = name.partition(" ")
-    if kind == "compiled":
-        return f"eval STAGE=compiled RUNTIME={runtime}"
-    return kind if kind in FOLDERS else f"eval STAGE={kind}"
+    return command(kind, config_path) if kind in FOLDERS else command("eval", config_path, stage=kind, runtime=runtime)
 
 
 def _layer_parts(sources: Sources) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from qat.compile.artefacts import INT8_KINDS
 from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
+from qat.invocation import command
 from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of
 from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS
 
@@ -58,7 +59,8 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
     """
     metrics, base = finished_stages(run), run.folders.base
     if "float" not in metrics:
-        raise UserError(f"no evaluated float stage of this config in {base / 'float'}; run make eval STAGE=float first")
+        again = command("eval", stage="float")
+        raise UserError(f"no evaluated float stage of this config in {base / 'float'}; run {again} first")
     current = {folder for folder, stage in FOLDERS.items() if is_current(base / folder, origin_of(run, stage))}
 
     def read(folder: str, name: str) -> Json:

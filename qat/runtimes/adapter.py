@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qat.errors import UserError, as_user_error
+from qat.invocation import command
 from qat.runtimes.artefact import Artefact, read_artefact
 from qat.runtimes.optional import require, version_of
 from qat.runtimes.protocol import LayerTime
@@ -63,7 +64,8 @@ class Adapter(ABC):
         artefact = read_artefact(Path(path), self.suffixes)
         if artefact.kind not in self.kinds:
             raise UserError(f"{self.name} doesn't take {artefact}: {self.refusal(artefact.kind)}")
-        with as_user_error(f"{self} can't load {artefact.path}", "is the file damaged? make compile writes it again"):
+        hint = f"is the file damaged? {command('compile')} writes it again"
+        with as_user_error(f"{self} can't load {artefact.path}", hint):
             return self._open(artefact, threads)
 
     def takes(self, path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qat.errors import UserError
+from qat.invocation import command
 from qat.runtimes.optional import require
 
 ONNX, QDQ_S8, QDQ_U8 = "float ONNX", "int8 QDQ ONNX (s8)", "int8 QDQ ONNX (u8)"
@@ -60,7 +61,7 @@ def read_artefact(path: Path, suffixes: Mapping[str, str] = _NONE) -> Artefact:
     damaged.
     """
     if not path.is_file():
-        raise UserError(f"no artefact at {path}; run make compile")
+        raise UserError(f"no artefact at {path}; run {command('compile')}")
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _read_onnx(path)
@@ -75,9 +76,9 @@ def _read_onnx(path: Path) -> Artefact:
     try:
         graph = onnx.load(path).graph
     except DecodeError as error:
-        raise UserError(f"{path} is not a readable ONNX file ({error}); run make compile again") from error
+        raise UserError(f"{path} is not a readable ONNX file ({error}); run {command('compile')} again") from error
     if not graph.input:
-        raise UserError(f"{path} is not a readable ONNX file (it has no input); run make compile again")
+        raise UserError(f"{path} is not a readable ONNX file (it has no input); run {command('compile')} again")
     picture = graph.input[0]
     sizes = [dim.dim_value or None for dim in picture.type.tensor_type.shape.dim]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(picture.type.tensor_type.elem_type)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from qat.files import atomic_path
+from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.child_process import in_child
@@ -40,7 +41,7 @@ class Mnn(Adapter):
 
     def refusal(self, kind: str) -> str:
         """QDQ files have a reason of their own."""
-        return QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else "it takes .mnn files; make compile writes them"
+        return QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else f"it takes .mnn files; {command('compile')} writes them"
 
     def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
         """See `Adapter.convert`; the converter may crash, and runs in a child process."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from qat.errors import UserError
 from qat.files import atomic_path
+from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.child_process import TIMEOUT, in_child
@@ -35,7 +36,9 @@ class Ncnn(Adapter):
 
     def refusal(self, kind: str) -> str:
         """QDQ files have a reason of their own."""
-        return QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else "it takes .ncnn.param files; make compile writes them"
+        return (
+            QDQ_REFUSED if kind in (QDQ_S8, QDQ_U8) else f"it takes .ncnn.param files; {command('compile')} writes them"
+        )
 
     def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
         """See `Adapter.convert`: `destination` (.ncnn.param) and the .ncnn.bin beside it."""
@@ -63,7 +66,7 @@ class _NcnnSession(AdapterSession):
 
         weights = weights_of(artefact.path)
         if not weights.is_file():
-            raise UserError(f"no weights at {weights}, which belong to {artefact.path}; run make compile")
+            raise UserError(f"no weights at {weights}, which belong to {artefact.path}; run {command('compile')}")
         super().__init__(who, replace(artefact, shape=(1, *_input_size(artefact.path)), dtype=np.dtype(np.float32)))
         self._ncnn, self._network = ncnn, ncnn.Net()
         options = self._network.opt

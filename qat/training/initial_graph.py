@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from qat.backends import calibration
 from qat.backends.scales import freeze_scales, quantisers
 from qat.evaluation.metrics import passes
+from qat.invocation import command
 from qat.ptq.equalise import equalize
 from qat.ptq.observer_search import choose
 
@@ -74,7 +75,7 @@ def equalises(config: StartConfig, finished: Mapping[str, Mapping[str, Any]]) ->
 
 def _is_poor(gate: float, finished: Mapping[str, Mapping[str, Any]]) -> tuple[bool, str]:
     if not {"float", "calib"} <= finished.keys():
-        return True, "calib isn't evaluated (make eval STAGE=calib)"
+        return True, f"calib isn't evaluated ({command('eval', stage='calib')})"
     good = passes(finished["calib"], finished["float"], gate)
     return not good, f"calib {'passes' if good else 'fails'} QUANT.GATE {gate}"
 

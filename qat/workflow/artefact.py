@@ -16,6 +16,7 @@ from qat.compile.io_wrapper import as_logits, head
 from qat.compile.onnx.io_spec import IOSpec
 from qat.errors import UserError, nearest
 from qat.files import sha256
+from qat.invocation import command, setting
 from qat.origin import Origin
 from qat.runtimes import BEST, get_runtime
 from qat.runtimes.child_process import Isolated
@@ -48,22 +49,25 @@ def find_artefact(config: CfgNode) -> CompiledFile:
     folder = folders_of(config).stage("compile")
     manifest = read_record(folder)
     if not manifest:
-        raise UserError(f"no compiled artefacts in {folder}; run make compile (tools/compile.py) first")
+        raise UserError(f"no compiled artefacts in {folder}; run {command('compile')} first")
     _check_origin(manifest["made_from"], origin_of(run_of(config), "compiled"), folder)
     name = config.COMPILE.ARTEFACT or BEST[config.COMPILE.RUNTIME]
     if name not in manifest["artefacts"]:
         why = manifest.get("missing", {}).get(name) or nearest(name, manifest["artefacts"])
-        raise UserError(f"make compile made no {name} in {folder}: {why}")
+        raise UserError(f"{command('compile')} made no {name} in {folder}: {why}")
     record = manifest["artefacts"][name]
     for file, digest in {name: record["sha256"], **record.get("parts", {})}.items():
         if sha256(folder / file) != digest:
-            raise UserError(f"{folder / file} is damaged: its bytes aren't those that make compile wrote; run it again")
+            expected = f"its bytes aren't those that {command('compile')} wrote"
+            raise UserError(f"{folder / file} is damaged: {expected}; run it again")
     return CompiledFile(folder / name, record, manifest["input"], manifest.get("output", "logits"))
 
 
 def _check_origin(recorded: dict[str, Any], now: Origin, folder: Path) -> None:
     if difference := now.difference(recorded):
-        raise UserError(f"the artefacts in {folder} are stale: compiled with {difference}; run make compile again")
+        raise UserError(
+            f"the artefacts in {folder} are stale: compiled with {difference}; run {command('compile')} again"
+        )
 
 
 def load_compiled(config: CfgNode) -> nn.Module:
@@ -74,7 +78,8 @@ def load_compiled(config: CfgNode) -> nn.Module:
     artefact = find_artefact(config)
     board = backend_choice(config).backend.board
     if board and artefact.path.suffix not in board.runs_here:
-        raise UserError(f"{artefact.path.name} runs on the board only; use RUNTIME=torchscript, or see docs/j5.md")
+        torchscript = setting("runtime", "torchscript")
+        raise UserError(f"{artefact.path.name} runs on the board only; use {torchscript}, or see docs/j5.md")
     runtime, threads = get_runtime(config.COMPILE.RUNTIME), torch.get_num_threads()
     example = _example(artefact)
     trial = Isolated(runtime).load(artefact.path, threads)

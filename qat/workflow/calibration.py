@@ -169,4 +169,3 @@ class _Stage:
         save_calibration(prepared, checkpoint, len(pictures.indices), self.origin)
         (self.folder / METRICS).unlink(missing_ok=True)  # of an earlier calibration
         (self.folder / PARTIAL).unlink(missing_ok=True)
-        log.info("calibrated on %d images -> %s", len(pictures.indices), checkpoint)

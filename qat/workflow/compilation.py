@@ -24,6 +24,7 @@ from qat.data import SegmentationDataset, build_dataset, class_set, evenly_space
 from qat.data.transforms import InferenceTransform, artefact_input, normalise, resized
 from qat.errors import UserError
 from qat.files import replaced_folder, sha256
+from qat.invocation import command
 from qat.models import build_model, resolve
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
@@ -106,7 +107,7 @@ def compile_settings(config: CfgNode) -> CompileSettings:
         num_classes=config.DATASET.NUM_CLASSES,
         runtimes=tuple(compiling.RUNTIMES),
         bench_rounds=compiling.BENCH_ROUNDS,
-        command=f"make bench-runtimes CFG=configs/{config.DATASET.DATASET}/{config.NAME}.yaml",
+        command=command("bench-runtimes", f"configs/{config.DATASET.DATASET}/{config.NAME}.yaml"),
     )
 
 

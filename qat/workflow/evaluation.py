@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from yacs.config import CfgNode
 
+from qat.config.checks import RULES
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
@@ -22,6 +23,7 @@ from qat.evaluation import evaluate as score
 from qat.evaluation.metrics import image_list, metrics, passes
 from qat.evaluation.table import verdict
 from qat.files import write_json
+from qat.invocation import command
 from qat.models import resolve
 from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
@@ -66,9 +68,11 @@ def evaluate(
         The metrics of every stage so far, and whether this one passes; metrics.json lies in its folder.
 
     Raises:
-        UserError: if the stage doesn't exist, was made from other weights or another config, or can't be scored, and if
-            pictures or labels are missing.
+        UserError: if `gate` isn't above 0 and at most 1, the stage doesn't exist, was made from other weights or
+            another config, or can't be scored, and if pictures or labels are missing.
     """
+    if gate is not None:
+        _check_gate(gate)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     if stage != "float" and not _float_is_recorded(config, dataset):
         log.info("float isn't evaluated on these images yet: doing that first")
@@ -85,6 +89,12 @@ def evaluate(
         passed=stage == "float" or passes(finished[title], finished["float"], bound),
         verdict=verdict(title, finished, bound),
     )
+
+
+def _check_gate(gate: float) -> None:
+    is_right, expected = RULES["QUANT.GATE"]
+    if not is_right(gate):
+        raise UserError(f"--gate {gate:g}; expected {expected}")
 
 
 def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress = silent) -> None:
@@ -159,7 +169,7 @@ def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
     if found["image_list"] != image_list(names):
         raise UserError(
             f"float was evaluated on {found['images']} images and TEST.NUM_IMAGES leaves {len(names)}; set it to what "
-            "it was, or evaluate float again: make eval STAGE=float"
+            f"it was, or evaluate float again: {command('eval', stage='float')}"
         )
     return True
 

@@ -18,6 +18,7 @@ from qat.data.listing import find_images
 from qat.data.transforms import resized
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
+from qat.invocation import command
 from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, input_size, to_input
@@ -63,7 +64,8 @@ def infer(
         UserError: if `source` holds no picture, a picture can't be read, or the stage doesn't exist or is stale.
     """
     if not str(source):
-        raise UserError("no input picture; say which: make infer STAGE=int_infer INPUT=picture-or-folder")
+        example = command("infer", stage="int_infer", input="picture-or-folder")
+        raise UserError(f"no input picture; say which: {example}")
     announce(config, stage)
     paths = find_images(source)
     folder = Path(output) if output else folders_of(config).stage(stage) / "infer"

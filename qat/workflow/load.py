@@ -15,6 +15,7 @@ from qat.backends.protocol import Prepared
 from qat.engine import PROGRAM
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
+from qat.invocation import command
 from qat.models import build_model, load_checkpoint
 from qat.program.run import ProgramNetwork
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
@@ -125,7 +126,7 @@ def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str 
     run = run_of(config)
     prepared, _ = load_prepared(config, prove=False, size=size)
     stage = stage or source_of(run)
-    calibration.load_calibration(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=f"make {stage}")
+    calibration.load_calibration(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=command(stage))
     return prepared
 
 
@@ -162,6 +163,6 @@ class Sized(nn.Module):
         if (height, width) != (self.height, self.width):
             raise UserError(
                 f"the picture is {width}x{height} and the int8 graph is built for TEST.IMAGE_SIZE "
-                f"{self.width}x{self.height}; set TEST.IMAGE_SIZE {width},{height} and run make calib"
+                f"{self.width}x{self.height}; set TEST.IMAGE_SIZE {width},{height} and run {command('calib')}"
             )
         return cast(Tensor, self.network(x))

@@ -11,7 +11,7 @@ from qat.data import build_dataset, class_set, data_loader
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.files import write_text
-from qat.invocation import Invocation
+from qat.invocation import Invocation, command
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
@@ -61,24 +61,28 @@ def report(
     invocation = invocation or invocation_of_stage(config, "float")
     title = f"{config.NAME} on {config.DATASET.DATASET}"
     sources = read_sources(run_of(config), title, config.dump(), config.QUANT.GATE)
-    pictures = _pictures(config, sources, stage, images, progress)
-    command = invocation.command("report", "--stage", stage, "--images", str(images))
+    pictures = _pictures(config, sources, invocation.config, stage, images, progress)
+    made_by = invocation.command("report", "--stage", stage, "--images", str(images))
     path = folders_of(config).stage("report") / "report.html"
-    write_text(path, page(sources, pictures, class_set(data_spec(config)), invocation.config, command))
+    write_text(path, page(sources, pictures, class_set(data_spec(config)), invocation.config, made_by))
     return ReportPage(path, path.stat().st_size, headline(sources), tuple(sources.metrics), sources.stale)
 
 
-def _pictures(config: CfgNode, sources: Sources, stage: str, count: int, progress: Progress) -> WorstPictures:
+def _pictures(
+    config: CfgNode, sources: Sources, path: str, stage: str, count: int, progress: Progress
+) -> WorstPictures:
     """Runs `stage` over the val list and draws the `count` images that changed most, or says why it can't."""
     title = folders_of(config).title(stage)
     if count == 0:
-        return WorstPictures(why="Left out by --images 0.", target="report")
+        return WorstPictures(why="Left out by --images 0.", command=command("report", path))
     if title not in sources.metrics:
-        return WorstPictures(why=f"Stage {title} isn't evaluated yet.", target=f"eval STAGE={stage}")
+        line = command("eval", path, stage=stage)
+        return WorstPictures(why=f"Stage {title} isn't evaluated yet.", command=line)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     names, store = evaluated_names(config, dataset), float_logits(config)
     if not store.holds(names):
-        return WorstPictures(why="float's logits of these pictures aren't stored.", target="eval STAGE=float")
+        line = command("eval", path, stage="float")
+        return WorstPictures(why="float's logits of these pictures aren't stored.", command=line)
     announce(config, stage)
     worst, shares = worst_images(
         load_stage(config, stage),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -13,6 +14,7 @@ from qat.compile.horizon_perf import PerfRow, merged, read_board, read_perf
 from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
 from qat.errors import UserError
 from qat.files import read_json, write_json
+from qat.invocation import command
 from qat.stages import read_record
 from qat.stages.folders import PERF
 from qat.workflow.load import example_input
@@ -50,9 +52,7 @@ def bench_runtimes(
     if rounds < 1 or warmup < 0:
         raise UserError(f"--rounds {rounds} --warmup {warmup}; expected at least 1 and 0")
     folder = folders_of(config).stage("compile")
-    record = read_record(folder)
-    if not record:
-        raise UserError(f"no compiled artefacts in {folder}; run make compile with this CFG")
+    record = _manifest(folder)
     artefacts = artefacts_of(record)
     size = [record["input"]["width"], record["input"]["height"]]
     settings = BenchSettings(f"{config.DATASET.DATASET}/{config.NAME}", command, rounds, warmup)
@@ -60,6 +60,13 @@ def bench_runtimes(
     report = bench(folder, artefacts, example, settings, counter(progress, settings.total, "bench"))
     write_report(report, folder)
     return RuntimeSpeeds(report, folder)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    if not record:
+        raise UserError(f"no compiled artefacts in {folder}; run {command('compile')} with this CFG")
+    return record
 
 
 @dataclass(frozen=True)
@@ -98,5 +105,7 @@ def _estimate(folder: Path) -> Path:
     """Returns the JSON file that perf_model wrote; its name is the network's class."""
     files = sorted((folder / "perf_out").glob("*.json"))
     if not files:
-        raise UserError(f"no perf_model JSON in {folder / 'perf_out'}; run make compile, or name it with --perf")
+        raise UserError(
+            f"no perf_model JSON in {folder / 'perf_out'}; run {command('compile')}, or name it with --perf"
+        )
     return files[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,12 @@ def test_a_calibration_of_another_config_is_refused(stages: dict[str, Any], outp
     assert "Traceback" not in said
 
 
-def test_the_gate_fails_the_run(stages: dict[str, Any], output: Path, options: list[str]) -> None:
-    common = ["-c", f"configs/{STREETS}", "OUTPUT_DIR", str(output / "output"), *options]
-    assert "below the gate" in tool("eval", "--stage", "int_infer", "--gate", "1.5", *common, code=1)
+def test_the_gate_fails_the_run(stages: dict[str, Any], output: Path, options: list[str], tmp_path: Path) -> None:
+    better = shutil.copytree(output / "output", tmp_path / "output")
+    (path,) = better.rglob("float/metrics.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mean_iou": 1.0}))
+    common = ["-c", f"configs/{STREETS}", "OUTPUT_DIR", str(better), *options]
+    assert "below the gate" in tool("eval", "--stage", "int_infer", "--gate", "1", *common, code=1)
 
 
 def test_infer_draws_beside_float(stages: dict[str, Any], output: Path, options: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from qat.analysis.advice import advise
 from qat.analysis.measurements import Measurements
 from qat.invocation import Invocation
@@ -68,6 +70,14 @@ def test_the_command_keeps_the_run_s_options_but_not_debug_s() -> None:
     (command,) = commands(measurements(weights=30.0))
     expected = 'make calib CFG=configs/camvid/pidnet_s.yaml OPTS="OUTPUT_DIR /o QUANT.ADAROUND True"'
     assert command == expected
+
+
+def test_an_installed_package_s_command_is_its_script_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qat.invocation.in_checkout", lambda: False)
+    place = "-c configs/camvid/pidnet_s.yaml OUTPUT_DIR /o"
+    assert commands(measurements(weights=30.0)) == [f"rtseg-qat calib {place} QUANT.ADAROUND True"]
+    (kernels,) = commands(measurements(steps=3.0), OBSERVER="auto", ADAROUND=True)
+    assert kernels == f"rtseg-qat eval --stage int_infer {place} QUANT.ENGINE onednn"
 
 
 def test_each_cause_has_its_remedy() -> None:

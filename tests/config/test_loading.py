@@ -154,7 +154,9 @@ def test_an_official_pidnet_file_loads_unchanged(tmp_path: Path) -> None:
     [
         (["QUANT.SCHEM", "affine"], "unknown key QUANT.SCHEM in options; did you mean QUANT.SCHEME?"),
         (["QAUNT.SCHEME", "affine"], "unknown key QAUNT.SCHEME in options; did you mean QUANT.SCHEME?"),
-        (["MODEL", "x"], "unknown key MODEL in options"),
+        (["MODEL", "x"], "unknown key MODEL in options; expected one of: MODEL.NAME, MODEL."),
+        (["DEBUG.QQQQQQQQ", "1"], "; expected one of: DEBUG.IMAGES, DEBUG.SENSITIVITY_IMAGES, DEBUG.LAYERS"),
+        (["zzz", "1"], "unknown key zzz in options; expected one of: "),
         (["TRAIN.LR", "fast"], "TRAIN.LR in options is 'fast'; expected float, such as 0.01"),
         (["WORKERS", "1.5"], "WORKERS in options is '1.5'; expected int, such as 2"),
         (["TRAIN.FLIP", "false"], "TRAIN.FLIP in options is 'false'; expected bool, such as True"),
@@ -168,6 +170,13 @@ def test_an_official_pidnet_file_loads_unchanged(tmp_path: Path) -> None:
 )
 def test_a_wrong_option_names_itself_and_what_is_right(opts: list[str], expected: str) -> None:
     assert expected in error_of(None, *opts)
+
+
+@pytest.mark.parametrize(("key", "count"), [("zzz", 20), ("DEBUG.QQQQQQQQ", 3), ("QQQQQQQQ.RRRRRR", 20)])
+def test_an_unknown_key_is_answered_by_few_names(key: str, count: int) -> None:
+    """It was answered by every key, about 120."""
+    expected = error_of(None, key, "1").rpartition("expected one of: ")[2]
+    assert 0 < len(expected.split(", ")) <= count
 
 
 @pytest.mark.parametrize(

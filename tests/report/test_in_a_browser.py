@@ -204,7 +204,7 @@ def test_everything_that_can_be_used_has_a_name(opener: Opener) -> None:
 
 def test_with_float_alone_it_opens_too(opener: Opener, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page(bare(), WorstPictures(why="Not yet.", target="calib"), CLASSES, "a.yaml", "make report"))
+    path.write_text(page(bare(), WorstPictures(why="Not yet.", command="make calib"), CLASSES, "a.yaml", "make report"))
     opened = opener(path.as_uri())
     opened.page.get_by_role("button", name="Dark or light").click()
     assert opened.said == []

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from qat.invocation import command
 from qat.report.page import WorstPictures, again, headline, page
 from qat.report.parts.layers import BOTTOM, HEIGHT, LEFT, TOP, WIDTH
 from qat.report.pictures import LOST, OTHER, WON, draw
@@ -60,7 +61,9 @@ def test_it_holds_every_part() -> None:
 
 
 def test_what_isnt_there_names_the_command_that_makes_it() -> None:
-    text = Elements(written(bare(), WorstPictures(why="Not yet.", target="eval STAGE=int_infer"))).text
+    text = Elements(
+        written(bare(), WorstPictures(why="Not yet.", command=command("eval", "configs/a.yaml", stage="int_infer")))
+    ).text
     for target in ("calib", "debug", "compile", "eval STAGE=int_infer"):
         assert f"make {target} CFG=configs/a.yaml" in text
 
@@ -118,7 +121,18 @@ def test_the_headline_says_what_to_do_only_where_something_is_wrong() -> None:
     ],
 )
 def test_what_makes_a_stage_again(name: str, target: str) -> None:
-    assert again(name) == target
+    assert again(name, "a.yaml") == f"make {target} CFG=a.yaml"
+
+
+def test_where_the_package_is_installed_the_page_names_no_makefile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qat.invocation.in_checkout", lambda: False)
+    nothing = WorstPictures(why="Not yet.", command=again("int_infer", "a.yaml"))
+    drawn = written(sources(debug=sources().debug | {"advice": {}}))
+    empty = written(bare(), nothing)
+    for line in ("calib -c configs/a.yaml", "debug -c configs/a.yaml", "eval --stage int_infer -c a.yaml"):
+        assert f"rtseg-qat {line}" in Elements(empty).text
+    assert "rtseg-qat eval --stage compiled -c configs/a.yaml COMPILE.RUNTIME mnn" in Elements(drawn).text
+    assert not re.search(r"\bmake (calib|debug|compile|eval|report)", drawn + empty)
 
 
 def test_the_templates_and_the_geometry_agree() -> None:

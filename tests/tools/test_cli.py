@@ -193,11 +193,30 @@ def test_json_of_the_quick_commands(tiny: list[str], run: Path, capsys: pytest.C
     assert found_json("report", ["--images", "0", *tiny], capsys)["path"].endswith("report.html")
 
 
-def test_a_gate_that_fails_is_1(tiny: list[str], run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gate_that_fails_is_1(
+    tiny: list[str], run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["eval", "--stage", "calib", "--gate", "0.5", *tiny]) == 0
-    assert main(["eval", "--stage", "calib", "--gate", "5", *tiny]) == 1
-    result = found_json("eval", ["--stage", "calib", "--gate", "5", *tiny], capsys, code=1)
-    assert (result["passed"], result["gate"]) == (False, 5.0)
+    monkeypatch.setattr("qat.workflow.evaluation.passes", lambda *figures: False)
+    result = found_json("eval", ["--stage", "calib", "--gate", "0.99", *tiny], capsys, code=1)
+    assert (result["passed"], result["gate"]) == (False, 0.99)
+
+
+@pytest.mark.parametrize("gate", ["0", "-1", "1.01", "99", "nan"])
+def test_a_gate_that_is_no_share_runs_nothing(
+    gate: str, tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", "--gate", gate, *tiny, "OUTPUT_DIR", str(tmp_path / "output")]) == 2
+    expected = "a share above 0, at most 1, such as 0.99"
+    assert capsys.readouterr().err == f"error: --gate {gate}; expected {expected}\n"
+    assert not (tmp_path / "output").exists()
+
+
+def test_calib_says_once_that_it_is_done(tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log had it too."""
+    assert main(["calib", *tiny, "OUTPUT_DIR", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert (said.out.count("calibrated on"), said.err.count("calibrated on")) == (1, 0)
 
 
 def test_fewer_pictures_than_float_s_write_nothing(

@@ -122,4 +122,4 @@ def test_a_run_that_nobody_named_is_named_by_a_stage(folder: Path) -> None:
 
 def test_a_config_file_is_named_as_it_was() -> None:
     named = invocation_of(load_config(None), "configs/a.yaml", options=["QUANT.SCHEME", "affine"])
-    assert named.make("calib") == 'make calib CFG=configs/a.yaml OPTS="QUANT.SCHEME affine"'
+    assert named.advice("calib") == 'make calib CFG=configs/a.yaml OPTS="QUANT.SCHEME affine"'

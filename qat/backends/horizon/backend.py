@@ -20,6 +20,7 @@ from qat.backends.protocol import Prepared
 from qat.backends.spec import QuantSpec, float_output_modules
 from qat.errors import UserError
 from qat.graph import Rewritten
+from qat.invocation import command
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class HorizonBackend:
         # Folded beforehand, so that what backend fx tunes has the same layers.
         graph = folded(rewritten, fx_backend.prepare(rewritten)).module.eval()
         self._put_inputs(graph, rewritten.shapes)
-        quantization, advice = part("quantization"), "see what make check TARGET=j5 says after the rewrites"
+        quantization = part("quantization")
+        advice = f"see what {command('check', target='j5')} says after the rewrites"
         fused = call(quantization.fuse_fx, graph, advice=advice)  # the plugin takes a GraphModule for a fused one
         prepared = call(quantization.prepare_qat_fx, fused, settings, advice=advice)
         return self._from_normalised(prepared)
@@ -112,7 +114,7 @@ class HorizonBackend:
         """The plugin's integer network."""
         model = self.fake_quantized(prepared).cpu()
         network = self._network(model)
-        advice = "run make calib again, and see what make check TARGET=j5 says"
+        advice = f"run {command('calib')} again, and see what {command('check', target='j5')} says"
         converted = call(part("quantization").convert_fx, network, advice=advice)
         return self._from_normalised(converted.eval())
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from qat.backends.horizon.plugin import call, part
 from qat.errors import UserError
 from qat.files import atomic_path
+from qat.invocation import command
 
 MARCHES = ("bayes",)  # processors
 SOURCES = ("ddr", "pyramid")  # normalised RGB from memory, the camera's centred YUV444
 OPTS = ("O0", "O1", "O2", "O3", "ddr", "fast", "balance")
 HBIR, HBM = "model.hbir", "model.hbm"  # the intermediate file and the one for the board
-_CHECK = "run make check TARGET=j5: the plugin's own lines above name the operation"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class HbmSettings:
     network: str = "model"
     script: str = "model.pt"
     picture: str = "model.svg"
+
+
+def _advice() -> str:
+    return f"run {command('check', target='j5')}: the plugin's own lines above name the operation"
 
 
 def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, settings: HbmSettings) -> dict[str, Any]:
@@ -64,14 +68,16 @@ def _save(script: torch.jit.ScriptModule, example: Tensor, path: Path) -> None:
 
 def _run(function: Any, *args: Any, **keywords: Any) -> None:
     """Call a function whose result is an error code, 0 if all is well (export_hbir returns names instead)."""
-    code = call(function, *args, advice=_CHECK, **keywords)
+    code = call(function, *args, advice=_advice(), **keywords)
     if isinstance(code, int) and code != 0:
-        raise UserError(f"the plugin's {function.__name__} returned {code}, expected 0; {_CHECK}")
+        raise UserError(f"the plugin's {function.__name__} returned {code}, expected 0; {_advice()}")
 
 
 def _perf(tools: Any, script: Any, examples: list[Tensor], folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir()
-    report = call(tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_CHECK, **options)
+    report = call(
+        tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_advice(), **options
+    )
     if not isinstance(report, dict):
-        raise UserError(f"the plugin's perf_model returned {report!r}, expected its summary; {_CHECK}")
+        raise UserError(f"the plugin's perf_model returned {report!r}, expected its summary; {_advice()}")
     return report

@@ -12,6 +12,7 @@ from qat.compile.artefacts import INT8_KINDS
 from qat.compile.perf.roofline import Roofline
 from qat.compile.perf.timing import Failure, Key, Timing
 from qat.errors import UserError
+from qat.invocation import command
 from qat.runtimes.protocol import LayerTime
 from qat.stages.folders import MANIFEST
 from qat.tables import slim_table
@@ -44,9 +45,9 @@ def artefacts_of(manifest: Mapping[str, Any]) -> list[PerfEntry]:
             for name, entry in manifest["artefacts"].items()
         ]
     except KeyError as error:
-        raise UserError(f"{MANIFEST} of the compile folder lacks {error}; rerun make compile") from error
+        raise UserError(f"{MANIFEST} of the compile folder lacks {error}; rerun {command('compile')}") from error
     if not entries:
-        raise UserError(f"{MANIFEST} of the compile folder lists no artefacts; rerun make compile")
+        raise UserError(f"{MANIFEST} of the compile folder lists no artefacts; rerun {command('compile')}")
     return entries
 
 
