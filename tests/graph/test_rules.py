@@ -179,6 +179,49 @@ def convolution(*sizes: int, **settings: Any) -> Callable[[], dict[str, nn.Modul
     return lambda: {"c": nn.Conv2d(4, *sizes, **settings)}
 
 
+class OwnNorm(nn.BatchNorm2d):
+    """A normalisation that applies its activation itself, by the function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum or 0.0,
+            self.eps,
+        )
+        return F.relu(y)
+
+
+def own_norm(**settings: Any) -> OwnNorm:
+    module = OwnNorm(4, **settings)
+    module.load_state_dict(norm(**settings).state_dict())
+    return module
+
+
+class OwnConvolution(nn.Conv2d):
+    """A convolution by the function, of settings that it got as numbers or words."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class OwnLinear(nn.Linear):
+    """A linear map by the function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+def synced(**settings: Any) -> nn.SyncBatchNorm:
+    module = nn.SyncBatchNorm(4, **settings)
+    module.load_state_dict(norm(**settings).state_dict())
+    return module
+
+
 CASES = (
     Case("in_place", "+= with another name", in_place_sum, ("operator.iadd",)),
     Case("in_place", "F.relu inplace", relu_function),
@@ -410,6 +453,152 @@ CASES = (
         modules=convolution(4, 1),
         reason="c is read elsewhere too",
     ),
+    Case(
+        "functional_norm",
+        "subclass with an activation",
+        lambda m, x: m.n(x),
+        ("F.batch_norm",),
+        modules=lambda: {"n": own_norm()},
+    ),
+    Case("functional_norm", "not affine", lambda m, x: m.n(x), modules=lambda: {"n": own_norm(affine=False)}),
+    Case(
+        "functional_norm",
+        "by position, without a shift",
+        lambda m, x: F.batch_norm(x, m.n.running_mean, m.n.running_var, m.n.weight, eps=0.1) + 1,
+        modules=lambda: {"n": norm()},
+    ),
+    Refusal(
+        "functional_norm",
+        "batch's statistics",
+        lambda m, x: F.batch_norm(x, None, None, m.n.weight, training=True),
+        modules=lambda: {"n": norm()},
+        reason="the batch's statistics",
+    ),
+    Refusal(
+        "functional_norm",
+        "computed",
+        lambda m, x: F.batch_norm(x, m.n.running_mean, m.n.running_var, m.n.weight * x.mean()),
+        modules=lambda: {"n": norm()},
+        reason="its weight is computed",
+    ),
+    Refusal(
+        "functional_norm",
+        "three axes",
+        lambda m, x: F.batch_norm(x.flatten(2), m.n.running_mean, m.n.running_var),
+        modules=lambda: {"n": norm()},
+        reason="hasn't four axes",
+    ),
+    Case(
+        "functional_layer",
+        "convolution of a subclass",
+        lambda m, x: m.c(x),
+        ("F.conv2d", "torch.conv2d"),
+        modules=lambda: {"c": OwnConvolution(4, 6, (3, 2), 2, (1, 0), groups=2)},
+    ),
+    Case(
+        "functional_layer",
+        "padding by name",
+        lambda m, x: m.c(x),
+        modules=lambda: {"c": OwnConvolution(4, 4, 3, padding="same", dilation=2, bias=False)},
+    ),
+    Case(
+        "functional_layer",
+        "another layer's tensors",
+        lambda m, x: F.conv2d(x, m.c.weight, m.c.bias, stride=(2,)),
+        modules=convolution(4, 1),
+    ),
+    Case(
+        "functional_layer",
+        "a buffer, which isn't trained",
+        lambda m, x: F.conv2d(x, m.offset, groups=1),
+    ),
+    Case("functional_layer", "linear", lambda m, x: m.f(x), modules=lambda: {"f": OwnLinear(8, 3)}),
+    Refusal(
+        "functional_layer",
+        "computed",
+        lambda m, x: F.conv2d(x, m.c.weight * x.mean()),
+        modules=convolution(4, 1),
+        reason="its weight is computed",
+    ),
+    Refusal(
+        "functional_layer",
+        "read twice",
+        lambda m, x: F.conv2d(x, m.c.weight) + F.conv2d(x * 2, m.c.weight),
+        modules=convolution(4, 1),
+        reason="c.weight is read elsewhere too",
+    ),
+    Refusal(
+        "functional_layer",
+        "the layer is called too",
+        lambda m, x: F.conv2d(m.c(x), m.c.weight),
+        modules=convolution(4, 1),
+        reason="c.weight is read elsewhere too",
+    ),
+    Refusal(
+        "functional_layer",
+        "one picture without a batch",
+        lambda m, x: F.conv2d(x[0], m.c.weight),
+        modules=convolution(4, 1),
+        reason="hasn't four axes",
+    ),
+    Case(
+        "same_padding",
+        "same",
+        lambda m, x: m.c(x),
+        modules=lambda: {"c": nn.Conv2d(4, 4, (3, 5), padding="same", dilation=2)},
+    ),
+    Case("same_padding", "valid", lambda m, x: m.c(x), modules=convolution(4, 2, padding="valid")),
+    Case("same_padding", "called twice", lambda m, x: m.c(m.c(x)), modules=convolution(4, 3, padding="same")),
+    Refusal("same_padding", "even", lambda m, x: m.c(x), modules=convolution(4, 2, padding="same"), reason="pads by 1"),
+    Case("synced_norm", "affine", lambda m, x: m.n(x), ("SyncBatchNorm",), modules=lambda: {"n": synced()}),
+    Case("synced_norm", "not affine", lambda m, x: m.n(x), modules=lambda: {"n": synced(affine=False)}),
+    Case("synced_norm", "called twice", lambda m, x: m.n(m.n(x)), modules=lambda: {"n": synced()}),
+    Refusal(
+        "synced_norm",
+        "three axes",
+        lambda m, x: m.n(x.flatten(2)),
+        modules=lambda: {"n": synced()},
+        reason="hasn't four axes",
+    ),
+    Case("zero_pad", "function", lambda m, x: F.pad(x, (0, 0, 0, 0)) * 2, ("pad",)),
+    Case("zero_pad", "layer", lambda m, x: m.p(x) * 2, ("pad_layer",), modules=lambda: {"p": nn.ZeroPad2d(0)}),
+    Case(
+        "zero_pad",
+        "reflection",
+        lambda m, x: m.p(x) * 2,
+        ("pad_reflect",),
+        modules=lambda: {"p": nn.ReflectionPad2d(0)},
+    ),
+    Case("broadcast", "expand_as", lambda m, x: x * mean(x).expand_as(x), ("expand_as",)),
+    Case("broadcast", "expand", lambda m, x: mean(x).expand(-1, -1, 6, 8) + x, ("expand",)),
+    Case("broadcast", "to computed sizes", lambda m, x: mean(x).expand(x.size()) + x, ("expand",)),
+    Case("broadcast", "one axis", lambda m, x: x.mean(2, True).expand(-1, -1, 6, -1) * x),
+    Case("broadcast", "no change", lambda m, x: (x * 2).expand_as(x).sigmoid(), ("expand_as",)),
+    Refusal("broadcast", "read whole", lambda m, x: torch.cat([mean(x).expand_as(x), x], 1), reason="cat needs all of"),
+    Refusal(
+        "broadcast",
+        "both sides",
+        lambda m, x: (lambda y: y + y)(mean(x).expand_as(x)),
+        reason="add needs all of (2, 4, 6, 8)",
+    ),
+    Refusal("broadcast", "output", lambda m, x: mean(x).expand_as(x), reason="output needs all of"),
+    Case("alpha", "add", lambda m, x: torch.add(x, x.sigmoid(), alpha=3)),
+    Case("alpha", "add a number", lambda m, x: torch.add(x, 2, alpha=3)),
+    Case("alpha", "method", lambda m, x: x.add(x.sigmoid(), alpha=0.5)),
+    Case("alpha", "sub", lambda m, x: x.sub(x.sigmoid(), alpha=-2)),
+    Case("alpha", "rsub", lambda m, x: torch.rsub(x, 3, alpha=2), ("rsub",)),
+    Case("alpha", "rsub of a tensor", lambda m, x: torch.rsub(x, x.sigmoid(), alpha=2), ("rsub",)),
+    Refusal(
+        "alpha",
+        "integers",
+        lambda m, x: torch.add(x, x.argmax(1, keepdim=True), alpha=2),
+        reason="argmax holds integers",
+    ),
+    Case("reciprocal", "x / 6", lambda m, x: F.relu6(x + 3) / 6, ("div",)),
+    Case("reciprocal", "torch.div", lambda m, x: torch.div(x, -0.3), ("div",)),
+    Refusal("reciprocal", "rounds", lambda m, x: torch.div(x, 2, rounding_mode="floor"), reason="it rounds (floor)"),
+    Refusal("reciprocal", "integers", lambda m, x: x.argmax(1) / 2, reason="it divides integers"),
+    Refusal("reciprocal", "tiny", lambda m, x: x / 1e-39, reason="float32 has no reciprocal of 1e-39"),
     Case("quant_stub", "input read twice", lambda m, x: x * 2 + x),
     Case("dequant_stub", "nested outputs", lambda m, x: {"a": x * 2, "b": [x + 1, (x + 2, x.argmax(1))]}),
     Case("dequant_stub", "one tensor twice", lambda m, x: (lambda y: (y, [y]))(x * 2)),
@@ -423,6 +612,10 @@ def bigger(x: Tensor) -> Any:
     size = x.shape[2]
     size += -4
     return size
+
+
+def mean(x: Tensor) -> Tensor:
+    return x.mean((2, 3), keepdim=True)
 
 
 def two_readers(x: Tensor) -> Tensor:

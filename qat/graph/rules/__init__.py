@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from qat.graph.rules import (
     adaptive_pool,
+    alpha,
+    broadcast,
     channel_sum,
     constant_minuend,
     constant_sizes,
+    functional_layer,
+    functional_norm,
     identity,
     in_place,
     interpolate_size,
@@ -14,11 +18,15 @@ from qat.graph.rules import (
     negation,
     norm_into_sum,
     pool_convolution,
+    reciprocal,
     reshape_pair,
+    same_padding,
     shared_interpolation,
     spatial_mean,
     spelling,
     subtraction,
+    synced_norm,
+    zero_pad,
 )
 from qat.graph.rules.rule import Rule
 from qat.graph.rules.stubs import DEQUANT_STUB, QUANT_STUB
@@ -29,10 +37,18 @@ RULES: tuple[Rule, ...] = (
     in_place.RULE,  # first: the others look at values, not at memory
     identity.RULE,
     constant_sizes.RULE,
+    functional_norm.RULE,
+    functional_layer.RULE,
+    synced_norm.RULE,
+    same_padding.RULE,
+    zero_pad.RULE,
+    broadcast.RULE,
     interpolate_size.RULE,
+    alpha.RULE,  # before spelling, which has no word for it
     spelling.RULE,
     keepdim.RULE,
     reshape_pair.RULE,
+    reciprocal.RULE,
     constant_minuend.RULE,
     negation.RULE,
     subtraction.RULE,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import Node
 
+from qat.graph.constants import is_constant, tensor_of
 from qat.graph.edit import call, constant, replace
-from qat.graph.nodes import arguments, is_tensor, op_name, owner_of
+from qat.graph.nodes import arguments, is_tensor, op_name
 from qat.graph.rules.rule import Rule
 
 
@@ -21,14 +22,14 @@ def _match(node: Node) -> bool:
     if not is_tensor(node):
         return False
     minuend, other = _operands(node)
-    return is_tensor(other) and (isinstance(minuend, int | float) or _is_constant(minuend))
+    return is_tensor(other) and (isinstance(minuend, int | float) or is_constant(minuend))
 
 
 def _check(node: Node) -> str | None:
     if arguments(node)["alpha"] != 1:
         return "it scales the subtrahend (alpha)"
     minuend, _ = _operands(node)
-    if isinstance(minuend, Node) and isinstance(_constant(minuend), nn.Parameter):
+    if isinstance(minuend, Node) and isinstance(tensor_of(minuend), nn.Parameter):
         return f"{minuend.target} is trained: its negated copy would stay behind; register it as a buffer"
     return None
 
@@ -47,20 +48,10 @@ def _operands(node: Node) -> tuple[Any, Any]:
     return (args["other"], args["input"]) if op_name(node) == "rsub" else (None, None)
 
 
-def _is_constant(value: Any) -> bool:
-    return isinstance(value, Node) and value.op == "get_attr"
-
-
 def _negative(minuend: Any, node: Node) -> Any:
     if not isinstance(minuend, Node):
         return -minuend
-    return constant("negative_constant", -_constant(minuend), like=node)
-
-
-def _constant(node: Node) -> Tensor:
-    """The parameter or buffer that `node` reads."""
-    tensor: Tensor = operator.attrgetter(str(node.target))(owner_of(node))
-    return tensor
+    return constant("negative_constant", -tensor_of(minuend), like=node)
 
 
 RULE = Rule(
