@@ -88,6 +88,12 @@ def _reshape(step: Step, inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0].reshape(step.shape)
 
 
+def softmax_axis(step: Step) -> int:
+    """The step's axis; without one torch takes the first of 1 or 3 axes, else the second."""
+    dim = step.attributes["dim"]
+    return int(dim) if dim is not None else int(len(step.shape) not in (1, 3))
+
+
 def _padded(mode: str) -> Function:
     return lambda step, inputs: F.pad(inputs[0], tuple(step.attributes["padding"]), mode=mode)
 
@@ -102,6 +108,7 @@ SPECIAL: dict[str, Function] = {
     "prelu": _prelu,
     "cat": _joined(torch.cat),
     "stack": _joined(torch.stack),
+    "softmax": lambda step, inputs: inputs[0].softmax(softmax_axis(step)),
     "pad_reflect": _padded("reflect"),
     "add": _operands(torch.add),
     "sub": _operands(torch.sub),

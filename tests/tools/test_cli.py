@@ -189,7 +189,7 @@ def test_json_of_the_quick_commands(tiny: list[str], run: Path, capsys: pytest.C
     exported = found_json("export", ["--weights", weights, "--output", "half.safetensors", *tiny], capsys)
     assert Path(exported["path"]).is_file()
     speed = found_json("bench", ["--rounds", "1", "--images", "1", *tiny], capsys)
-    assert len(speed["forwards"]) == 4
+    assert len(speed["forwards"]) == 5
     assert found_json("report", ["--images", "0", *tiny], capsys)["path"].endswith("report.html")
 
 

@@ -21,6 +21,7 @@ from qat.compile.onnx.layers import (
 from qat.compile.onnx.resize import interpolate
 from qat.compile.onnx.values import Values
 from qat.errors import UserError
+from qat.program.functions import softmax_axis
 from qat.program.steps import Step
 
 Emit = Callable[[Values, Step, list[str], str], str]
@@ -133,9 +134,7 @@ def hardswish(values: Values, step: Step, inputs: list[str], output: str) -> str
 
 def softmax(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Softmax over an axis; without one torch takes the first of 1 or 3 axes, else the second."""
-    dim = step.attributes["dim"]
-    implied = 0 if len(step.shape) in (1, 3) else 1
-    return values.node("Softmax", inputs, output, axis=implied if dim is None else dim)
+    return values.node("Softmax", inputs, output, axis=softmax_axis(step))
 
 
 def reshape(values: Values, step: Step, inputs: list[str], output: str) -> str:
