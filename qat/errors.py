@@ -11,6 +11,14 @@ class UserError(Exception):
     """A user's mistake: one line that says what, where, what was expected and how to fix it.
 
     The tools print it and exit with code 2; a library caller can catch it.
+
+    Example:
+        >>> import qat
+        >>> try:
+        ...     qat.build_model("pidnet_x", num_classes=19)
+        ... except qat.UserError as error:
+        ...     print(error)
+        unknown network MODEL.NAME pidnet_x; did you mean pidnet_s?
     """
 
 

@@ -70,6 +70,9 @@ def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin
         done: batches seen, which `load_calibration` gives back.
         origin: what it was made from, which `load_calibration` compares.
 
+    Returns:
+        Nothing; the file is there.
+
     Raises:
         UserError: where the file can't be written.
 
@@ -103,7 +106,12 @@ def load_calibration(prepared: Prepared, path: str | Path, origin: Origin = _ANY
         UserError: where the file is missing, damaged, another network's, or made from something else than `origin`.
 
     Example:
-        See `save_calibration`.
+        >>> import torch, qat
+        >>> graph = qat.rewrite(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)), torch.randn(1, 3, 16, 16), "x86")
+        >>> load_calibration(qat.prepare(graph), "none.ckpt")  # `save_calibration` shows a file that is there
+        Traceback (most recent call last):
+        ...
+        qat.errors.UserError: no calibration at none.ckpt; run make calib first
     """
     path = Path(path)
     again = again or command("calib")

@@ -31,10 +31,29 @@ class Violation:
 
 
 def check(module: nn.Module, example: Example, target: str | Target) -> list[Violation]:
-    """Every violation of `target`'s table, in the graph's order; empty if there is none.
+    """List what of a network a target doesn't take.
 
-    `module`: a model, or the graph that `trace` or `rewrite` made of one. `example`: its input tensors; only shapes
-    count. Raises UserError for a model that can't be traced.
+    Args:
+        module: a model, or the graph that `trace` or `rewrite` made of one; it stays as it is.
+        example: its input tensor (N, channels, H, W), or a sequence of them; only shapes count.
+        target: a target's name, such as x86 or j5, or its table.
+
+    Returns:
+        Every violation in the graph's order, with the model's source line, what is wrong and how to mend it.
+
+    Raises:
+        UserError: if the model can't be traced or doesn't take the example.
+
+    Example:
+        >>> import torch, qat
+        >>> class Gate(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return 1 - torch.sigmoid(x)
+        >>> picture = torch.randn(1, 3, 8, 8)
+        >>> [violation.op for violation in qat.check(Gate(), picture, "j5")]
+        ['input', 'sigmoid', 'sub']
+        >>> qat.check(qat.rewrite(Gate(), picture, "j5").module, picture, "j5")
+        []
     """
     table = get_target(target) if isinstance(target, str) else target
     return [violation for node in trace(module, example).graph.nodes for violation in _violations(node, table)]

@@ -71,12 +71,33 @@ class RewriteError(RuntimeError):
 
 
 def rewrite(model: nn.Module, example: Example, target: str | Target, prove: bool = True) -> Rewritten:
-    """Rewrite `model` for `target`; the model itself, its weights and its source stay as they are.
+    """Rewrite a network for a target; the model itself, its weights and its source stay as they are.
 
-    `example`: input tensors of the deployed size, the sizes become constants. After every rule that fired, the graph's
-    outputs on the example and on one random input are compared with the model's; `prove=False` skips that (a graph that
-    was proven before is made again). Raises UserError for a model that can't be traced, RewriteError if a rule changed
-    the outputs by more than TOLERANCE.
+    After every rule that fired, the graph's outputs on the example and on one random input are compared with the
+    model's.
+
+    Args:
+        model: a float network in eval mode, which torch.fx can trace.
+        example: its input tensor (N, channels, H, W) of the deployed size, or a sequence of them; sizes become
+            constants.
+        target: a target's name, such as x86 or j5, or its table.
+        prove: whether outputs are compared; a graph that was proven before is made again without.
+
+    Returns:
+        The graph, and the log of rules that fired or refused, with the model's source lines.
+
+    Raises:
+        UserError: if the model can't be traced or doesn't take the example.
+        RewriteError: if a rule changed the outputs by more than `TOLERANCE` of their scale.
+
+    Example:
+        >>> import torch, qat
+        >>> class Gate(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return 1 - torch.sigmoid(x)
+        >>> rewritten = qat.rewrite(Gate(), torch.randn(1, 3, 8, 8), "x86")
+        >>> [entry.rule for entry in rewritten.log.fired]
+        ['constant_minuend', 'quant_stub', 'dequant_stub']
     """
     table = get_target(target) if isinstance(target, str) else target
     inputs = inputs_of(example)

@@ -24,12 +24,31 @@ _log = logging.getLogger(__name__)
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
-    """Load a checkpoint into `model`, whole or not at all; returns what to log.
+    """Load a checkpoint into `model`, whole or not at all.
 
-    Reads `.safetensors` and torch files (weights only): a bare state dict, `{"state_dict": ...}`, and keys under
-    `model.`, `module.` or `module.model.` with the loss's own keys beside them. Auxiliary heads (of the registered
-    networks, see `NetworkSpec`) and loss keys that the model hasn't are left out and named. Anything else that is
-    missing, unexpected or of another shape is listed in one UserError, and the model stays as it was.
+    The file is read as weights only. It holds a state dict, bare or under "state_dict", with keys as they are or under
+    `model.`, `module.` or `module.model.`, and the loss's own keys beside them. Auxiliary heads of the registered
+    networks (see `NetworkSpec`) and loss keys that the model hasn't are left out and named.
+
+    Args:
+        model: takes the tensors, in place.
+        path: of a `.safetensors` or torch file.
+
+    Returns:
+        Lines to log: how many tensors were loaded, and the names of those that were left out.
+
+    Raises:
+        UserError: if the file is missing or damaged, or a tensor is missing, unexpected or of another shape; the model
+            then stays as it was.
+
+    Example:
+        >>> import tempfile
+        >>> layer = nn.Linear(2, 3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save({"state_dict": layer.state_dict()}, f"{folder}/layer.pt")
+        ...     lines = load_checkpoint(nn.Linear(2, 3), f"{folder}/layer.pt")
+        >>> lines[0].split(" from ")[0]
+        'loaded 2 tensors'
     """
     state, foreign = strip(read_tensors(path))
     wanted = model.state_dict()

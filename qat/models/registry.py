@@ -29,11 +29,20 @@ def resolve(name: str) -> NetworkSpec:
 def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:
     """Build a float network with random weights.
 
-    `name`: pidnet_s, pidnet_m, pidnet_l (the official YAML files' pidnet_small ... too). `aux`: the train form, with
-    the auxiliary heads; without it the predict form. Raises UserError for an unknown name.
+    Args:
+        name: a network's name or alias, such as pidnet_s or the official YAML files' pidnet_small.
+        num_classes: channels of the logits.
+        aux: whether the train form with its auxiliary heads is wanted; else the predict form.
 
-    >>> build_model("pidnet_s", num_classes=19).final_layer.conv2.out_channels
-    19
+    Returns:
+        The network, (N, 3, H, W) normalised -> logits (N, num_classes, h, w); the train form gives a list.
+
+    Raises:
+        UserError: for an unknown name.
+
+    Example:
+        >>> build_model("pidnet_s", num_classes=19).final_layer.conv2.out_channels
+        19
     """
     return resolve(name).build(num_classes, aux)
 
