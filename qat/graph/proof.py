@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from qat.torch_private import tree_flatten
 
@@ -64,15 +66,29 @@ def run(model: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
 def difference(expected: Any, got: Any) -> float:
     """The largest absolute difference of two outputs (tensors, nested at will), relative to the largest value expected.
 
+    A dataclass and a mapping count as the dict of their fields.
     Infinite where structure, shape, type or non-finite values differ.
 
     >>> difference([torch.tensor([1.0, 4.0])], [torch.tensor([1.0, 3.0])])
     0.25
     """
-    (wanted, form), (have, other) = tree_flatten(expected), tree_flatten(got)
+    (wanted, form), (have, other) = tree_flatten(plain(expected)), tree_flatten(plain(got))
     if form != other:
         return float("inf")
     return max((_leaf_difference(a, b) for a, b in zip(wanted, have, strict=True)), default=0.0)
+
+
+def plain(output: Any) -> Any:
+    """A model's output with dicts for dataclasses and for mappings of other classes, which graphs don't make."""
+    if isinstance(output, Proxy):
+        return output
+    if isinstance(output, Mapping):
+        return {key: plain(value) for key, value in output.items()}
+    if is_dataclass(output) and not isinstance(output, type):
+        return {field.name: plain(getattr(output, field.name)) for field in fields(output)}
+    if type(output) in (tuple, list):
+        return type(output)(map(plain, output))
+    return output
 
 
 def _leaf_difference(a: Any, b: Any) -> float:

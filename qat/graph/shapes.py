@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import Graph, GraphModule, Interpreter, Node
 
 from qat.errors import UserError
 from qat.graph.source import first_line, source_of
@@ -23,6 +23,9 @@ from qat.torch_private import (
 )
 
 NUMBERS = (int, float, bool)
+FACTS = ("shape", "ndim", "dtype", "device", "layout", "itemsize", "is_cuda", "is_quantized", "requires_grad")
+FACT_METHODS = ("size", "dim", "numel", "ndimension", "nelement", "is_floating_point", "is_complex", "is_contiguous")
+FACT_FUNCTIONS = (torch.numel, torch.is_floating_point, torch.is_complex)
 
 
 def propagate(module: GraphModule, inputs: Sequence[Tensor]) -> None:
@@ -34,13 +37,17 @@ def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
     """Set `meta["batch"]` on every number that changes with the batch size: it may not become a constant."""
     if not any(is_number(node.meta["val"]) for node in module.graph.nodes):
         return
-    doubled = [torch.empty((2 * x.shape[0], *x.shape[1:]), dtype=x.dtype, device=x.device) for x in inputs if x.dim()]
     with contextlib.suppress(UserError):  # a model for one batch size only
-        _run(module, doubled, "val_doubled")
+        _run(module, twice(inputs), "val_doubled")
     for node in module.graph.nodes:
         doubled_value = node.meta.pop("val_doubled", None)
         if is_number(node.meta["val"]) and doubled_value is not None and doubled_value != node.meta["val"]:
             node.meta["batch"] = True
+
+
+def twice(inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of twice the batch size."""
+    return [torch.empty((2 * x.shape[0], *x.shape[1:]), dtype=x.dtype, device=x.device) for x in inputs if x.dim()]
 
 
 def infer(node: Node) -> None:
@@ -73,6 +80,38 @@ def _reads_shape(node: Node) -> bool:
     return node.target is getattr and node.args[1] in ("shape", "ndim")
 
 
+class GrowingShapes:
+    """What the nodes give of a graph that is being traced: `key` of their meta, brought up to date on demand."""
+
+    def __init__(self, root: nn.Module, graph: Graph, inputs: Sequence[Tensor], key: str) -> None:
+        self.graph, self.key = graph, key
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.recorder = _Recorder(root, self.mode, key, graph)
+        self.recorder.args_iter = iter([self.mode.from_tensor(x) for x in inputs])
+        self.last = graph._root
+
+    def catch_up(self) -> None:
+        """Run the nodes that are new; UserError if the model doesn't take the example."""
+        with self.mode, torch.no_grad(), quiet_fake_tensors():
+            while self.last.next is not self.graph._root:
+                self.last = self.last.next
+                self.recorder.env[self.last] = self.recorder.run_node(self.last)
+
+
+def follows_sizes(node: Node, key: str) -> bool:
+    """Whether what `node` gives is no tensor and follows from the shapes and types of tensors alone."""
+    if node.op not in ("call_function", "call_method") or isinstance(node.meta[key], Tensor):
+        return False
+    sources = node.all_input_nodes
+    return _reads_fact(node) or (bool(sources) and all(follows_sizes(source, key) for source in sources))
+
+
+def _reads_fact(node: Node) -> bool:
+    if node.op == "call_method":
+        return node.target in FACT_METHODS
+    return node.target in FACT_FUNCTIONS or (node.target is getattr and node.args[1] in FACTS)
+
+
 def _run(module: GraphModule, inputs: Sequence[Tensor], key: str) -> None:
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad(), quiet_fake_tensors():
         _Recorder(module, mode, key).run(*(mode.from_tensor(x) for x in inputs))
@@ -81,8 +120,8 @@ def _run(module: GraphModule, inputs: Sequence[Tensor], key: str) -> None:
 class _Recorder(Interpreter):
     """Runs nodes on fake tensors and stores what each gives in its `meta[key]`."""
 
-    def __init__(self, module: nn.Module, mode: FakeTensorMode, key: str) -> None:
-        super().__init__(module, garbage_collect_values=False)
+    def __init__(self, module: nn.Module, mode: FakeTensorMode, key: str, graph: Graph | None = None) -> None:
+        super().__init__(module, garbage_collect_values=False, graph=graph)
         self.extra_traceback = False  # torch would add lines to the text of a UserError
         self.mode = mode
         self.key = key

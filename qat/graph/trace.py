@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import linecache
-import operator
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.fx import GraphModule, Node, Proxy, Tracer
+from torch.fx import GraphModule
 
-from qat.ao import DeQuantStub, QuantStub
 from qat.errors import UserError
+from qat.graph.layer_class import become_torch_layers
 from qat.graph.shapes import mark_batch, propagate
-from qat.graph.source import entry, first_line, is_users, location, users_frame
+from qat.graph.size_tracer import SizeTracer
+from qat.graph.source import first_line, is_users, location
 
 Example = Tensor | Sequence[Tensor]
 
 _WRAP = "or move it into a function marked with torch.fx.wrap"
-_ADVICE = (  # by what torch.fx's error says
+_ADVICE = (  # by what the error says
+    (
+        "batch size",
+        "a graph takes every batch size: use x.shape[0] in the tensor's methods, not in Python code",
+    ),
     ("cannot be iterated", f"index the tensor (x[0], x[1]) or use torch.chunk instead of a loop, {_WRAP}"),
     ("control flow", f"replace the `if` or `while` on a tensor's value by torch.where, {_WRAP}"),
     ("'len' is not supported", f"replace len(x) by x.shape[0], {_WRAP}"),
@@ -38,7 +40,7 @@ def trace(model: nn.Module, example: Example) -> GraphModule:
     """
     inputs = inputs_of(example)
     copied = copy.deepcopy(model).eval()
-    module = copied if isinstance(copied, GraphModule) else _symbolic(copied, len(inputs))
+    module = copied if isinstance(copied, GraphModule) else _symbolic(copied, inputs)
     _check_buffers(model, copied)
     propagate(module, inputs)
     mark_batch(module, inputs)
@@ -50,14 +52,16 @@ def inputs_of(example: Example) -> tuple[Tensor, ...]:
     return (example,) if isinstance(example, Tensor) else tuple(example)
 
 
-def _symbolic(model: nn.Module, inputs: int) -> GraphModule:
-    tracer = _Tracer(model, inputs)
+def _symbolic(model: nn.Module, inputs: tuple[Tensor, ...]) -> GraphModule:
+    tracer = SizeTracer(model, inputs, _symbolic.__code__)
     try:
         graph = tracer.trace(model)
     except UserError:
         raise
     except Exception as error:  # whatever the model's code raises when it meets a proxy
         raise UserError(_untraceable(model, error)) from error
+    tracer.finish()
+    become_torch_layers(model)
     return GraphModule(tracer.root, graph, type(model).__name__)
 
 
@@ -75,57 +79,6 @@ def _same(before: Tensor, after: Tensor) -> bool:
     return before.shape == after.shape and bool(((before == after) | (before != before)).all())
 
 
-class _MutatingProxy(Proxy):
-    """A proxy that keeps `x += y` in place: torch.fx's own makes it `x = x + y`, which other readers of x don't see."""
-
-    def __iadd__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
-
-    def __isub__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.isub, (self, other), {})
-
-    def __imul__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self.tracer.create_proxy("call_function", operator.itruediv, (self, other), {})
-
-
-class _Tracer(Tracer):
-    """torch.fx's tracer, with source lines, in-place operators, stubs as leaves, and as many inputs as the example."""
-
-    def __init__(self, model: nn.Module, inputs: int) -> None:
-        super().__init__()
-        self.inputs = inputs
-        self.entry = entry(inspect.unwrap(type(model).forward).__code__)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, QuantStub | DeQuantStub) or super().is_leaf_module(m, module_qualified_name)
-
-    def proxy(self, node: Node) -> Proxy:
-        return _MutatingProxy(node, self)
-
-    def create_node(self, *args: Any, **kwargs: Any) -> Node:
-        node = super().create_node(*args, **kwargs)
-        node.stack_trace = users_frame(_symbolic.__code__) or self.entry
-        return node
-
-    def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:
-        names = _input_names(root_fn, self.inputs)
-        return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in names)]
-
-
-def _input_names(forward: Callable[..., Any], count: int) -> list[str]:
-    parameters = list(inspect.signature(forward).parameters.values())[1:]
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    starred = any(p.kind == p.VAR_POSITIONAL for p in parameters)
-    names = [p.name for p in positional] + ([f"input_{i}" for i in range(len(positional), count)] if starred else [])
-    required = sum(p.default is p.empty for p in positional)
-    if not required <= count <= len(names):
-        raise UserError(f"the example has {count} tensors; forward({', '.join(map(str, parameters))}) needs {required}")
-    return names[:count]
-
-
 def _untraceable(model: nn.Module, error: Exception) -> str:
     text, name = first_line(error), type(model).__name__
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
@@ -134,4 +87,6 @@ def _untraceable(model: nn.Module, error: Exception) -> str:
         return f"{name} can't be traced by torch.fx ({text}); {advice}"
     filename, line = frames[-1].filename, frames[-1].lineno or 0
     code = linecache.getline(filename, line).strip()
+    if code.startswith(("assert", "raise")):
+        advice = "the model itself refuses the example: check its shape"
     return f"{name} can't be traced, {location(filename, line)} `{code}`: {text}; {advice}"
