@@ -96,6 +96,10 @@ _DECAY = (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such a
 _RATE = (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "NAME": (_is_folder, "the name of a folder, at most 200 bytes and without /, such as pidnet_s"),
+    "MODEL.OUTPUT": (
+        lambda value: value is None or (type(value) in (int, str) and value != ""),
+        "an index, a key or an attribute's name, such as 0 or logits",
+    ),
     "LOSS.OHEMTHRES": (lambda value: 0 < value <= 1, "a probability above 0, at most 1, such as 0.9"),
     "LOSS.BALANCE_WEIGHTS": (
         lambda value: _numbers(value, 2) and min(value) >= 0,

@@ -27,7 +27,10 @@ _C.CUDNN.DETERMINISTIC = False
 _C.CUDNN.ENABLED = True
 
 _C.MODEL = CN()
+# a registered network, or the code of your own: package.module:function or path/net.py:function, which is run
 _C.MODEL.NAME = "pidnet_s"
+_C.MODEL.KWARGS = CN()  # new: what the function of your own network is called with, a mapping
+_C.MODEL.OUTPUT = None  # new: which output of your own network is the logits: an index, a key or an attribute's name
 _C.MODEL.PRETRAINED = ""  # training starts from these weights; empty = from scratch
 _C.MODEL.ALIGN_CORNERS = True  # of the last upsampling, logits to label size
 _C.MODEL.NUM_OUTPUTS = 2
@@ -86,10 +89,10 @@ _C.TEST = CN()
 _C.TEST.IMAGE_SIZE = [2048, 1024]  # width, height; the size that the int8 graph is built for
 _C.TEST.BASE_SIZE = 2048
 _C.TEST.BATCH_SIZE_PER_GPU = 1
-_C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage
+_C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage; empty: the weights that your own network comes with
 _C.TEST.FLIP_TEST = False  # read, not used, like TEST.MULTI_SCALE: the int8 network sees each picture once
 _C.TEST.MULTI_SCALE = False
-_C.TEST.OUTPUT_INDEX = -1
+_C.TEST.OUTPUT_INDEX = -1  # read, not used: it counts the train form's outputs, and the main one is known
 _C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all
 
 _C.QUANT = CN()
@@ -152,6 +155,7 @@ _C.COMPILE.OPT = "O2"  # J5's compiler
 _C.COMPILE.JOBS = 16  # J5's compiler: threads
 
 EXAMPLES = {  # of keys whose default is None: the type that a value must have
+    "MODEL.OUTPUT": None,  # any of its types
     "DATASET.ROOT": "data/cityscapes",
     "DATASET.NUM_CLASSES": 19,
     "DATASET.TRAIN_SET": "train",
@@ -163,4 +167,5 @@ EXAMPLES = {  # of keys whose default is None: the type that a value must have
     "DATASET.STREETS_VAL": 32,
     "DATASET.STREETS_SEED": 0,
 }
+MAPPINGS = ("MODEL.KWARGS",)  # keys whose value is a mapping, taken whole
 PATHS = ("OUTPUT_DIR", "LOG_DIR", "MODEL.PRETRAINED", "DATASET.DATASET", "DATASET.ROOT", "TEST.MODEL_FILE")

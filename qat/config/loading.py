@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from yacs.config import CfgNode
 
 from qat.config.checks import validate
-from qat.config.defaults import _C, EXAMPLES, PATHS
+from qat.config.defaults import _C, EXAMPLES, MAPPINGS, PATHS
 from qat.errors import UserError, close, nearest
 from qat.files import read_yaml
 from qat.resources import built_in_descriptor, expand, expand_set, find_config, find_descriptor
@@ -45,11 +46,20 @@ def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
     if file is not None:
         _merge(config, _flatten(read_yaml(file, _EXAMPLE)), str(file))
     _merge(config, _pairs(opts), "options")
-    config.NAME = config.NAME or (file.stem if file is not None else config.MODEL.NAME)
+    config.NAME = config.NAME or _name(config, file, opts)
     complete(config)
     validate(dict(_flatten(config)), dict(_flatten(_C)))
     config.freeze()
     return config
+
+
+def _name(config: CfgNode, file: Path | None, opts: Sequence[str]) -> str:
+    """The file's stem; the network's name where an option gives a network of the user's own, or there is no file."""
+    from qat.models import names_code, short_name
+
+    if file is None or ("MODEL.NAME" in opts[::2] and names_code(config.MODEL.NAME)):
+        return short_name(config.MODEL.NAME)
+    return file.stem
 
 
 def with_values(config: CfgNode, values: Mapping[str, Any]) -> CfgNode:
@@ -73,7 +83,7 @@ def _set(config: CfgNode, key: str, value: Any) -> None:
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and f"{prefix}{key}" not in MAPPINGS:
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -90,6 +100,9 @@ def _merge(config: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> Non
     for key, value in items:
         if key not in known:
             raise UserError(f"unknown key {key} in {where}; {_right_key(key, known)}")
+        if key in MAPPINGS:
+            _set(config, key, _mapping(key, value, where))
+            continue
         like = EXAMPLES.get(key, known[key])
         try:
             _set(config, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
@@ -111,6 +124,17 @@ def _right_key(key: str, known: Iterable[str]) -> str:
     plain = [name for name in known if "." not in name]
     sections = dict.fromkeys(name.partition(".")[0] for name in known if "." in name)
     return f"expected one of: {', '.join(plain)}, or a key of a section: {', '.join(sections)}"
+
+
+def _mapping(key: str, value: Any, where: str) -> CfgNode:
+    """Returns the mapping that a file or an option gives, as a part of a config."""
+    try:
+        found = yaml.safe_load(value) if isinstance(value, str) else value
+        if isinstance(found, dict) and all(isinstance(name, str) for name in found):
+            return CfgNode(found)
+    except (yaml.YAMLError, AssertionError):
+        pass  # yacs refuses values that YAML can't hold plainly, such as dates
+    raise UserError(f"{key} in {where} is {value!r}; expected a mapping by name, such as {{width: 32}}")
 
 
 def _widened(value: Any, like: Any) -> Any:
@@ -156,17 +180,17 @@ def _name_descriptor(config: CfgNode) -> Descriptor:
 
 def _values(config: CfgNode, descriptor: Descriptor) -> dict[str, Any]:
     """Returns the values of DATASET's keys that aren't set."""
-    from qat.models import resolve
+    from qat.models import normalisation
 
-    network, streets = resolve(config.MODEL.NAME), descriptor.streets
+    (mean, std), streets = normalisation(config.MODEL.NAME), descriptor.streets
     return {
         "ROOT": descriptor.root,
         "NUM_CLASSES": len(descriptor.classes),
         "TRAIN_SET": descriptor.train,
         "TEST_SET": descriptor.val,
         "LABELS": "auto",
-        "MEAN": list(descriptor.mean or network.mean),
-        "STD": list(descriptor.std or network.std),
+        "MEAN": list(descriptor.mean or mean),
+        "STD": list(descriptor.std or std),
         "STREETS_TRAIN": streets and streets.train,
         "STREETS_VAL": streets and streets.val,
         "STREETS_SEED": streets and streets.seed,

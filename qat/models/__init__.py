@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from qat.models.checkpoint import load_checkpoint
-from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, resolve
+from qat.models.outputs import load_user_network
+from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, normalisation, resolve
 from qat.models.spec import Branch, NetworkSpec
+from qat.models.user import UserNetwork, names_code, short_name
 
 __all__ = [
     "NAMES",
     "NETWORKS",
     "Branch",
     "NetworkSpec",
+    "UserNetwork",
     "branches_of",
     "build_model",
     "load_checkpoint",
+    "load_user_network",
+    "names_code",
+    "normalisation",
     "resolve",
+    "short_name",
 ]

@@ -50,10 +50,8 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
         >>> lines[0].split(" from ")[0]
         'loaded 2 tensors'
     """
-    state, foreign = strip(read_tensors(path))
     wanted = model.state_dict()
-    left_out = [key for key in state if key not in wanted and key.startswith(AUXILIARY)] + foreign
-    state = {key: value for key, value in state.items() if key not in left_out}
+    state, left_out = fitting_form(read_tensors(path), wanted)
     problems = list(differences(wanted, state))
     if problems:
         raise UserError(
@@ -99,9 +97,28 @@ def _torch_load(path: Path) -> Any:
         ) from error
 
 
-def strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+def fitting_form(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Returns a checkpoint's tensors as the network calls them, and the keys left out.
+
+    They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix. Where
+    nothing fits, the likeliest is returned.
+    """
+    alone = ((prefix,) for prefix in PREFIXES)
+    forms = [(read, []), *(_for(wanted, *strip(read, prefixes)) for prefixes in (PREFIXES, *alone))]
+    return next((form for form in forms if not any(differences(wanted, form[0]))), forms[1])
+
+
+def _for(
+    wanted: dict[str, Tensor], state: dict[str, Tensor], foreign: list[str]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Leaves out what only the train form has."""
+    left_out = [key for key in state if key not in wanted and key.startswith(AUXILIARY)] + foreign
+    return {key: value for key, value in state.items() if key not in left_out}, left_out
+
+
+def strip(state: dict[str, Tensor], prefixes: Iterable[str] = PREFIXES) -> tuple[dict[str, Tensor], list[str]]:
     """Removes the wrapper's prefix; returns the network's own tensors and the keys beside it (the loss's)."""
-    for prefix in PREFIXES:
+    for prefix in prefixes:
         inside = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
         if inside:
             outside = [key for key in state if not key.startswith(prefix)]

@@ -8,7 +8,8 @@ from torch import nn
 
 from qat.errors import UserError, nearest
 from qat.models import pidnet
-from qat.models.spec import Branch, NetworkSpec
+from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
+from qat.models.user import names_code
 
 NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS,)
 NAMES = tuple(network.name for network in NETWORKS)
@@ -23,7 +24,20 @@ def resolve(name: str) -> NetworkSpec:
     for network in NETWORKS:
         if name in (network.name, *network.aliases):
             return network
-    raise UserError(f"unknown network MODEL.NAME {name}; {nearest(name, NAMES)}")
+    advice = f"{nearest(name, NAMES)} (a network of your own: package.module:function or path/net.py:function)"
+    raise UserError(f"unknown network MODEL.NAME {name}; {advice}")
+
+
+def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and deviation that MODEL.NAME's network expects of RGB / 255; ImageNet's for a network of the user's own.
+
+    >>> normalisation("net.py:build") == normalisation("pidnet_s")
+    True
+    """
+    if names_code(name):
+        return IMAGENET_MEAN, IMAGENET_STD
+    network = resolve(name)
+    return network.mean, network.std
 
 
 def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:

@@ -108,5 +108,7 @@ def _artefacts(base: Path, records: Mapping[str, Json]) -> dict[str, Json]:
 
 def _checkpoints(run: Run) -> dict[str, int]:
     """Bytes of each stage's checkpoint."""
-    paths = {"float": run.weights_file} | {stage: run.folders.checkpoint(stage) for stage in CHECKPOINTS}
+    own = bool(run.own_weights)  # no file holds them
+    paths = {} if own else {"float": run.weights_file}
+    paths |= {stage: run.folders.checkpoint(stage) for stage in CHECKPOINTS}
     return {stage: path.stat().st_size for stage, path in paths.items() if path.is_file()}

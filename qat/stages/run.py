@@ -54,7 +54,8 @@ class Tuned:
 class Run:
     """A run's folders, and the values that decide its stages, each by `SECTION.KEY`, as JSON holds it.
 
-    `weights`: the float checkpoint's path in the config; None if no key names one. `network`: decides every stage;
+    `weights`: the float checkpoint's path in the config; None if no key names one. `own_weights`: the digest of those
+    that the network comes with, which then count; "" if it comes with none. `network`: decides every stage;
     `quant`: stages with an int8 grid; `kernels`: stage int_infer alone; `qat`: fine-tuning and stages that start from
     it. `takes_from`: QUANT.FROM. `tuned`: None on backend fx. `defaults`: values of names that older records lack.
     """
@@ -68,6 +69,12 @@ class Run:
     takes_from: str = "auto"
     tuned: Tuned | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    own_weights: str = ""
+
+    @property
+    def weights_digest(self) -> str:
+        """The SHA-256 of the float weights: of the checkpoint's file, or of the network's own."""
+        return sha256(self.weights_file) if self.weights or not self.own_weights else self.own_weights
 
     @property
     def weights_file(self) -> Path:
@@ -92,7 +99,8 @@ def source_of(run: Run) -> str:
 def origin_of(run: Run, stage: str) -> Origin:
     """Returns what decides a stage: the float weights' hash, settings, and the checkpoint that it starts from."""
     before = _before(run, stage)
-    values = {"float weights sha256": sha256(run.weights_file), **run.network}
+    weights = {"float weights sha256": run.weights_digest}
+    values = {**run.network, **weights} if run.own_weights else {**weights, **run.network}  # what to name first
     if stage != "float":
         values |= run.quant
     if stage == "int_infer":

@@ -25,12 +25,13 @@ from qat.data.transforms import InferenceTransform, artefact_input, normalise, r
 from qat.errors import UserError
 from qat.files import replaced_folder, sha256
 from qat.invocation import command
-from qat.models import build_model, resolve
+from qat.models import short_name
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
+from qat.workflow.network import build_network, network_spec
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, data_spec
@@ -74,7 +75,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
 def size_of(config: CfgNode) -> list[int]:
     """Returns width and height of the artefacts' pictures; UserError if the network's stride doesn't divide them."""
     height, width = config.COMPILE.INPUT_SIZE or reversed(config.TEST.IMAGE_SIZE)
-    stride = resolve(config.MODEL.NAME).stride
+    stride = network_spec(config).stride
     source = "" if config.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
     for name, side in (("height", height), ("width", width)):
         if side % stride:
@@ -102,7 +103,7 @@ def compile_settings(config: CfgNode) -> CompileSettings:
     """Reads section COMPILE."""
     compiling = config.COMPILE
     return CompileSettings(
-        title=f"{config.MODEL.NAME} ({config.DATASET.DATASET}/{config.NAME})",
+        title=f"{short_name(config.MODEL.NAME)} ({config.DATASET.DATASET}/{config.NAME})",
         form=Form(compiling.OPSET, compiling.DYNAMIC_BATCH, _io_spec(config), metadata(config)),
         num_classes=config.DATASET.NUM_CLASSES,
         runtimes=tuple(compiling.RUNTIMES),
@@ -120,9 +121,9 @@ def metadata(config: CfgNode) -> dict[str, str]:
         "mean": json.dumps(list(config.DATASET.MEAN)),
         "std": json.dumps(list(config.DATASET.STD)),
         "align_corners": json.dumps(bool(config.MODEL.ALIGN_CORNERS)),
-        "float_weights_sha256": sha256(run.weights_file),
+        "float_weights_sha256": run.weights_digest,
         "calibration_sha256": sha256(run.folders.checkpoint(source_of(run))),
-        "network": config.MODEL.NAME,
+        "network": short_name(config.MODEL.NAME),
         "rtseg_qat": __version__,
     }
 
@@ -178,13 +179,13 @@ def _io_spec(config: CfgNode) -> IOSpec:
 
 
 def _hbm_settings(config: CfgNode) -> HbmSettings:
-    compiling, name = config.COMPILE, config.MODEL.NAME
+    compiling, name = config.COMPILE, short_name(config.MODEL.NAME)
     return HbmSettings(
         march=compiling.MARCH,
         input_source=compiling.INPUT_SOURCE,
         opt=compiling.OPT,
         jobs=compiling.JOBS,
-        network=type(build_model(name, config.DATASET.NUM_CLASSES)).__name__,
+        network=type(build_network(config)).__name__,
         script=INT_MODEL,
         picture=name.replace("_", "-") + ".svg",
     )

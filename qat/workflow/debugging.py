@@ -24,6 +24,7 @@ from qat.data.transforms import InferenceTransform, normalise
 from qat.errors import UserError
 from qat.files import replaced_folder
 from qat.invocation import Invocation
+from qat.models import short_name
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.load import Sized, example_input, load_calibration, load_float, load_graph, load_plain
 from qat.workflow.progress import Progress, counter, silent
@@ -134,7 +135,7 @@ def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Ma
     run = run_of(config)
     folder = run.folders.stage("debug")
     counts = {"images": config.DEBUG.IMAGES, "sensitivity_images": config.DEBUG.SENSITIVITY_IMAGES}
-    title = f"{config.MODEL.NAME} ({config.DATASET.DATASET}/{config.NAME})"
+    title = f"{short_name(config.MODEL.NAME)} ({config.DATASET.DATASET}/{config.NAME})"
     with replaced_folder(folder) as aside:
         write_measurements(aside, measured, advice, subject.program, title)
         write_record(aside, "debug", config.dump(), origin_of(run, "debug"), counts)

@@ -24,12 +24,13 @@ from qat.evaluation.metrics import image_list, metrics, passes
 from qat.evaluation.table import verdict
 from qat.files import write_json
 from qat.invocation import command
-from qat.models import resolve
+from qat.models import short_name
 from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form
 from qat.workflow.load import load_stage, stage_device
+from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
 from qat.workflow.settings import backend_choice, data_spec
@@ -141,7 +142,7 @@ def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequ
     """Returns a function that reads float's recorded logits in the form of the stage's output."""
     if stage != "compiled":
         return store.read
-    artefact, stride = find_artefact(config), resolve(config.MODEL.NAME).stride
+    artefact, stride = find_artefact(config), network_spec(config).stride
 
     def read(names: Sequence[str], inputs: Tensor) -> Tensor:
         return in_its_form(store.read(names), artefact, stride, config.MODEL.ALIGN_CORNERS)
@@ -157,7 +158,7 @@ def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Re
         more |= {"artefact": artefact.path.name, "artefact_sha256": artefact.record["sha256"]}
         more |= {"runtime": f"{runtime} {get_runtime(runtime).version}"}
     record_stage(config, stage, more)
-    write_json(folder / METRICS, metrics(result, dataset.class_names, config.MODEL.NAME, environment()))
+    write_json(folder / METRICS, metrics(result, dataset.class_names, short_name(config.MODEL.NAME), environment()))
     log.info("%s: %s", stage, folder / METRICS)
 
 

@@ -16,9 +16,9 @@ from qat.engine import PROGRAM
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
 from qat.invocation import command
-from qat.models import build_model, load_checkpoint
 from qat.program.run import ProgramNetwork
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
+from qat.workflow.network import build_network, load_weights
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, quant_spec
 
@@ -96,8 +96,8 @@ def device(config: CfgNode) -> torch.device:
 
 def load_float(config: CfgNode) -> nn.Module:
     """Loads the float network in predict form with TEST.MODEL_FILE's weights, in eval mode on the CPU."""
-    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
-    load_checkpoint(model, run_of(config).weights_file)
+    model, run = build_network(config), run_of(config)
+    load_weights(config, model, None if run.own_weights else run.weights_file)
     return model.eval()
 
 

@@ -18,10 +18,10 @@ from qat.invocation import Invocation
 from qat.origin import Origin
 from qat.stages import Folders, Run, Tuned, origin_of, write_record
 from qat.stages.folders import CONFIG
+from qat.workflow.network import network_origin, own_weights
 from qat.workflow.settings import backend_choice, built_in_origin, descriptor_origin
 
 NETWORK_KEYS = (
-    "MODEL.NAME",
     "MODEL.ALIGN_CORNERS",
     "DATASET.DATASET",
     "DATASET.NUM_CLASSES",
@@ -43,7 +43,8 @@ def run_of(config: CfgNode) -> Run:
     return Run(
         folders=folders_of(config),
         weights=Path(config.TEST.MODEL_FILE) if config.TEST.MODEL_FILE else None,
-        network=_values(config, NETWORK_KEYS) | descriptor_origin(config),
+        network=network_origin(config) | _values(config, NETWORK_KEYS) | descriptor_origin(config),
+        own_weights="" if config.TEST.MODEL_FILE else own_weights(config),
         quant=_values(config, _quant_keys()) | {"reduce_range": choose_engine(config.QUANT.ENGINE).reduce_range},
         kernels=_values(config, ("QUANT.ENGINE",)),
         qat=_values(config, tuple(f"QAT.{name}" for name in config.QAT)),

@@ -29,6 +29,7 @@ from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, Result
 from qat.evaluation import evaluate as score
+from qat.models import short_name
 from qat.program.lower import program_of
 from qat.program.run import ProgramNetwork
 from qat.workflow.load import example_input, load_float, load_prepared
@@ -104,7 +105,7 @@ def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, ima
         result = _evaluated(config, script, pictures, Path(folder, "logits"))
     width, height = config.TEST.IMAGE_SIZE
     return Bench(
-        network=config.MODEL.NAME,
+        network=short_name(config.MODEL.NAME),
         weights=config.TEST.MODEL_FILE,
         size=(width, height),
         images=images,

@@ -11,7 +11,8 @@ from yacs.config import CfgNode
 
 from qat.graph import RewriteLog, Violation, rewrite
 from qat.graph import check as violations_of
-from qat.models import build_model
+from qat.models import short_name
+from qat.workflow.network import build_network
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import backend_choice, quant_spec
@@ -57,7 +58,7 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     Raises:
         UserError: if the network is unknown or can't be traced.
     """
-    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
+    model = build_network(config)
     width, height = config.TEST.IMAGE_SIZE
     example, small = torch.zeros(1, 3, height, width), torch.zeros(1, 3, *proof_size(height, width))
     target = config.QUANT.TARGET
@@ -68,7 +69,9 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
         log = RewriteLog(log.fired, log.refused, rewrite(model, small, target).log.proofs)
     after = violations_of(rewritten.module, example, target)
     report = () if errors(after) else ask_backend(config, model, small)
-    return Findings(config.MODEL.NAME, target, tuple(example.shape), before, log, tuple(small.shape), after, report)
+    return Findings(
+        short_name(config.MODEL.NAME), target, tuple(example.shape), before, log, tuple(small.shape), after, report
+    )
 
 
 def ask_backend(config: CfgNode, model: nn.Module, example: torch.Tensor) -> tuple[str, ...]:

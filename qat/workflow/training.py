@@ -16,7 +16,7 @@ from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.files import atomic_path, sha256
-from qat.models import build_model, load_checkpoint, resolve
+from qat.models import load_checkpoint
 from qat.models.checkpoint import load_pretrained
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig
@@ -25,6 +25,7 @@ from qat.training.losses import LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.load import device
+from qat.workflow.network import build_network, network_spec
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, training_transform
@@ -69,7 +70,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
-    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux=True)
+    model = build_network(config, aux=True)
     if config.MODEL.PRETRAINED:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)
@@ -78,7 +79,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
 
 def _check_crop(config: CfgNode) -> None:
     """UserError for crops whose sides the network's stride doesn't divide."""
-    stride, (width, height) = resolve(config.MODEL.NAME).stride, config.TRAIN.IMAGE_SIZE
+    stride, (width, height) = network_spec(config).stride, config.TRAIN.IMAGE_SIZE
     if width % stride or height % stride:
         near = [max(round(side / stride), 1) * stride for side in (width, height)]
         raise UserError(
@@ -90,7 +91,7 @@ def _check_crop(config: CfgNode) -> None:
 def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:
     """Reads TRAIN and LOSS."""
     return TrainConfig(
-        network=resolve(config.MODEL.NAME),
+        network=network_spec(config),
         loop=loop_config(config, "train"),
         plan=plan_of(config),
         optimizer=_optimizer_config(config),
@@ -223,7 +224,7 @@ def export(
     Raises:
         UserError: if the checkpoint is missing or belongs to another network, or if `output` can't be written.
     """
-    model = build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES)
+    model = build_network(config)
     load_checkpoint(model, weights or folders_of(config).stage("train") / "best.safetensors")
     with atomic_path(output) as aside:
         save_file({name: _half(value) for name, value in model.state_dict().items()}, aside)

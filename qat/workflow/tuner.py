@@ -23,7 +23,6 @@ from qat.data.transforms import normalise
 from qat.errors import UserError
 from qat.evaluation.distance import Scorer
 from qat.files import read_json, write_json
-from qat.models import resolve
 from qat.origin import Origin
 from qat.ptq.context import Context
 from qat.ptq.methods import Method, active, not_taken_over
@@ -31,6 +30,7 @@ from qat.stages import EQUALISED, PARTIAL
 from qat.stages.folders import METHODS
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_plain, load_prepared, load_stage
+from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress
 from qat.workflow.run import folders_of
 
@@ -142,7 +142,7 @@ def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
 
 def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
     """Returns the prepared graph for crops of pictures, and their height and width."""
-    step, sides = resolve(config.MODEL.NAME).smallest_side, zip(CROP, config.TEST.IMAGE_SIZE, strict=True)
+    step, sides = network_spec(config).smallest_side, zip(CROP, config.TEST.IMAGE_SIZE, strict=True)
     width, height = (min(most, side // step * step) for most, side in sides)
     prepared = as_graph(load_prepared(config, prove=False, size=[width, height])[0])
     prepared.to(device(config))

@@ -11,6 +11,7 @@ from qat.errors import UserError
 
 WRONG = {
     "NAME": ["a/b", "../b", "..", "a\\b", "a\nb", "'  '", "ü" * 101],
+    "MODEL.OUTPUT": ["1.5", "True"],
     "LOSS.OHEMTHRES": ["0.0", "1.5"],
     "LOSS.BALANCE_WEIGHTS": ["[1.0]", "[-0.1, 1.0]", "[0.4, 1.0, 1.0]"],
     "LOSS.SB_WEIGHTS": ["-1.0"],
@@ -39,6 +40,7 @@ WRONG = {
 }
 RIGHT = {
     "NAME": "mein nächster, 2",
+    "MODEL.OUTPUT": "-1",
     "LOSS.OHEMTHRES": "1",
     "LOSS.BALANCE_WEIGHTS": "[0, 1]",
     "LOSS.SB_WEIGHTS": "0",

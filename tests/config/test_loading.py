@@ -207,3 +207,14 @@ def test_a_file_that_is_missing_a_folder_or_binary(tmp_path: Path) -> None:
     assert f"no config {tmp_path / 'none.yaml'}; expected one of: camvid/pidnet_s" in error_of(tmp_path / "none.yaml")
     assert f"no config {tmp_path} (tried " in error_of(tmp_path)
     assert f"{binary} is not valid YAML" in error_of(binary)
+
+
+@pytest.mark.parametrize("given", ["{width: 32}", "{'width': 32}"])
+def test_an_option_gives_a_mapping_whole(given: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("MODEL: {NAME: 'net.py:build', KWARGS: {depth: {a: [1, 2]}}, OUTPUT: out}\n")
+    assert load_config(path).MODEL.KWARGS == {"depth": {"a": [1, 2]}}
+    config = load_config(path, ["MODEL.KWARGS", given, "MODEL.OUTPUT", "1"])
+    assert (config.MODEL.KWARGS, config.MODEL.OUTPUT) == ({"width": 32}, 1)
+    path.write_text(config.dump())
+    assert load_config(path) == config

@@ -214,3 +214,20 @@ def test_useless_weights_are_an_error(tmp_path: Path, state: dict[str, torch.Ten
         torch.save(state, tmp_path / "w.pt")
     with pytest.raises(UserError, match=message):
         load_pretrained(tiny_net(), str(tmp_path / "w.pt"))
+
+
+class Wrapped(nn.Module):
+    """A network whose own part is called as wrappers call theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Small()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_a_network_s_own_part_called_model_is_no_wrapper(prefix: str, tmp_path: Path) -> None:
+    state = Wrapped().state_dict()
+    network = Wrapped()
+    nn.init.zeros_(network.model.conv1.weight)
+    load_checkpoint(network, saved(tmp_path, prefixed(state, prefix)))
+    assert_equal(network.state_dict(), state)

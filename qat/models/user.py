@@ -1,0 +1,156 @@
+"""A network of the user's own, which MODEL.NAME names as package.module:function or path/net.py:function."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import linecache
+import os
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from qat.errors import UserError, nearest, reason
+
+_MODULE = "qat_user_network"  # how Python knows a file that MODEL.NAME names
+
+
+def names_code(name: str) -> bool:
+    """Whether MODEL.NAME names code, not a registered network.
+
+    >>> names_code("nets/mine.py:build"), names_code("pidnet_s")
+    (True, False)
+    """
+    return ":" in name
+
+
+def short_name(name: str) -> str:
+    """The network's name in folders and tables: the function's, or a registered network's own.
+
+    >>> short_name("nets/mine.py:build"), short_name("pidnet_s")
+    ('build', 'pidnet_s')
+    """
+    return re.sub(r"\W", "_", name.rpartition(":")[2], flags=re.ASCII) or "network"
+
+
+@dataclass(frozen=True)
+class UserNetwork:
+    """A network by the code that makes it. `name`: MODEL.NAME; `kwargs`: what its function is called with.
+
+    `output`: which of its outputs is the logits, an index, a key or an attribute's name; None where it has one.
+    """
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    output: int | str | None = None
+
+    def build(self) -> nn.Module:
+        """Calls the function, with torch's random numbers seeded; UserError where that gives no network."""
+        with _working_directory_last(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            function = find_function(self.name)
+            network = call(f"MODEL.NAME {self.name}: calling it", lambda: function(**self.kwargs))
+        if not isinstance(network, nn.Module):
+            raise UserError(f"MODEL.NAME {self.name} gives a {type(network).__name__}; expected a torch.nn.Module")
+        return network
+
+    @property
+    def source(self) -> str:
+        """The text of the file that MODEL.NAME names; "" for a module, which Python reads once."""
+        place = self.name.rpartition(":")[0]
+        return _read(self.name, place) if place.endswith(".py") else ""
+
+
+@contextmanager
+def _working_directory_last() -> Iterator[None]:
+    """Modules are found in the working directory too, after everything else; sys.path is then what it was."""
+    before = list(sys.path)
+    sys.path.append(os.getcwd())
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def find_function(name: str) -> Callable[..., Any]:
+    """Returns the function or class that MODEL.NAME names; UserError if there is none."""
+    place, _, wanted = name.rpartition(":")
+    module = _load_file(name, place) if place.endswith(".py") else _load_module(name, place)
+    found = getattr(module, wanted, None) if wanted else None
+    if not callable(found):
+        own = [key for key, value in vars(module).items() if _is_own(value, module)]
+        advice = nearest(wanted, own) if own else "it defines no function or class"
+        raise UserError(f"MODEL.NAME {name}: {place} has no function {wanted or '(empty)'}; {advice}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    return (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
+
+
+def _load_file(name: str, place: str) -> ModuleType:
+    """Runs the file as it is now; Python's cache could hold an older one."""
+    path = Path(place).expanduser().resolve()
+    text, module = _read(name, place), ModuleType(_MODULE)
+    module.__file__ = str(path)
+    linecache.checkcache(str(path))
+    sys.modules[_MODULE] = module  # dataclasses look their own module up
+    call(f"MODEL.NAME {name}: importing it", lambda: exec(compile(text, str(path), "exec"), vars(module)))
+    return module
+
+
+def _read(name: str, place: str) -> str:
+    try:
+        return Path(place).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"MODEL.NAME {name}: {place} can't be read; expected path/net.py:function") from error
+
+
+def _load_module(name: str, place: str) -> ModuleType:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", place):
+        raise UserError(f"MODEL.NAME {name}; expected package.module:function or path/net.py:function")
+    module: ModuleType = call(f"MODEL.NAME {name}: importing it", lambda: importlib.import_module(place))
+    return module
+
+
+def call(doing: str, action: Callable[[], Any]) -> Any:
+    """Runs the user's code; its error is one line with the place where it was raised."""
+    try:
+        return action()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # a script may exit when it is imported
+        text = reason(str(error))
+        raise UserError(f"{doing} fails{_place(error)}: {type(error).__name__}{text and f': {text}'}") from error
+
+
+def _place(error: BaseException) -> str:
+    """Returns " at file:line" of the user's code; "" where none of it ran."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" at {_shown(error.filename)}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_file(frame.filename)]
+    return f" at {_shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+
+
+def _is_own_file(filename: str) -> bool:
+    """Whether the file is neither Python's, nor torch's, nor of this package, nor generated."""
+    ours = ("<", os.path.dirname(__file__), os.path.dirname(torch.__file__))
+    standard = filename.startswith(sysconfig.get_path("stdlib")) and "site-packages" not in filename
+    return not filename.startswith(ours) and not standard
+
+
+def _shown(filename: str) -> str:
+    """The path, relative to the working directory where the file lies in it."""
+    path = Path(filename)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

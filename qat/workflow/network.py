@@ -1,0 +1,166 @@
+"""The network that section MODEL names, registered or the user's own: its row, its modules and what decides it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Any
+
+import torch
+from torch import fx, nn
+from yacs.config import CfgNode
+
+from qat.errors import UserError
+from qat.files import sha256_text
+from qat.graph import trace
+from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_code, resolve
+from qat.models.outputs import SMALL
+
+DIGEST = "MODEL.NAME's network (sha256)"  # how a record names it
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a user's network. `digest`: of its graph; `weights`: of those that its function gives."""
+
+    spec: NetworkSpec
+    digest: str
+    weights: str
+
+
+def user_network(config: CfgNode) -> UserNetwork | None:
+    """Returns the user's network that MODEL.NAME names; None for a registered one."""
+    model = config.MODEL
+    if names_code(model.NAME):
+        return UserNetwork(model.NAME, plain(model.KWARGS), model.OUTPUT)
+    for key in ("KWARGS", "OUTPUT"):
+        if model[key] not in ({}, None):
+            raise UserError(
+                f"MODEL.{key} is {model[key]} and MODEL.NAME {model.NAME} is registered; leave it out, it is for a "
+                "network of your own (MODEL.NAME package.module:function)"
+            )
+    return None
+
+
+def plain(value: Any) -> Any:
+    """Mappings of a config as plain ones."""
+    return {key: plain(part) for key, part in value.items()} if isinstance(value, Mapping) else value
+
+
+def build_network(config: CfgNode, aux: bool = False) -> nn.Module:
+    """Builds the network with its first weights. `aux`: the train form, with the auxiliary heads."""
+    user = user_network(config)
+    if user is None:
+        return build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux)
+    return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config))[0]
+
+
+def load_weights(config: CfgNode, network: nn.Module, path: Any) -> None:
+    """Loads a float checkpoint; without a `path` the user's network keeps its weights."""
+    if path is None:
+        _say_own_weights(config.MODEL.NAME)
+    else:
+        load_checkpoint(network, path)
+
+
+@cache
+def _say_own_weights(name: str) -> None:
+    log.info("TEST.MODEL_FILE is empty: taking the weights that MODEL.NAME %s gives", name)
+
+
+def network_spec(config: CfgNode) -> NetworkSpec:
+    """Returns the network's row."""
+    user = user_network(config)
+    return resolve(config.MODEL.NAME) if user is None else facts_of(config, user).spec
+
+
+def facts_of(config: CfgNode, user: UserNetwork) -> Facts:
+    """Returns what is known of the user's network as its code is now."""
+    seen = (user.source, os.getcwd(), json.dumps(user.kwargs, default=str, sort_keys=True), user.output, user.name)
+    return _facts(_Request(seen, user), config.DATASET.NUM_CLASSES, _size(config))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A user's network, told apart by what it was seen as."""
+
+    seen: tuple[Any, ...]
+    user: UserNetwork
+
+    def __hash__(self) -> int:
+        return hash(self.seen)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Request) and self.seen == other.seen
+
+
+@lru_cache(maxsize=8)
+def _facts(request: _Request, classes: int, size: tuple[int, int]) -> Facts:
+    network, spec = load_user_network(request.user, classes, size)
+    spec = replace(spec, smallest_side=min(spec.smallest_side, *size))
+    return Facts(spec, graph_digest(network, size), _weights_digest(network))
+
+
+def _size(config: CfgNode) -> tuple[int, int]:
+    width, height = config.TEST.IMAGE_SIZE
+    return height, width
+
+
+def network_origin(config: CfgNode) -> dict[str, Any]:
+    """Returns what decides every stage: a registered network's name, or the graph, KWARGS and OUTPUT of one's own."""
+    user = user_network(config)
+    if user is None:
+        return {"MODEL.NAME": config.MODEL.NAME}
+    kwargs = json.dumps(user.kwargs, default=str, sort_keys=True)
+    return {DIGEST: facts_of(config, user).digest, "MODEL.KWARGS": kwargs, "MODEL.OUTPUT": user.output}
+
+
+def own_weights(config: CfgNode) -> str:
+    """Returns the digest of the weights that a user's network comes with; "" for a registered network."""
+    user = user_network(config)
+    return "" if user is None else facts_of(config, user).weights
+
+
+def graph_digest(network: nn.Module, size: tuple[int, int]) -> str:
+    """Returns the digest of the traced graph: each step, its module, its output's shape; the state's shapes.
+
+    Weights don't count; constants that no checkpoint holds do.
+    """
+    graph = _trace(network, size)
+    state = network.state_dict()
+    constants = ((name, value) for name, value in graph.named_buffers() if name not in state)
+    lines = [*_steps(graph), *(f"{name} {tuple(value.shape)} {value.dtype}" for name, value in state.items())]
+    return sha256_text("\n".join([*lines, _digest(constants)]))
+
+
+def _trace(network: nn.Module, size: tuple[int, int]) -> fx.GraphModule:
+    try:
+        return trace(network, torch.zeros(1, 3, *SMALL))
+    except UserError:  # a network for one size
+        return trace(network, torch.zeros(1, 3, *size))
+
+
+def _steps(graph: fx.GraphModule) -> Iterator[str]:
+    modules = dict(graph.named_modules())
+    for node in graph.graph.nodes:
+        target = node.target if isinstance(node.target, str) else f"{node.target.__module__}.{node.target.__name__}"
+        module = modules[target] if node.op == "call_module" else ""
+        yield f"{node.op} {node.name} {target} {module} {node.args} {node.kwargs}"
+
+
+def _weights_digest(network: nn.Module) -> str:
+    return _digest(network.state_dict().items())
+
+
+def _digest(tensors: Any) -> str:
+    found = hashlib.sha256()
+    for name, value in tensors:
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

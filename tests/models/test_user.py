@@ -1,0 +1,100 @@
+"""Which output of a user's network is the logits, and what its function may be."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+
+from qat.errors import UserError
+from qat.graph import trace
+from qat.models import UserNetwork, load_user_network
+
+NET = """
+import sys
+from torch import nn
+sys.path.insert(0, "/nowhere")
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3, 2, 1)
+    def forward(self, x):
+        return {form}
+def net(): return Net()
+"""
+FORMS: dict[str, tuple[str, Any]] = {
+    "a tensor": ("self.conv(x)", None),
+    "one in a tuple": ("(self.conv(x),)", None),
+    "one in a dictionary": ("{'out': self.conv(x), 'info': None}", None),
+    "an index": ("(x, self.conv(x))", 1),
+    "an index from the end": ("[x, self.conv(x)]", -1),
+    "a key": ("{'aux': x, 'out': self.conv(x)}", "out"),
+    "an attribute": ("__import__('types').SimpleNamespace(aux=x, logits=self.conv(x))", "logits"),
+}
+
+
+def user(folder: Path, form: str, output: Any = None) -> UserNetwork:
+    path = folder / "net.py"
+    path.write_text(NET.replace("{form}", form))
+    return UserNetwork(f"{path}:net", output=output)
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_the_logits_are_found_and_the_network_stays_what_it_is(case: str, tmp_path: Path) -> None:
+    before = list(sys.path)
+    network, spec = load_user_network(user(tmp_path, *FORMS[case]), 2, (64, 64))
+    picture = torch.randn(1, 3, 16, 24)
+    logits = network.conv(picture)  # type: ignore[operator]
+    assert torch.equal(network(picture), logits)
+    assert torch.equal(trace(network, picture)(picture), logits)
+    assert list(network.state_dict()) == ["conv.weight", "conv.bias"]
+    assert (type(network).__name__, spec.stride, spec.smallest_side) == ("Net", 2, 2)
+    assert sys.path == before
+
+
+def test_the_weights_are_the_same_in_each_call(tmp_path: Path) -> None:
+    mine = user(tmp_path, "self.conv(x)")
+    first, second = (load_user_network(mine, 2, (64, 64))[0].state_dict() for _ in range(2))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_network_for_one_size_is_run_at_that_size(tmp_path: Path) -> None:
+    mine = user(tmp_path, "self.conv(x.view(1, 3, 32, 64))")
+    assert load_user_network(mine, 2, (32, 64))[1].stride == 2
+
+
+def test_logits_that_are_no_whole_part_of_the_picture_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"logits 63x63 of a picture 128x128"):
+        load_user_network(user(tmp_path, "self.conv(x)[..., 1:, 1:]"), 2, (64, 64))
+
+
+def test_logits_without_height_and_width_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gives \(1, 2\); expected logits"):
+        load_user_network(user(tmp_path, "self.conv(x).mean((2, 3))"), 2, (64, 64))
+
+
+def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nsys.exit('usage')\n")
+    with pytest.raises(UserError, match=r"script\.py:2: SystemExit: usage"):
+        UserNetwork(f"{tmp_path}/script.py:main").build()
+
+
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(UserError, match=r"gives a dict; expected a torch\.nn\.Module"):
+        UserNetwork("builtins:dict").build()
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x + 1
+
+
+def test_a_traced_graph_gives_its_chosen_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = fx.symbolic_trace(Pair())
+    monkeypatch.setattr("qat.models.user.find_function", lambda name: lambda: graph)
+    network, _ = load_user_network(UserNetwork("a:b", output=1), 3, (64, 64))
+    assert torch.equal(trace(network, torch.zeros(1, 3, 4, 4))(torch.zeros(1, 3, 4, 4)), torch.ones(1, 3, 4, 4))

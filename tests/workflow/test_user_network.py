@@ -1,0 +1,160 @@
+"""A network of the user's own, by MODEL.NAME path/net.py:function, through the stages; docs/your-network.md is run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qat.cli.main import main
+from qat.config import load_config
+from qat.errors import UserError
+from qat.workflow import calibrate
+from qat.workflow import train as train_stage
+from qat.workflow.load import load_float, load_stage
+from qat.workflow.network import network_spec
+from qat.workflow.run import folders_of
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-network.md"
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def write_pictures(folder: Path) -> None:
+    """Bright dots on dark noise."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 3), ("val", 2)):
+        for index in range(count):
+            mask = np.zeros((64, 128), np.uint8)
+            cv2.circle(mask, (int(rng.integers(20, 100)), 32), 14, 1, -1)
+            picture = rng.integers(0, 60, (64, 128, 3), dtype=np.uint8) + 150 * mask[..., None]
+            for kind, content in (("images", picture), ("masks", mask)):
+                path = folder / kind / split / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), content)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The page's three files and a few pictures, in the working directory."""
+    (network,), (descriptor, config) = blocks("python"), blocks("yaml")
+    write_pictures(tmp_path / "data")
+    (tmp_path / "data" / "dots.yaml").write_text(descriptor)
+    (tmp_path / "net.py").write_text(network)
+    (tmp_path / "net.yaml").write_text(config + "DEVICE: cpu\nWORKERS: 0\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_page_s_commands_run_and_sys_path_stays(folder: Path) -> None:
+    before = list(sys.path)
+    commands = [shlex.split(line)[2:] for line in PAGE.read_text().splitlines() if line.startswith("$ rtseg-qat")]
+    assert len(commands) == 5
+    assert [main(command) for command in commands] == [0] * 5
+    assert sys.path == before
+    compiled = folder / "output" / "dots" / "net" / "compile"
+    assert json.loads((compiled / "eval" / "ort" / "metrics.json").read_text())["pixels_changed"] < 0.05
+    parity = json.loads((compiled / "parity.json").read_text())
+    assert "ort" in parity["model_ort.onnx"]
+
+
+def calibrated(folder: Path) -> Callable[[], nn.Module]:
+    """Calibrates; returns what loads the stage again."""
+    calibrate(load_config("net.yaml"))
+    return lambda: load_stage(load_config("net.yaml"), "int_infer")
+
+
+def test_an_edited_network_makes_stages_stale(folder: Path) -> None:
+    load = calibrated(folder)
+    edit(folder / "net.py", "from torch import nn", "# a comment\nfrom torch import nn")
+    load()
+    edit(folder / "net.py", "nn.Hardswish()", "nn.ReLU()")
+    with pytest.raises(UserError, match=r"MODEL\.NAME's network \(sha256\)"):
+        load()
+
+
+def test_a_setting_that_changes_no_shape_makes_stages_stale(folder: Path) -> None:
+    load = calibrated(folder)
+    edit(folder / "net.py", "nn.BatchNorm2d(width), nn.Hardswish()", "nn.BatchNorm2d(width, eps=1e-2), nn.Hardswish()")
+    with pytest.raises(UserError, match=r"MODEL\.NAME's network \(sha256\)"):
+        load()
+
+
+def test_the_path_makes_nothing_stale_and_other_arguments_do(folder: Path) -> None:
+    load = calibrated(folder)
+    (folder / "nets").mkdir()
+    (folder / "net.py").rename(folder / "nets" / "other.py")
+    edit(folder / "net.yaml", "net.py:build", "nets/other.py:build")
+    load()
+    edit(folder / "net.yaml", "{width: 8}", "{width: 12}")
+    with pytest.raises(UserError, match=r"MODEL\.(KWARGS|NAME)"):
+        load()
+
+
+def test_a_checkpoint_is_loaded_as_it_is(folder: Path) -> None:
+    text = (folder / "net.py").read_text().replace("self.body", "self.model")
+    (folder / "net.py").write_text(text)
+    first = load_float(load_config("net.yaml")).state_dict()
+    state = {name: torch.full_like(value, 2) for name, value in first.items()}
+    torch.save(state, "w.pt")
+    loaded = load_float(load_config("net.yaml", ["TEST.MODEL_FILE", "w.pt"])).state_dict()
+    assert {name for name in loaded if name.startswith("model.")}
+    assert all(torch.equal(value, state[name]) for name, value in loaded.items())
+
+
+def test_it_trains_and_the_weights_load_again(folder: Path) -> None:
+    values = {"END_EPOCH": 1, "IMAGE_SIZE": "64,64", "BASE_SIZE": 128, "BATCH_SIZE_PER_GPU": 2}
+    done = train_stage(load_config("net.yaml", [str(part) for key in values for part in (f"TRAIN.{key}", values[key])]))
+    trained = load_float(load_config("net.yaml", ["TEST.MODEL_FILE", str(done.final)]))
+    assert trained(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 16, 16)
+
+
+def test_the_run_is_named_by_the_file_or_by_the_function(folder: Path) -> None:
+    assert folders_of(load_config("net.yaml")).base == Path("output/dots/net")
+    assert load_config("net.yaml", ["MODEL.NAME", "net.py:build"]).NAME == "build"
+    spec = network_spec(load_config("net.yaml"))
+    assert (spec.name, spec.stride, spec.loss) == ("build", 4, "cross_entropy")
+
+
+WRONG = {
+    "no such file": (["MODEL.NAME", "nte.py:build"], r"nte\.py can't be read"),
+    "no such module": (["MODEL.NAME", "no_such.module:build"], r"ModuleNotFoundError: No module named 'no_such'"),
+    "an import that fails": (["MODEL.NAME", "broken.py:build"], r"fails at broken\.py:2: .*No module named 'nothere'"),
+    "a syntax error": (["MODEL.NAME", "syntax.py:build"], r"fails at syntax\.py:1: SyntaxError"),
+    "no such function": (["MODEL.NAME", "net.py:biuld"], r"net\.py has no function biuld; did you mean build\?"),
+    "a wrong argument": (["MODEL.KWARGS", "{widht: 3}"], r"TypeError: .*unexpected keyword argument 'widht'"),
+    "no mapping": (["MODEL.KWARGS", "3"], r"expected a mapping"),
+    "no module": (["MODEL.NAME", "broken.py:number"], r"fails at broken\.py:2"),
+    "no such output": (["MODEL.OUTPUT", "2"], r"MODEL\.OUTPUT 2 .*0: \(1, 2, 32, 32\), 1: \(1, 2, 64, 64\)"),
+    "several outputs": (["MODEL.OUTPUT", "None"], r"gives 0: \(1, 2, 32, 32\), 1: .*; set MODEL\.OUTPUT"),
+    "other classes": (["MODEL.NAME", "net.py:Net", "MODEL.KWARGS", "{classes: 5}"], r"5 classes .*NUM_CLASSES is 2"),
+    "a registered network": (["MODEL.NAME", "pidnet_s"], r"MODEL\.KWARGS .*pidnet_s is registered"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_is_one_line(case: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.py").write_text("from torch import nn\nimport nothere\n")
+    (folder / "syntax.py").write_text("def build(:\n")
+    options, said = WRONG[case]
+    assert main(["check", "-c", "net.yaml", *options]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert re.search(said, lines[0]), lines[0]
