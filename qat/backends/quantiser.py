@@ -7,6 +7,7 @@ from torch import Tensor
 
 from qat.ao import FakeQuantizeBase
 from qat.backends.spec import QuantSpec
+from qat.errors import UserError
 from qat.observers.observer import ActivationObserver
 
 WIDE = 256  # levels of int16 for each of int8's
@@ -60,8 +61,13 @@ class ActivationQuantiser(FakeQuantizeBase):
         self._observing = on  # read each forward; a tensor's truth value would be slower
 
     def freeze(self) -> None:
-        """Take scale and zero point from what was seen, unless they are settled already."""
+        """Take scale and zero point from what was seen, unless they are settled already; UserError if nothing was."""
         if self.fixed is None and not self.settled:
+            if self.observer.batches == 0:
+                raise UserError(
+                    f"activation {self.observer.name} was never seen, so it has no scale; "
+                    "run make calib, or `qat.calibrate` with pictures, first"
+                )
             scale, zero_point = self.observer.grid.qparams(*self.observer.range())
             self.scale.fill_(scale)
             self.zero_point.fill_(zero_point)

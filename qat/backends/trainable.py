@@ -13,6 +13,7 @@ from qat.backends.fx import frozen
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import in_float, quantisers, weighted
+from qat.observers.grid import LEAST
 from qat.observers.weights import HIGH, LOW
 from qat.torch_private import fake_quantise_learnable
 
@@ -37,7 +38,7 @@ class TrainableQuantiser(nn.Module):
         """`x` on the grid."""
         if not self.learns:
             return torch.fake_quantize_per_tensor_affine(x, self.scale[0], self.zero_point[0], self.low, self.high)
-        positive = self.scale.clamp_min(torch.finfo(torch.float32).eps)
+        positive = self.scale.clamp_min(LEAST)
         return fake_quantise_learnable(x, positive, self.zero_point.float(), self.low, self.high)
 
 

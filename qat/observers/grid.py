@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+LEAST = 2.0**-63  # of all scales: the product of two is a normal float32 yet, and so is its reciprocal
+EMPTY = torch.finfo(torch.float32).eps  # the scale of nothing but zeros
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -37,7 +40,8 @@ class Grid:
 
 
 def _positive(scale: float) -> float:
-    return max(scale, torch.finfo(torch.float32).eps)
+    """`scale`, if float32 can work with it; EMPTY for the range of a tensor that is 0 everywhere."""
+    return max(scale, LEAST) if scale > 0 else EMPTY
 
 
 @dataclass(frozen=True)

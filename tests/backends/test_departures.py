@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 import qat
+from qat.backends.scales import qparams
+from qat.engine import ENGINES
 
 SIZE = (1, 3, 48, 64)
 
@@ -60,6 +62,37 @@ def test_alpha_is_not_dropped(name: str) -> None:
     prepared = calibrated(model)
     assert sqnr(model(x), qat.convert(prepared)(x)) > 25
     assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)) > 35
+
+
+@pytest.mark.parametrize("read", [qat.convert, qat.fake_quantized, qparams])
+def test_what_was_never_calibrated_has_no_scales(read: Callable[[fx.GraphModule], object]) -> None:
+    """Case o10 (pytorch#100654): every activation was 0, the network a constant map."""
+    prepared = qat.prepare(qat.rewrite(Between(torch.add).eval(), pictures()[0], "x86"))
+    with pytest.raises(qat.UserError, match=r"was never seen, so it has no scale; run make calib, or `qat.calibrate`"):
+        read(prepared)
+
+
+def small(size: float) -> nn.Module:
+    """One function for every `size`: a layer of small weights, the next of weights as much larger."""
+    torch.manual_seed(1)
+    first, second, tail = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 3, 1, 1), nn.Conv2d(8, 4, 1, bias=False)
+    assert second.bias is not None
+    second.weight.data.mul_(size)
+    second.bias.data.mul_(size)
+    tail.weight.data.div_(size)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), tail).eval()
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name in torch.backends.quantized.supported_engines])
+@pytest.mark.parametrize("size", [1e8, 1e-5, 1e-8])
+def test_scales_below_float32s_epsilon_are_kept(size: float, engine: str) -> None:
+    """Case o19: an equal network lost all where a scale fell below 1.2e-7."""
+    x, distances = pictures()[0], []
+    for model in (small(1.0), small(size)):
+        prepared = qat.prepare(qat.rewrite(model, x, "x86"), qat.QuantSpec(engine=engine))
+        qat.calibrate(prepared, pictures())
+        distances.append(sqnr(model(x), qat.convert(prepared)(x)))
+    assert distances[1] == pytest.approx(distances[0], abs=0.5)
 
 
 class NormAct(nn.BatchNorm2d):

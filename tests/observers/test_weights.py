@@ -89,12 +89,30 @@ def test_a_channel_of_zeros_stays_zero(method: str) -> None:
     assert not fake_quantise(weight, scales)[3].any()
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [1e-5, 1e-8, 1e-16])
+def test_a_small_layer_keeps_its_levels(size: float, method: str) -> None:
+    """Case o19: scales below 1.2e-7 were cut off, and the layer's weights with them."""
+    scales = weight_scales(WEIGHTS["normal"] * size, method)
+    assert torch.allclose(scales, weight_scales(WEIGHTS["normal"], method) * size, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_channel_next_to_nothing_keeps_a_scale_at_which_its_bias_fits(method: str) -> None:
+    weight = WEIGHTS["normal"].clone()
+    weight[2] *= 1e-12
+    assert weight_scales(weight, method)[2] == torch.finfo(torch.float32).eps
+    assert weight_scales(weight * 1e-8, method)[2] == pytest.approx(
+        float(weight_scales(weight * 1e-8, method).max()) / 1024, rel=0.6
+    )
+
+
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_min_max_is_the_least_scale_at_which_brute_force_clips_nothing(name: str) -> None:
     for row, scale in zip(WEIGHTS[name], weight_scales(WEIGHTS[name], "min_max").double().tolist(), strict=True):
         values = row.flatten().double().tolist()
         needed = max(value / (127 if value > 0 else -128) for value in values)
-        assert scale == pytest.approx(max(needed, torch.finfo(torch.float32).eps), rel=1e-6)
+        assert scale == pytest.approx(needed, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -108,7 +126,7 @@ def test_mse_is_the_best_of_its_scales_by_brute_force(name: str) -> None:
 
         top = max(float(values.max()) / 127, float(values.min()) / -128)
         steps = [top * (0.5 + 0.5 * k / (SHRINK - 1)) for k in range(SHRINK)]
-        best = min(error(max(step, torch.finfo(torch.float32).eps)) for step in steps)
+        best = min(error(step) for step in steps)
         assert error(scale) == pytest.approx(best, rel=1e-3, abs=0)
 
 
