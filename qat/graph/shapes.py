@@ -88,14 +88,15 @@ class GrowingShapes:
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.recorder = _Recorder(root, self.mode, key, graph)
         self.recorder.args_iter = iter([self.mode.from_tensor(x) for x in inputs])
-        self.last = graph._root
+        self.last: Node | None = None
 
     def catch_up(self) -> None:
         """Run the nodes that are new; UserError if the model doesn't take the example."""
         with self.mode, torch.no_grad(), quiet_fake_tensors():
-            while self.last.next is not self.graph._root:
-                self.last = self.last.next
-                self.recorder.env[self.last] = self.recorder.run_node(self.last)
+            node = next(iter(self.graph.nodes)) if self.last is None else self.last.next
+            while node.op != "root":  # the nodes are a ring
+                self.recorder.env[node] = self.recorder.run_node(node)
+                self.last, node = node, node.next
 
 
 def follows_sizes(node: Node, key: str) -> bool:

@@ -16,6 +16,7 @@ from torch.fx.proxy import TraceError
 
 from qat.ao import DeQuantStub, QuantStub
 from qat.errors import UserError
+from qat.graph.edit import follow_picture
 from qat.graph.layer_class import torch_layer
 from qat.graph.proof import plain
 from qat.graph.shapes import GrowingShapes, follows_sizes, twice
@@ -36,11 +37,12 @@ class SizeTracer(Tracer):
         super().__init__()
         self.inputs, self.model, self.caller = inputs, model, caller
         self.entry = entry(inspect.unwrap(type(model).forward).__code__)
-        self.decided: list[Node] = []
+        self.decided: set[Node] = set()
         self._values: GrowingShapes | None = None
         self._doubled: GrowingShapes | None = None
         self._one_batch_size = False
         self._running = False
+        self._took_number = False
 
     def value(self, node: Node) -> Any:
         """What `node` gives on the example."""
@@ -49,14 +51,20 @@ class SizeTracer(Tracer):
             self._catch_up(self._values)
         return node.meta[_VALUE]
 
-    def number(self, node: Node) -> Any:
+    def decide(self, node: Node) -> Any:
         """What `node` gives, if it follows from sizes alone; TraceError for pixels and the batch size."""
         value = self.value(node)
         if not follows_sizes(node, _VALUE):
             raise TraceError("the value of a tensor isn't known while the model is traced")
         if self._twice(node, value) != value:
             raise TraceError("it changes with the batch size")
-        self.decided.append(node)
+        self.decided.add(node)
+        return value
+
+    def number(self, node: Node) -> Any:
+        """What `decide` gives; the settings of what is called from here on may be computed from it."""
+        value = self.decide(node)
+        self._took_number = True
         return value
 
     def length(self, node: Node) -> int:
@@ -72,7 +80,7 @@ class SizeTracer(Tracer):
         value = self.value(obj.node)
         if isinstance(value, tuple | list | Mapping):
             return bool(value)
-        return bool(self.number(obj.node)) if follows_sizes(obj.node, _VALUE) else super().to_bool(obj)
+        return bool(self.decide(obj.node)) if follows_sizes(obj.node, _VALUE) else super().to_bool(obj)
 
     def iter(self, obj: Proxy) -> Iterator[Any]:
         """The parts of a tuple, of a size, or of a tensor along an axis that isn't the batch's."""
@@ -90,7 +98,7 @@ class SizeTracer(Tracer):
         """Take out what served decisions only, and forget the values."""
         for node in reversed(self.graph.nodes):
             if node in self.decided and not node.users:
-                self.decided += node.all_input_nodes
+                self.decided.update(node.all_input_nodes)
                 self.graph.erase_node(node)
         for node in self.graph.nodes:
             node.meta.pop(_VALUE, None)
@@ -119,9 +127,11 @@ class SizeTracer(Tracer):
         return a.node if issubclass(type(a), Proxy) else super().create_arg(a)
 
     def create_node(self, *args: Any, **kwargs: Any) -> Node:
-        """A node with the user's line."""
+        """A node with the user's line, and a mark if Python may have computed its arguments from sizes."""
         node = super().create_node(*args, **kwargs)
         node.stack_trace = users_frame(self.caller) or self.entry
+        if self._took_number and node.op == "call_function":
+            follow_picture(node)
         return node
 
     def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:

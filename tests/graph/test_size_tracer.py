@@ -17,6 +17,7 @@ from qat.errors import UserError
 from qat.graph import rewrite, trace
 from qat.graph.nodes import op_name
 from qat.graph.proof import TOLERANCE, difference, plain, run
+from qat.torch_private import tree_flatten
 from tests.graph.test_trace import Untraceable as Function
 from tests.graph.test_trace import line_of
 
@@ -142,6 +143,30 @@ def test_sizes_are_decided_by_the_example(function: Callable[[Tensor], Any]) -> 
         assert difference(run(model, [x]), run(module, [x])) <= TOLERANCE
 
 
+def test_a_model_for_one_batch_size_only() -> None:
+    """Whether a size changes with the batch isn't known there; it is decided all the same."""
+
+    def fixed(x: Tensor) -> Tensor:
+        y = x.reshape(2, 8, 12 * 16)
+        return y * 2 if y.shape[2] % 4 == 0 else y
+
+    x = torch.randn(SHAPE)
+    assert difference(fixed(x), rewrite(Function(fixed), x, "x86").module(x)) <= TOLERANCE
+
+
+def test_windows_that_python_computed_follow_the_picture() -> None:
+    """Weights made from such a window would too, so its pooling stays one."""
+
+    def pooled(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, int(x.shape[2]) // 4)
+
+    result = rewrite(Function(pooled), torch.randn(SHAPE), "x86")
+    assert "avg_pool2d" in [op_name(node) for node in result.module.graph.nodes]
+    assert [refused.reason for refused in result.log.refused if "picture" in refused.reason]
+    fixed = rewrite(Function(lambda x: F.avg_pool2d(x, 3)), torch.randn(SHAPE), "x86")
+    assert "avg_pool2d" not in [op_name(node) for node in fixed.module.graph.nodes]
+
+
 def test_what_served_decisions_only_is_gone() -> None:
     assert [op_name(node) for node in trace(Function(checked_stride), torch.zeros(SHAPE)).graph.nodes][-2:] == [
         "mul",
@@ -253,7 +278,7 @@ def test_outputs_by_name(outputs: Callable[[Tensor], Any]) -> None:
     module = rewrite(model, x, "x86").module
     got = module(x)
     assert difference(model(x), got) <= TOLERANCE
-    assert torch.utils._pytree.tree_structure(got) == torch.utils._pytree.tree_structure(plain(model(x)))
+    assert tree_flatten(got)[1] == tree_flatten(plain(model(x)))[1]
     sources = next(node for node in module.graph.nodes if node.op == "output").all_input_nodes
     assert {op_name(source) for source in sources} == {"dequant_stub"}
     assert difference(model(x), model(x + 1)) > TOLERANCE
