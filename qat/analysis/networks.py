@@ -22,12 +22,16 @@ from qat.program.steps import Program
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture: `image` (1, 3, H, W) normalised; `label` (1, h, w) or None; `size`: height, width of its classes."""
+    """A picture: `image` (1, 3, H, W) normalised; `label` (1, h, w) or None; `size`: height, width of its classes.
+
+    `canvas`: height and width that the logits span where the picture is padded (`qat.data.fit`); None: `size`.
+    """
 
     name: str
     image: Tensor
     label: Tensor | None
     size: tuple[int, int]
+    canvas: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Sensitivity:
         """Take in one picture; `advance` is told of each layer done."""
         on, off = self.subject.on, self.subject.off
         logits = off.graph(sample.image)
-        reference = (logits, upsample_argmax(logits, sample.size, self.align_corners))
+        reference = (logits, upsample_argmax(logits, sample.size, self.align_corners, sample.canvas))
         self._count(self.floating, logits, reference, sample)
         for name, (weights, activations) in GROUPS.items():
             with switched(on, weights, activations):
@@ -78,7 +78,7 @@ class Sensitivity:
         self.images += 1
 
     def _count(self, tally: Tally, logits: Tensor, reference: tuple[Tensor, Tensor], sample: Sample) -> None:
-        classes = upsample_argmax(logits, sample.size, self.align_corners)
+        classes = upsample_argmax(logits, sample.size, self.align_corners, sample.canvas)
         tally.distance.update(logits, reference[0])
         tally.distance.update_classes(classes, reference[1])
         if sample.label is not None:

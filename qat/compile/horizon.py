@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ def device_example(example: Tensor, source: str) -> Tensor:
     return rgb_to_centred_yuv((example * 64 + 128).clamp(0, 255)) if source == "pyramid" else example
 
 
-def board_record(folder: Path, size: Sequence[int], settings: HbmSettings) -> dict[str, Any]:
-    """The manifest's part on the files; `size`: width and height of the pictures."""
+def board_record(
+    folder: Path, size: Sequence[int], settings: HbmSettings, picture: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The manifest's part on the files; `size`: width and height; `picture`: its words on pictures that are fitted."""
     width, height = size
     return {
         "artefacts": {name: _record(folder / name, how) for name, how in HOW.items()},
-        "input": {"height": height, "width": width, "source": settings.input_source, "batch": "1"},
+        "input": {"height": height, "width": width, "source": settings.input_source, "batch": "1", **picture},
         "march": settings.march,
         "opt": settings.opt,
     }

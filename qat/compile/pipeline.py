@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ class CompileSettings:
     """What to write and how much to measure.
 
     `title`: of the network, for its pictures and the page of speeds; `command`: what measures speed again, for that
-    page. `runtimes`: names, or AUTO. `bench_rounds`: timed rounds, 0 for no speeds.
+    page. `runtimes`: names, or AUTO. `bench_rounds`: timed rounds, 0 for no speeds. `picture`: the manifest's words on
+    pictures that are fitted (`qat.data.fit`).
     """
 
     title: str
@@ -53,6 +54,7 @@ class CompileSettings:
     runtimes: tuple[str, ...] = AUTO
     bench_rounds: int = 0
     command: str = ""
+    picture: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def compile_into(
     parity = compare_all(checks, artefacts, folder, outputs, runtimes, log)
     write_json(folder / PARITY, parity)
     record = _record(folder, network, form, artefacts, parity) | {"missing": missing, "checks": checks}
+    record["input"] |= settings.picture
     return CompiledFolder(record, parity, _timed(folder, network, record, settings, log))
 
 

@@ -86,7 +86,10 @@ _C.TRAIN.EVAL_EVERY = 1  # new: epochs between evaluations
 _C.TRAIN.SEED = 304  # new
 
 _C.TEST = CN()
-_C.TEST.IMAGE_SIZE = [2048, 1024]  # width, height; the size that the int8 graph is built for
+_C.TEST.IMAGE_SIZE = [2048, 1024]  # width, height of pictures; the int8 graph is built for them
+# new: pictures whose sides the network's stride doesn't divide: pad (right and bottom, with the mean colour; classes
+# are cropped back) or resize (to the next multiple, and classes back); None: as the network's row says
+_C.TEST.FIT = None
 _C.TEST.BASE_SIZE = 2048
 _C.TEST.BATCH_SIZE_PER_GPU = 1
 _C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage; empty: the weights that your own network comes with
@@ -166,6 +169,7 @@ EXAMPLES = {  # of keys whose default is None: the type that a value must have
     "DATASET.STREETS_TRAIN": 64,
     "DATASET.STREETS_VAL": 32,
     "DATASET.STREETS_SEED": 0,
+    "TEST.FIT": "pad",
 }
 MAPPINGS = ("MODEL.KWARGS",)  # keys whose value is a mapping, taken whole
 PATHS = ("OUTPUT_DIR", "LOG_DIR", "MODEL.PRETRAINED", "DATASET.DATASET", "DATASET.ROOT", "TEST.MODEL_FILE")

@@ -154,6 +154,8 @@ def complete(config: CfgNode) -> None:
     for name, value in _values(config, descriptor).items():
         if config.DATASET[name] is None:
             config.DATASET[name] = value
+    if config.TEST.FIT is None:
+        config.TEST.FIT = _network_fit(config.MODEL.NAME)
     for key in PATHS:
         node, name = _node(config, key)
         node[name] = expand(node[name], key) if key in _AT_ONCE else expand_set(node[name])
@@ -195,6 +197,12 @@ def _values(config: CfgNode, descriptor: Descriptor) -> dict[str, Any]:
         "STREETS_VAL": streets and streets.val,
         "STREETS_SEED": streets and streets.seed,
     }
+
+
+def _network_fit(name: str) -> str:
+    from qat.models import default_fit
+
+    return default_fit(name)
 
 
 def _check_classes(config: CfgNode, count: int) -> None:

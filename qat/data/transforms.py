@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qat.data.fit import AS_IS, Fit, padded, padded_pixels, picture_size, resized
 from qat.errors import UserError, nearest
 
 # centred YUV444 (BT.601), the format of J5's camera pyramid: `full` swing uses all levels, Y, U, V in -128 .. 127;
@@ -50,17 +51,31 @@ def normalise(
     return by_arithmetic(images.to(device, non_blocking=True), mean, std)
 
 
+def network_input(
+    images: torch.Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    fit: Fit,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
+    """uint8 (N, H, W, 3) -> float32 (N, 3, h, w), normalised and fitted to the network's size."""
+    return fit.padded(normalise(fit.scaled(images), mean, std, device))
+
+
 class Normaliser:
     """Calls `normalise` with fixed arguments and one buffer: a result is valid until the next call."""
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu", fit: Fit = AS_IS
+    ) -> None:
         self.mean, self.std, self.device = tuple(mean), tuple(std), device
+        self.fit = fit
         self._out: torch.Tensor | None = None
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) -> float32 (N, 3, H, W), channels_last."""
-        self._out = normalise(images, self.mean, self.std, self.device, self._out)
-        return self._out
+        """uint8 (N, H, W, 3) -> float32 (N, 3, h, w), channels_last, fitted to the network's size."""
+        self._out = normalise(self.fit.scaled(images), self.mean, self.std, self.device, self._out)
+        return self.fit.padded(self._out)
 
 
 def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
@@ -102,27 +117,20 @@ def artefact_input(spec: Mapping[str, Any], mean: Sequence[float], std: Sequence
     """Returns a function uint8 (N, H, W, 3) -> contiguous (N, 3, h, w), scaled (bilinear) where the sizes differ.
 
     `spec`: the manifest's `input`: width, height; type float (normalised) or uint8 (raw RGB); or J5's source pyramid
-    (centred YUV444).
+    (centred YUV444). With fit pad a picture is scaled to `picture` and padded to width and height.
     """
-    size = [spec["width"], spec["height"]]
+    whole = (spec["height"], spec["width"])
+    height, width = picture_size(spec)
 
     def convert(images: Tensor) -> Tensor:
-        fitted = resized(images, size)
+        scaled = resized(images, [width, height])
         if spec.get("source") == "pyramid":
-            return rgb_to_centred_yuv(fitted.permute(0, 3, 1, 2).float()).contiguous()
+            return rgb_to_centred_yuv(padded_pixels(scaled, whole, mean).permute(0, 3, 1, 2).float()).contiguous()
         if spec.get("type") == "uint8":
-            return fitted.permute(0, 3, 1, 2).contiguous()
-        return normalise(fitted, mean, std).contiguous()
+            return padded_pixels(scaled, whole, mean).permute(0, 3, 1, 2).contiguous()
+        return padded(normalise(scaled, mean, std), whole).contiguous()
 
     return convert
-
-
-def resized(images: Tensor, size: list[int]) -> Tensor:
-    """Scales uint8 (N, H, W, 3) to `size` (width, height)."""
-    if [images.shape[2], images.shape[1]] == list(size):
-        return images
-    scaled = [cv2.resize(image, tuple(size), interpolation=cv2.INTER_LINEAR) for image in images.numpy()]
-    return torch.from_numpy(np.stack(scaled))
 
 
 def rgb_to_centred_yuv(rgb: Tensor, swing: str = "full") -> Tensor:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError
 from qat.evaluation.confusion import ConfusionMatrix
 from qat.evaluation.upsample import upsample_argmax
@@ -96,13 +97,14 @@ class Scorer:
         *,
         to_input: Callable[[Tensor], Tensor],
         align_corners: bool,
+        fit: Fit = AS_IS,
         device: str | torch.device = "cpu",
     ) -> None:
-        """`batches`, `to_input` and `align_corners`: as of `evaluate`, but that labels may be missing.
+        """`batches`, `to_input`, `align_corners` and `fit`: as of `evaluate`, but that labels may be missing.
 
         `reference`: the float network. Both it and the networks to score lie on `device`. UserError for no batches.
         """
-        self.num_classes, self.align_corners = num_classes, align_corners
+        self.num_classes, self.align_corners, self.fit = num_classes, align_corners, fit
         self.to_input, self.device = to_input, device
         self.pictures = [self._with_reference(reference, batch) for batch in batches]
         if not self.pictures:
@@ -132,4 +134,4 @@ class Scorer:
         """Logits, and classes (N, *size)."""
         with torch.no_grad():
             logits = network(self.to_input(image).to(self.device))
-        return logits, upsample_argmax(logits, size, self.align_corners)
+        return logits, upsample_argmax(logits, size, self.align_corners, self.fit.canvas(size))

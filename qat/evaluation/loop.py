@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError
 from qat.evaluation.confusion import ConfusionMatrix, Scores
 from qat.evaluation.distance import Distance
@@ -37,6 +38,7 @@ def evaluate(
     *,
     to_input: Callable[[Tensor], Tensor],
     align_corners: bool,
+    fit: Fit = AS_IS,
     device: str | torch.device = "cpu",
     reference: Callable[[Sequence[str], Tensor], Tensor] | None = None,
     record: Callable[[Sequence[str], Tensor], None] | None = None,
@@ -50,6 +52,7 @@ def evaluate(
         num_classes: of the logits; labels are 0 to num_classes - 1, or 255.
         to_input: "image" -> the model's input; it may use one buffer again for every batch.
         align_corners: how logits are interpolated to the label's size, as `torch.nn.functional.interpolate` does.
+        fit: how `to_input` fits pictures to the network's size; by default it leaves their size.
         device: where inputs go, and so where the model lies.
         reference: (names, input) -> the logits to compare with: a float model, or `LogitStore.read`.
         record: takes (names, logits) of this model: `LogitStore.write`.
@@ -89,12 +92,13 @@ def evaluate(
         inputs = to_input(batch["image"]).to(device)
         logits, seconds = _timed_forward(model, inputs)
         _check_logits(logits, num_classes, batch_names)
-        prediction = upsample_argmax(logits, label.shape[-2:], align_corners)
+        size = label.shape[-2:]
+        prediction = upsample_argmax(logits, size, align_corners, fit.canvas(size))
         matrix.update(prediction, label.to(device))
         if reference is not None:
             expected = reference(batch_names, inputs).to(device)
             distance.update(logits, expected)
-            distance.update_classes(prediction, upsample_argmax(expected, label.shape[-2:], align_corners))
+            distance.update_classes(prediction, upsample_argmax(expected, size, align_corners, fit.canvas(size)))
         if record is not None:
             record(batch_names, logits)
         names += batch_names

@@ -30,15 +30,18 @@ class Axis:
 
 
 @torch.no_grad()
-def upsample_argmax(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+def upsample_argmax(
+    logits: Tensor, size: Sequence[int], align_corners: bool, canvas: Sequence[int] | None = None
+) -> Tensor:
     """Equal to `F.interpolate(logits, size, mode="bilinear", align_corners=...).argmax(1)`, up to ties of rounding.
 
     `logits` is float (N, C, h, w), finite, with C at most 256, on any device; the result is uint8 (N, *size).
+    `canvas`: height and width that the logits span, where the picture is padded; `size` is cut from its top left.
     """
-    logits = logits.float().contiguous()
-    rows = axis(logits.shape[2], size[0], align_corners, logits.device)
-    cols = axis(logits.shape[3], size[1], align_corners, logits.device)
-    return torch.stack([_upsample_one(image, rows, cols) for image in logits])
+    logits, whole = logits.float().contiguous(), canvas or size
+    rows = axis(logits.shape[2], whole[0], align_corners, logits.device)
+    cols = axis(logits.shape[3], whole[1], align_corners, logits.device)
+    return torch.stack([_upsample_one(image, rows, cols) for image in logits])[:, : size[0], : size[1]]
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qat.models.checkpoint import load_checkpoint
 from qat.models.outputs import load_user_network
-from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, normalisation, resolve
+from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, default_fit, normalisation, resolve
 from qat.models.spec import Branch, NetworkSpec
 from qat.models.user import UserNetwork, names_code, short_name
 
@@ -16,6 +16,7 @@ __all__ = [
     "UserNetwork",
     "branches_of",
     "build_model",
+    "default_fit",
     "load_checkpoint",
     "load_user_network",
     "names_code",

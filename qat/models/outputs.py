@@ -29,10 +29,12 @@ def load_user_network(user: UserNetwork, classes: int, size: tuple[int, int]) ->
     _check(user, logits, classes)
     if key is not None:
         select(network, key)
+    stride = _stride(user, picture, logits)
     spec = NetworkSpec(
         name=short_name(user.name),
         build=lambda count, _: load_user_network(user, count, size)[0],
-        stride=_stride(user, picture, logits),
+        stride=stride,
+        multiple=_multiple(network, stride),
         smallest_side=smallest,
         loss="cross_entropy",
     )
@@ -147,6 +149,29 @@ def _stride(user: UserNetwork, picture: Tensor, logits: Tensor) -> int:
             "the picture's sides over a whole number: pad its convolutions"
         )
     return stride
+
+
+def _multiple(network: nn.Module, stride: int) -> int:
+    """What a picture's sides are multiples of: the least of stride, twice the stride and so on that the network takes.
+
+    Each is tried on a picture whose sides are an odd multiple of it. Where none is taken, the stride.
+    """
+    multiple = stride
+    while multiple < SMALL[0]:
+        side = multiple * (SMALL[0] // multiple | 1)
+        if _takes(network, side, stride):
+            return multiple
+        multiple *= 2
+    return stride
+
+
+def _takes(network: nn.Module, side: int, stride: int) -> bool:
+    try:
+        with torch.no_grad():
+            logits = network(torch.zeros(1, 3, side, side))
+    except Exception:  # whatever the user's code raises
+        return False
+    return tuple(logits.shape[2:]) == (side // stride, side // stride)
 
 
 def select(network: nn.Module, key: int | str) -> None:

@@ -40,6 +40,15 @@ def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, f
     return network.mean, network.std
 
 
+def default_fit(name: str) -> str:
+    """How MODEL.NAME's network takes pictures that its stride doesn't divide, where TEST.FIT isn't set.
+
+    >>> default_fit("net.py:build")
+    'pad'
+    """
+    return NetworkSpec.fit if names_code(name) else resolve(name).fit
+
+
 def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:
     """Build a float network with random weights.
 

@@ -33,8 +33,9 @@ class NetworkSpec:
     `build`: takes the number of classes, and whether the train form with its auxiliary heads is wanted; pictures
     (N, 3, H, W) in. `aliases`: other names, such as those of the official configs.
 
-    `stride`: the picture's sides over the logits'; a picture's sides are multiples of it. `smallest_side`: of a picture
-    whose deepest map has one value; sides of crops are multiples of it. `mean`, `std`: of RGB / 255, as its weights
+    `stride`: the picture's sides over the logits'. `multiple`: what a picture's sides are multiples of, by default
+    `stride`; `fit`: how other pictures go in, pad or resize (TEST.FIT). `smallest_side`: of a picture whose deepest map
+    has one value; sides of crops are multiples of it. `mean`, `std`: of RGB / 255, as its weights
     expect pictures.
 
     `outputs`: what the train form gives, in order; the predict form gives `main` alone. `auxiliary`: prefixes of the
@@ -55,6 +56,13 @@ class NetworkSpec:
     main: str = "logits"
     auxiliary: tuple[str, ...] = ()
     branches: tuple[Branch, ...] = ()
+    multiple: int | None = None
+    fit: str = "pad"
+
+    @property
+    def side_multiple(self) -> int:
+        """What a picture's sides are multiples of."""
+        return self.multiple or self.stride
 
     @property
     def main_index(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.data.descriptor import IGNORE
+from qat.data.fit import AS_IS, Fit
 from qat.evaluation import upsample_argmax
 from qat.report.overlay import Picture, overlay
 
@@ -46,18 +47,19 @@ def worst_images(
     to_input: Callable[[Tensor], Tensor],
     reference: Callable[[Sequence[str]], Tensor],
     align_corners: bool,
+    fit: Fit = AS_IS,
     progress: Callable[[int], None] = lambda images: None,
 ) -> tuple[list[ComparedPicture], list[float]]:
     """The `count` most changed images, the worst first, and the share changed of every image in the list's order.
 
-    As `qat.evaluation.evaluate` takes them: batches ("label" may be missing), `to_input`, `model`. reference: names ->
-    float's logits (N, C, h, w). Only the images kept so far are in memory.
+    As `qat.evaluation.evaluate` takes them: batches ("label" may be missing), `to_input`, `model`, `fit`. reference:
+    names -> float's logits (N, C, h, w). Only the images kept so far are in memory.
     """
     shares: list[float] = []
 
     def each() -> Iterator[ComparedPicture]:
         for batch in batches:
-            for compared in _compared(model, batch, to_input, reference, align_corners):
+            for compared in _compared(model, batch, to_input, reference, align_corners, fit):
                 shares.append(compared.changed)
                 yield compared
             progress(len(batch["name"]))
@@ -71,13 +73,14 @@ def _compared(
     to_input: Callable[[Tensor], Tensor],
     reference: Callable[[Sequence[str]], Tensor],
     align_corners: bool,
+    fit: Fit,
 ) -> Iterator[ComparedPicture]:
     names, images = list(batch["name"]), batch["image"]
     labels = batch["label"].numpy() if "label" in batch else [None] * len(names)
     with torch.inference_mode():
         logits = model(to_input(images)).cpu()
-    size = images.shape[1:3]
-    classes, expected = (upsample_argmax(x, size, align_corners).numpy() for x in (logits, reference(names)))
+    size, canvas = images.shape[1:3], fit.canvas(images.shape[1:3])
+    classes, expected = (upsample_argmax(x, size, align_corners, canvas).numpy() for x in (logits, reference(names)))
     for name, image, truth, before, after in zip(names, images.numpy(), labels, expected, classes, strict=True):
         yield ComparedPicture(name, image, truth, before, after)
 

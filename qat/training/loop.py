@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from qat.data import SegmentationDataset
-from qat.data.transforms import normalise
+from qat.data.fit import AS_IS, Fit
+from qat.data.transforms import network_input
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
 from qat.finite import check_gradients, check_loss, check_weights, culprit
@@ -34,7 +35,7 @@ class LoopConfig:
     """The settings of every run. `folder` gets the checkpoint, history, log and config; `board` tensorboard's events.
 
     `config`: the resolved YAML. `resume`: go on from a checkpoint, whatever has changed. `mean`, `std`: of RGB / 255.
-    `align_corners`: of the logits' upsampling.
+    `align_corners`: of the logits' upsampling. `fit`: of evaluated pictures to the network's size.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class LoopConfig:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     align_corners: bool = True
+    fit: Fit = AS_IS
     log_every: int = 20
     resume: bool = False
 
@@ -129,7 +131,9 @@ class Loop(ABC):
 
     def _reporter(self, advance: Advance) -> Reporter:
         config = self.config
-        report = ReportConfig(self.folder, config.board, self.plan.epochs, config.log_every, config.align_corners)
+        report = ReportConfig(
+            self.folder, config.board, self.plan.epochs, config.log_every, config.align_corners, config.fit
+        )
         return Reporter(report, self.val_set.palette, advance, self.context.main)
 
     def _resume(self) -> None:
@@ -191,14 +195,15 @@ class Loop(ABC):
 
     def _evaluate(self, reporter: Reporter) -> Result:
         """Score the averaged weights on the evaluation list."""
-        config = self.config
+        config, device = self.config, self.context.device
         result = evaluate(
             self.averaged(),
             reporter.watched(self.data.val),
             config.num_classes,
-            to_input=partial(normalise, mean=config.mean, std=config.std, device=self.context.device),
+            to_input=partial(network_input, mean=config.mean, std=config.std, fit=config.fit, device=device),
             align_corners=config.align_corners,
-            device=self.context.device,
+            fit=config.fit,
+            device=device,
             record=reporter.record,
         )
         reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)

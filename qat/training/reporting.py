@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 from torch import Tensor
 
+from qat.data.fit import Fit
 from qat.evaluation import Result, upsample_argmax
 from qat.training.state import Progress
 
@@ -32,6 +33,7 @@ class ReportConfig:
     epochs: int
     log_every: int
     align_corners: bool
+    fit: Fit
 
 
 class Reporter:
@@ -89,8 +91,9 @@ class Reporter:
     def record(self, names: Sequence[str], logits: Tensor) -> None:
         """Keep the classes of the first pictures."""
         for one in logits[: PICTURES - len(self.predicted)]:
-            size = self.seen[len(self.predicted)][1].shape
-            self.predicted.append(upsample_argmax(one[None], size, self.config.align_corners)[0].cpu())
+            size, config = self.seen[len(self.predicted)][1].shape, self.config
+            classes = upsample_argmax(one[None], size, config.align_corners, config.fit.canvas(size))
+            self.predicted.append(classes[0].cpu())
 
     def evaluated(self, iteration: int, names: Sequence[str], result: Result) -> None:
         """After an evaluation."""

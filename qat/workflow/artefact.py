@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 from yacs.config import CfgNode
 
 from qat.compile.io_wrapper import as_logits, head
 from qat.compile.onnx.io_spec import IOSpec
+from qat.data.fit import Fit, Size, picture_size
 from qat.errors import UserError, nearest
 from qat.files import sha256
 from qat.invocation import command, setting
@@ -37,8 +38,13 @@ class CompiledFile:
 
     @property
     def size(self) -> list[int]:
-        """Width and height of the pictures."""
+        """Width and height of what it takes."""
         return [self.input["width"], self.input["height"]]
+
+    @property
+    def picture(self) -> Size:
+        """Height and width of pictures before they are padded."""
+        return picture_size(self.input)
 
 
 def find_artefact(config: CfgNode) -> CompiledFile:
@@ -100,6 +106,19 @@ def in_its_form(logits: Tensor, artefact: CompiledFile, stride: int, align_corne
     if artefact.output == "logits":  # of another size, where the artefact's pictures are
         return interpolate(logits, (height // stride, width // stride), mode="bilinear", align_corners=align_corners)
     return as_logits(head(logits, (height, width), io), logits.shape[1])
+
+
+def realigned(logits: Tensor, size: Size, fit: Fit, artefact: CompiledFile, align_corners: bool) -> Tensor:
+    """Moves a stage's logits (N, C, h, w), of padded pictures of `size`, to where the artefact's pictures have them.
+
+    `fit`: of the stage's pictures. Where nothing is padded, or the same, the logits stay as they are.
+    """
+    network, (width, height) = fit.network_size(size), artefact.size
+    if fit.mode != "pad" or artefact.picture == size or (network == size and artefact.picture == (height, width)):
+        return logits
+    full = interpolate(logits, network, mode="bilinear", align_corners=align_corners)[..., : size[0], : size[1]]
+    small = interpolate(full, artefact.picture, mode="bilinear", align_corners=align_corners)
+    return pad(small, (0, width - artefact.picture[1], 0, height - artefact.picture[0]), mode="replicate")
 
 
 def _example(artefact: CompiledFile) -> np.ndarray:

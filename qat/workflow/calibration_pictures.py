@@ -10,10 +10,10 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced, held_out
-from qat.data.transforms import InferenceTransform, normalise
+from qat.data.transforms import InferenceTransform, network_input
 from qat.errors import UserError
 from qat.workflow.load import device
-from qat.workflow.settings import data_spec
+from qat.workflow.settings import data_spec, fit_of
 
 FEW = 8  # pictures that channel ranges are measured on
 
@@ -60,9 +60,9 @@ class CalibrationPictures:
         return indices
 
     def _of(self, indices: list[int], workers: int) -> Iterator[Tensor]:
-        data, where = self.config.DATASET, device(self.config)
+        data, fit, where = self.config.DATASET, fit_of(self.config), device(self.config)
         for batch in data_loader(self.dataset, self.config.QUANT.CALIB_BATCH_SIZE, workers, indices=indices):
-            yield normalise(self._sized(batch["image"]), data.MEAN, data.STD, where)
+            yield network_input(self._sized(batch["image"]), data.MEAN, data.STD, fit, where)
 
     def _sized(self, images: Tensor) -> Tensor:
         """Returns `images` (N, H, W, 3) uint8; UserError unless they have the size that the int8 graph is built for."""

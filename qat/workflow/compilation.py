@@ -21,8 +21,8 @@ from qat.compile.pipeline import CompileSettings, chosen_runtimes, compile_into
 from qat.compile.verify.runtimes import Parity
 from qat.compile.verify.samples import ParitySample
 from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
-from qat.data.transforms import InferenceTransform, artefact_input, normalise, resized
-from qat.errors import UserError
+from qat.data.fit import Size
+from qat.data.transforms import InferenceTransform, artefact_input, normalise
 from qat.files import replaced_folder, sha256
 from qat.invocation import command
 from qat.models import short_name
@@ -31,10 +31,10 @@ from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
-from qat.workflow.network import build_network, network_spec
+from qat.workflow.network import build_network
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice, data_spec
+from qat.workflow.settings import backend_choice, data_spec, fit_of
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
         compiler's estimate.
 
     Raises:
-        UserError: if the calibration, pictures or a named runtime is missing, if the network can't divide
-            COMPILE.INPUT_SIZE, or if an artefact doesn't compute what the stages do.
+        UserError: if the calibration, pictures or a named runtime is missing, or if an artefact doesn't compute
+            what the stages do.
     """
     announce(config, "compiled")
     done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
@@ -72,18 +72,15 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
     return done
 
 
-def size_of(config: CfgNode) -> list[int]:
-    """Returns width and height of the artefacts' pictures; UserError if the network's stride doesn't divide them."""
+def picture_size(config: CfgNode) -> Size:
+    """Returns height and width of the artefacts' pictures before they are fitted."""
     height, width = config.COMPILE.INPUT_SIZE or reversed(config.TEST.IMAGE_SIZE)
-    stride = network_spec(config).stride
-    source = "" if config.COMPILE.INPUT_SIZE else " (from TEST.IMAGE_SIZE)"
-    for name, side in (("height", height), ("width", width)):
-        if side % stride:
-            near = max(side // stride, 1) * stride
-            raise UserError(
-                f"COMPILE.INPUT_SIZE {height},{width}{source}: the {name} {side} is not a multiple of the network's "
-                f"stride {stride}; use {near} or {near + stride}"
-            )
+    return height, width
+
+
+def size_of(config: CfgNode) -> list[int]:
+    """Returns width and height of what the artefacts take."""
+    height, width = fit_of(config).network_size(picture_size(config))
     return [width, height]
 
 
@@ -109,12 +106,14 @@ def compile_settings(config: CfgNode) -> CompileSettings:
         runtimes=tuple(compiling.RUNTIMES),
         bench_rounds=compiling.BENCH_ROUNDS,
         command=command("bench-runtimes", f"configs/{config.DATASET.DATASET}/{config.NAME}.yaml"),
+        picture=fit_of(config).record(picture_size(config)),
     )
 
 
 def metadata(config: CfgNode) -> dict[str, str]:
     """Returns the metadata of the ONNX files; lists and numbers as JSON."""
     run, classes = run_of(config), class_set(data_spec(config))
+    fitted = fit_of(config).record(picture_size(config))
     return {
         "classes": json.dumps(list(classes.names)),
         "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),
@@ -125,29 +124,32 @@ def metadata(config: CfgNode) -> dict[str, str]:
         "calibration_sha256": sha256(run.folders.checkpoint(source_of(run))),
         "network": short_name(config.MODEL.NAME),
         "rtseg_qat": __version__,
+        **{key: json.dumps(value) for key, value in fitted.items()},
     }
 
 
 def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[ParitySample]:
     """Returns COMPILE.PARITY_IMAGES samples of the val list, evenly spaced."""
     width, height = size_of(config)
+    fit = fit_of(config, picture_size(config))
+    spec = {"width": width, "height": height} | fit.record(picture_size(config))
     mean, std = config.DATASET.MEAN, config.DATASET.STD
-    to_artefact = artefact_input({"width": width, "height": height, "type": config.COMPILE.INPUT}, mean, std)
+    to_artefact = artefact_input(spec | {"type": config.COMPILE.INPUT}, mean, std)
     count = config.COMPILE.PARITY_IMAGES or max(PIXELS // (width * height), 4)
     samples = []
     for index in evenly_spaced(len(dataset), min(count, len(dataset))):
         picture = dataset[index]
         images = picture["image"][None]
-        normalised = normalise(resized(images, [width, height]), mean, std).contiguous()
-        size = (int(images.shape[1]), int(images.shape[2]))
-        samples.append(ParitySample(picture["name"], normalised, to_artefact(images), picture.get("label"), size))
+        size, image = (int(images.shape[1]), int(images.shape[2])), to_artefact(images)
+        raw = config.COMPILE.INPUT == "uint8"  # then the padding is a whole level, for the stages too
+        normalised = normalise(image.permute(0, 2, 3, 1).contiguous(), mean, std).contiguous() if raw else image
+        samples.append(ParitySample(picture["name"], normalised, image, picture.get("label"), size, fit.canvas(size)))
     return samples
 
 
 def _for_runtimes(config: CfgNode) -> Compilation:
     """Compiles the artefacts for this machine's runtimes."""
-    size_of(config)  # this line and the next refuse early, before anything is read
-    chosen_runtimes(config.COMPILE.RUNTIMES)
+    chosen_runtimes(config.COMPILE.RUNTIMES)  # refuses early, before anything is read
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     run = run_of(config)
     folder = run.folders.stage("compile")
@@ -168,7 +170,8 @@ def _for_board(config: CfgNode) -> Compilation:
     folder = run.folders.stage("compile")
     with replaced_folder(folder) as aside:
         rows = compile_for_board(aside, choice.backend, load_calibration(config, size), example, settings)
-        record = {"backend": choice.record(), **board_record(aside, size, settings)}
+        fitted = fit_of(config).record(picture_size(config))
+        record = {"backend": choice.record(), **board_record(aside, size, settings, fitted)}
         write_record(aside, "compiled", config.dump(), origin_of(run, "compiled"), record)
     return Compilation(folder, {}, None, tuple(rows))
 

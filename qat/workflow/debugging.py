@@ -20,16 +20,16 @@ from qat.analysis.qconfig import check_qconfig, qconfig
 from qat.analysis.ranges import ranges
 from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
-from qat.data.transforms import InferenceTransform, normalise
+from qat.data.transforms import InferenceTransform, network_input
 from qat.errors import UserError
 from qat.files import replaced_folder
 from qat.invocation import Invocation
 from qat.models import short_name
 from qat.stages import origin_of, source_of, write_record
-from qat.workflow.load import Sized, example_input, load_calibration, load_float, load_graph, load_plain
+from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain, sized
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
-from qat.workflow.settings import backend_choice, data_spec
+from qat.workflow.settings import backend_choice, data_spec, fit_of
 
 log = logging.getLogger(__name__)
 
@@ -122,12 +122,12 @@ def _costs(
 
 def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Iterator[Sample]:
     """Yields `count` pictures, evenly spaced in the list."""
-    sized = Sized(nn.Identity(), config.TEST.IMAGE_SIZE)
+    data, fit, checked = config.DATASET, fit_of(config), sized(config, nn.Identity())
     for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
         image, label = batch["image"], batch.get("label")
         height, width = image.shape[1:3] if label is None else label.shape[1:]
-        normalised = normalise(image, config.DATASET.MEAN, config.DATASET.STD)
-        yield Sample(batch["name"][0], sized(normalised), label, (height, width))
+        x = checked(network_input(image, data.MEAN, data.STD, fit))
+        yield Sample(batch["name"][0], x, label, (height, width), fit.canvas((height, width)))
 
 
 def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:

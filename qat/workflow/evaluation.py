@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 
 from qat.config.checks import RULES
 from qat.data import SegmentationDataset, build_dataset, data_loader
+from qat.data.fit import Fit
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
 from qat.errors import UserError
@@ -28,12 +29,12 @@ from qat.models import short_name
 from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
 from qat.stages.folders import METRICS
-from qat.workflow.artefact import find_artefact, in_its_form
+from qat.workflow.artefact import find_artefact, in_its_form, realigned
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
-from qat.workflow.settings import backend_choice, data_spec
+from qat.workflow.settings import backend_choice, data_spec, fit_of
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
         config.DATASET.NUM_CLASSES,
         to_input=to_input(config, stage),
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=stage_fit(config, stage),
         device=stage_device(config, stage),
         reference=None if stage == "float" else _reference(config, stage, store),
         record=store.write if stage == "float" else None,
@@ -142,10 +144,12 @@ def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequ
     """Returns a function that reads float's recorded logits in the form of the stage's output."""
     if stage != "compiled":
         return store.read
-    artefact, stride = find_artefact(config), network_spec(config).stride
+    artefact, stride, corners = find_artefact(config), network_spec(config).stride, config.MODEL.ALIGN_CORNERS
+    fit, (width, height) = fit_of(config), config.TEST.IMAGE_SIZE
 
     def read(names: Sequence[str], inputs: Tensor) -> Tensor:
-        return in_its_form(store.read(names), artefact, stride, config.MODEL.ALIGN_CORNERS)
+        logits = realigned(store.read(names), (height, width), fit, artefact, corners)
+        return in_its_form(logits, artefact, stride, corners)
 
     return read
 
@@ -175,17 +179,26 @@ def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
     return True
 
 
-def to_input(config: CfgNode, stage: str) -> Callable[[Tensor], Tensor]:
-    """Returns a function uint8 (N, H, W, 3) -> the stage's input; for compiled in its manifest's form and size."""
+def to_input(config: CfgNode, stage: str, fit: Fit | None = None) -> Callable[[Tensor], Tensor]:
+    """Returns a function uint8 (N, H, W, 3) -> the stage's input; for compiled in its manifest's form and size.
+
+    `fit`: of the other stages' pictures; by default they keep their size where the network can take it.
+    """
     data = config.DATASET
     if stage == "compiled":
         return artefact_input(find_artefact(config).input, data.MEAN, data.STD)
-    return Normaliser(data.MEAN, data.STD, stage_device(config, stage))
+    return Normaliser(data.MEAN, data.STD, stage_device(config, stage), fit or fit_of(config))
 
 
-def input_size(config: CfgNode, stage: str) -> list[int]:
-    """Returns width and height of the pictures that the stage takes."""
-    return find_artefact(config).size if stage == "compiled" else list(config.TEST.IMAGE_SIZE)
+def stage_fit(config: CfgNode, stage: str, one_size: bool = False) -> Fit:
+    """Returns how the stage's pictures are fitted: compiled ones from the artefact's size, others from their own.
+
+    `one_size`: these are scaled to TEST.IMAGE_SIZE first, as infer does.
+    """
+    if stage == "compiled":
+        return fit_of(config, find_artefact(config).picture)
+    width, height = config.TEST.IMAGE_SIZE
+    return fit_of(config, (height, width) if one_size else None)
 
 
 def float_logits(config: CfgNode) -> LogitStore:

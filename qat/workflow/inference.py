@@ -15,13 +15,12 @@ from qat.data import class_set
 from qat.data.descriptor import ClassSet
 from qat.data.image_io import read_image
 from qat.data.listing import find_images
-from qat.data.transforms import resized
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.invocation import command
 from qat.report import overlay
 from qat.report.overlay import Picture
-from qat.workflow.evaluation import announce, input_size, to_input
+from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
@@ -95,11 +94,13 @@ def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) ->
 
 def classifier(config: CfgNode, stage: str) -> Classify:
     """Returns a function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
-    model, prepare, size = load_stage(config, stage), to_input(config, stage), input_size(config, stage)
+    model, fit = load_stage(config, stage), stage_fit(config, stage, one_size=True)
+    prepare = to_input(config, stage, fit)
 
     def classify(image: Picture) -> Picture:
         with torch.inference_mode():
-            logits = model(prepare(resized(torch.from_numpy(image)[None], size)))
-        return upsample_argmax(logits, image.shape[:2], config.MODEL.ALIGN_CORNERS)[0].cpu().numpy()
+            logits = model(prepare(torch.from_numpy(image)[None]))
+        size = image.shape[:2]
+        return upsample_argmax(logits, size, config.MODEL.ALIGN_CORNERS, fit.canvas(size))[0].cpu().numpy()
 
     return classify

@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
+from qat.data.fit import AS_IS, Fit
 from qat.engine import PROGRAM
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
@@ -20,7 +21,7 @@ from qat.program.run import ProgramNetwork
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
 from qat.workflow.network import build_network, load_weights
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice, quant_spec
+from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
 
 
 def load_stage(config: CfgNode, stage: str) -> nn.Module:
@@ -33,7 +34,7 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     Returns:
         A network: (N, 3, H, W) normalised float32 -> logits (N, classes, h, w). Stage compiled takes pictures as its
         manifest says. float, calib and qat run on DEVICE, the others on the CPU; calib, qat and int_infer take pictures
-        of TEST.IMAGE_SIZE.
+        of TEST.IMAGE_SIZE; TEST.FIT says how the sides become multiples of the network's stride.
 
     Raises:
         UserError: for an unknown stage, and where the stage before is missing or was made from other weights or
@@ -58,11 +59,11 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     backend = backend_choice(config).backend
     prepared = load_calibration(config, stage=stage if stage in CHECKPOINTS else None)
     if stage in CHECKPOINTS:
-        return Sized(backend.fake_quantized(prepared).to(device(config)), config.TEST.IMAGE_SIZE)
+        return sized(config, backend.fake_quantized(prepared).to(device(config)))
     if config.QUANT.ENGINE == PROGRAM:
-        return Sized(load_program(as_graph(prepared), example_input(config)), config.TEST.IMAGE_SIZE)
+        return sized(config, load_program(as_graph(prepared), example_input(config)))
     script = backend.to_torchscript(backend.convert(prepared), example_input(config))
-    return Sized(script, config.TEST.IMAGE_SIZE)
+    return sized(config, script)
 
 
 def load_program(prepared: fx.GraphModule, example: Tensor) -> nn.Module:
@@ -102,8 +103,8 @@ def load_float(config: CfgNode) -> nn.Module:
 
 
 def example_input(config: CfgNode, size: list[int] | None = None) -> Tensor:
-    """Returns a picture of fixed noise, (1, 3, H, W); `size`: width and height, TEST.IMAGE_SIZE by default."""
-    width, height = size or config.TEST.IMAGE_SIZE
+    """Returns a picture of fixed noise, (1, 3, H, W); `size`: width and height, by default the graph's."""
+    width, height = size or graph_size(config)
     noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     return noise.contiguous(memory_format=torch.channels_last)
 
@@ -112,7 +113,7 @@ def load_prepared(config: CfgNode, prove: bool = True, size: list[int] | None = 
     """Returns the float network rewritten for QUANT.TARGET, with the backend's observers, which have seen nothing yet.
 
     `prove` compares the outputs before and after each rewrite; calibration does it once. `size`: width and height of
-    the pictures, TEST.IMAGE_SIZE by default.
+    the pictures, by default `graph_size`.
     """
     rewritten = rewrite(load_float(config), example_input(config, size), config.QUANT.TARGET, prove=prove)
     return backend_choice(config).backend.prepare(rewritten, quant_spec(config)), rewritten
@@ -149,20 +150,32 @@ def load_plain(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
     return as_graph(prepared)
 
 
-class Sized(nn.Module):
-    """A network whose graph holds its picture size; it raises UserError for pictures of another size."""
+def sized(config: CfgNode, network: nn.Module) -> Sized:
+    """Returns the network for pictures of TEST.IMAGE_SIZE, fitted."""
+    return Sized(network, config.TEST.IMAGE_SIZE, fit_of(config))
 
-    def __init__(self, network: nn.Module, image_size: Sequence[int]) -> None:
+
+class Sized(nn.Module):
+    """A network whose graph holds its picture size; it raises UserError for pictures of another size.
+
+    `image_size`: width and height of pictures before they are fitted.
+    """
+
+    def __init__(self, network: nn.Module, image_size: Sequence[int], fit: Fit = AS_IS) -> None:
         super().__init__()
         self.network = network
-        self.width, self.height = image_size
+        self.image_width, self.image_height = image_size
+        self.height, self.width = fit.network_size((self.image_height, self.image_width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of `x`, (N, 3, height, width)."""
         height, width = x.shape[-2:]
         if (height, width) != (self.height, self.width):
+            is_fitted = (self.width, self.height) != (self.image_width, self.image_height)
+            fitted = f" (fitted: {self.width}x{self.height})" if is_fitted else ""
             raise UserError(
                 f"the picture is {width}x{height} and the int8 graph is built for TEST.IMAGE_SIZE "
-                f"{self.width}x{self.height}; set TEST.IMAGE_SIZE {width},{height} and run {command('calib')}"
+                f"{self.image_width}x{self.image_height}{fitted}; set TEST.IMAGE_SIZE {width},{height} and run "
+                f"{command('calib')}"
             )
         return cast(Tensor, self.network(x))

@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 from qat.compile.perf.timing import Failure, Timing, measure
 from qat.config import with_values
 from qat.data import build_dataset, data_loader, evenly_spaced
-from qat.data.transforms import InferenceTransform, Normaliser, normalise
+from qat.data.transforms import InferenceTransform, Normaliser, network_input
 from qat.evaluation import Result
 from qat.evaluation import evaluate as score
 from qat.runtimes import Session, get_runtime
@@ -27,7 +27,7 @@ from qat.workflow.artefact import find_artefact
 from qat.workflow.evaluation import evaluated_names
 from qat.workflow.load import example_input, load_float, load_stage
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.settings import data_spec
+from qat.workflow.settings import data_spec, fit_of
 
 log = logging.getLogger(__name__)
 Key = tuple[str, str]  # a form of the network, runtime
@@ -108,10 +108,10 @@ def _peers(config: CfgNode, folder: Path) -> dict[Key, Session]:
 
 def _calibration_pictures(config: CfgNode) -> list[Tensor]:
     """Returns the calibration's pictures: QUANT.CALIB_IMAGES of the training list, normalised."""
-    dataset = build_dataset(data_spec(config), "train", InferenceTransform())
+    data, dataset = config.DATASET, build_dataset(data_spec(config), "train", InferenceTransform())
     indices = evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES)
     images = (dataset[index]["image"][None] for index in indices)
-    return [normalise(image, config.DATASET.MEAN, config.DATASET.STD).contiguous() for image in images]
+    return [network_input(image, data.MEAN, data.STD, fit_of(config)).contiguous() for image in images]
 
 
 def _nncf_model(folder: Path, pictures: Pictures) -> Path:
@@ -165,8 +165,9 @@ def _accuracy(config: CfgNode, key: Key, session: Session, progress: Progress) -
         run,
         data_loader(dataset, 1, config.WORKERS, indices=range(len(names))),
         config.DATASET.NUM_CLASSES,
-        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD),
+        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD, fit=fit_of(config)),
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=fit_of(config),
         reference=lambda _, x: network(x),
         progress=lambda count, _: advance(count),
     )

@@ -15,7 +15,7 @@ from qat.invocation import Invocation, command
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
-from qat.workflow.evaluation import announce, evaluated_names, float_logits, to_input
+from qat.workflow.evaluation import announce, evaluated_names, float_logits, stage_fit, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of
@@ -91,6 +91,7 @@ def _pictures(
         to_input=to_input(config, stage),
         reference=store.read,
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=stage_fit(config, stage),
         progress=counter(progress, len(names), f"pictures of {title}"),
     )
     palette = class_set(data_spec(config)).palette

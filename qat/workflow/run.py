@@ -15,6 +15,7 @@ from qat.config import default_config, load_config, with_values
 from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.invocation import Invocation
+from qat.models import default_fit
 from qat.origin import Origin
 from qat.stages import Folders, Run, Tuned, origin_of, write_record
 from qat.stages.folders import CONFIG
@@ -27,6 +28,7 @@ NETWORK_KEYS = (
     "DATASET.NUM_CLASSES",
     "DATASET.MEAN",
     "DATASET.STD",
+    "TEST.FIT",
 )
 NOT_DECIDING = ("BACKEND", "ENGINE", "FROM", "GATE", "SAVE_EVERY")  # keys of QUANT; every other decides what is made
 RESOLVED_IN = ("", "qat", "calib", "float", "train", "compile")  # folders of a run that hold its config
@@ -51,7 +53,8 @@ def run_of(config: CfgNode) -> Run:
         takes_from=config.QUANT.FROM,
         tuned=_tuned(config),
         defaults=_values(defaults, (*_quant_keys(), "QUANT.ENGINE", *(f"QAT.{name}" for name in defaults.QAT)))
-        | built_in_origin(config),
+        | built_in_origin(config)
+        | {"TEST.FIT": default_fit(config.MODEL.NAME)},
     )
 
 

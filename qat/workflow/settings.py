@@ -10,6 +10,8 @@ from qat.backends.spec import QuantSpec
 from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descriptor
 from qat.data.augmentation import TrainingTransform
 from qat.data.descriptor import Streets
+from qat.data.fit import Fit, Size
+from qat.workflow.network import network_spec
 
 DESCRIPTOR = "DATASET.DATASET descriptor (sha256)"  # how a record names it
 
@@ -76,6 +78,17 @@ def training_transform(config: CfgNode) -> TrainingTransform:
         mean=tuple(data.MEAN),
         std=tuple(data.STD),
     )
+
+
+def fit_of(config: CfgNode, size: Size | None = None) -> Fit:
+    """Returns how pictures go into the network: TEST.FIT; `size`: height and width that they are scaled to first."""
+    return Fit(config.TEST.FIT, network_spec(config).side_multiple, size)
+
+
+def graph_size(config: CfgNode) -> list[int]:
+    """Returns width and height that the int8 graph is built for: TEST.IMAGE_SIZE, fitted."""
+    width, height = config.TEST.IMAGE_SIZE
+    return list(fit_of(config).network_size((height, width)))[::-1]
 
 
 def descriptor_origin(config: CfgNode) -> dict[str, str]:

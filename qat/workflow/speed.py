@@ -34,7 +34,7 @@ from qat.program.lower import program_of
 from qat.program.run import ProgramNetwork
 from qat.workflow.load import example_input, load_float, load_prepared
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.settings import backend_choice, data_spec
+from qat.workflow.settings import backend_choice, data_spec, fit_of
 
 WARMUP = 3  # rounds that aren't timed
 FLOAT = "float eager"  # what the others are compared with
@@ -188,7 +188,7 @@ def _calibrated(config: CfgNode, pictures: SegmentationDataset) -> tuple[Prepare
     """Returns the observed graph, and the seconds of observing and of choosing the scales."""
     backend = backend_choice(config).backend
     prepared, _ = load_prepared(config, prove=False)
-    to_input = Normaliser(config.DATASET.MEAN, config.DATASET.STD)
+    to_input = Normaliser(config.DATASET.MEAN, config.DATASET.STD, fit=fit_of(config))
     batches = [batch["image"] for batch in data_loader(pictures, 1, config.WORKERS)]
     start = time.perf_counter()
     calibration.calibrate(prepared, (to_input(batch) for batch in batches), observe=backend.observe)
@@ -205,8 +205,9 @@ def _evaluated(config: CfgNode, script: torch.nn.Module, pictures: SegmentationD
         script,
         batches,
         config.DATASET.NUM_CLASSES,
-        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD),
+        to_input=Normaliser(config.DATASET.MEAN, config.DATASET.STD, fit=fit_of(config)),
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=fit_of(config),
     )
     run(record=store.write)  # stands for float's recorded logits
     store.finish()

@@ -15,7 +15,7 @@ from qat.models import short_name
 from qat.workflow.network import build_network
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
-from qat.workflow.settings import backend_choice, quant_spec
+from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
 
 PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at a smaller size
 
@@ -45,7 +45,7 @@ class Findings:
 
 
 def check(config: CfgNode, progress: Progress = silent) -> Findings:
-    """Check, rewrite and check again at TEST.IMAGE_SIZE; structure doesn't depend on weights, so they are random.
+    """Check, rewrite and check again at TEST.IMAGE_SIZE (fitted); structure doesn't depend on weights: they are random.
 
     Args:
         config: the run's config; MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE, QUANT.TARGET and QUANT.BACKEND
@@ -59,8 +59,9 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
         UserError: if the network is unknown or can't be traced.
     """
     model = build_network(config)
-    width, height = config.TEST.IMAGE_SIZE
-    example, small = torch.zeros(1, 3, height, width), torch.zeros(1, 3, *proof_size(height, width))
+    width, height = graph_size(config)
+    small_size = fit_of(config).network_size(proof_size(height, width))
+    example, small = torch.zeros(1, 3, height, width), torch.zeros(1, 3, *small_size)
     target = config.QUANT.TARGET
     before = violations_of(model, example, target)
     rewritten = rewrite(model, example, target, prove=example.shape == small.shape)

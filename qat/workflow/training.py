@@ -28,7 +28,7 @@ from qat.workflow.load import device
 from qat.workflow.network import build_network, network_spec
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
-from qat.workflow.settings import data_spec, training_transform
+from qat.workflow.settings import data_spec, fit_of, training_transform
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def loop_config(config: CfgNode, stage: str) -> LoopConfig:
         mean=tuple(data.MEAN),
         std=tuple(data.STD),
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=fit_of(config),
         log_every=config.PRINT_FREQ,
         resume=train.RESUME or config.AUTO_RESUME,
     )

@@ -19,7 +19,7 @@ from qat.backends.fx.backend import as_graph
 from qat.backends.scales import freeze_scales
 from qat.backends.select import TUNES
 from qat.data import data_loader
-from qat.data.transforms import normalise
+from qat.data.transforms import network_input
 from qat.errors import UserError
 from qat.evaluation.distance import Scorer
 from qat.files import read_json, write_json
@@ -33,6 +33,7 @@ from qat.workflow.load import device, example_input, load_plain, load_prepared, 
 from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress
 from qat.workflow.run import folders_of
+from qat.workflow.settings import fit_of, graph_size
 
 log = logging.getLogger(__name__)
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
@@ -129,20 +130,21 @@ def _example(config: CfgNode) -> Tensor:
 
 def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
     """Returns the scorer of the distance from float, on training pictures that calibration doesn't see."""
-    data, where = config.DATASET, device(config)
+    data, fit, where = config.DATASET, fit_of(config), device(config)
     return Scorer(
         load_stage(config, "float"),
         data_loader(pictures.dataset, 1, 0, indices=pictures.held_out()),
         data.NUM_CLASSES,
-        to_input=lambda image: normalise(image, data.MEAN, data.STD, where),
+        to_input=lambda image: network_input(image, data.MEAN, data.STD, fit, where),
         align_corners=config.MODEL.ALIGN_CORNERS,
+        fit=fit,
         device=where,
     )
 
 
 def _cropped(config: CfgNode) -> tuple[fx.GraphModule, tuple[int, int]]:
     """Returns the prepared graph for crops of pictures, and their height and width."""
-    step, sides = network_spec(config).smallest_side, zip(CROP, config.TEST.IMAGE_SIZE, strict=True)
+    step, sides = network_spec(config).smallest_side, zip(CROP, graph_size(config), strict=True)
     width, height = (min(most, side // step * step) for most, side in sides)
     prepared = as_graph(load_prepared(config, prove=False, size=[width, height])[0])
     prepared.to(device(config))

@@ -77,6 +77,7 @@ def test_without_a_file_every_key_has_its_default() -> None:
     for name, value in cfg.DATASET.items():
         if expected.DATASET[name] is None:
             expected.DATASET[name] = value
+    expected.TEST.FIT = "pad"
     assert cfg == expected
 
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
+from qat.data.fit import Fit
 from qat.errors import UserError
 from qat.files import sha256
 from qat.stages import origin_of
-from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form
+from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form, realigned
 from qat.workflow.run import folders_of, run_of
 from tests.compile import blocks
+
+SMALL, BIG = {"height": 50, "width": 70}, {"height": 100, "width": 140}  # pictures before they are padded
 
 
 def artefact(output: str) -> CompiledFile:
@@ -50,3 +54,19 @@ def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
         find_artefact(cfg)
     with pytest.raises(UserError, match=r"made no model_float.mnn in .*: MNN is not installed$"):
         find_artefact(blocks.options(tmp_path, "COMPILE.RUNTIME", "mnn"))
+
+
+def test_logits_of_padded_pictures_are_moved_where_the_artefact_has_its_pictures() -> None:
+    ramp = torch.arange(72.0).expand(1, 1, 56, 72)
+    larger = CompiledFile(Path(), {}, {"width": 144, "height": 104, "fit": "pad", "picture": BIG}, "logits")
+    moved = realigned(ramp, (50, 70), Fit("pad", 8), larger, False)
+    assert moved.shape == (1, 1, 104, 144)
+    assert torch.equal(moved[..., :100, :140], interpolate(ramp[..., :50, :70], (100, 140), mode="bilinear"))
+
+
+def test_logits_where_nothing_is_padded_stay_as_they_are() -> None:
+    logits = torch.randn(1, 3, 7, 9)
+    same = CompiledFile(Path(), {}, {"width": 72, "height": 56, "fit": "pad", "picture": SMALL}, "logits")
+    assert realigned(logits, (50, 70), Fit("pad", 8), same, False) is logits
+    assert realigned(logits, (56, 72), Fit("pad", 8), artefact("logits"), False) is logits
+    assert realigned(logits, (50, 70), Fit("resize", 8), artefact("logits"), False) is logits

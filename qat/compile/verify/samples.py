@@ -16,30 +16,34 @@ Run = Callable[[Tensor], Tensor]  # a picture as the network or artefact takes i
 
 @dataclass(frozen=True)
 class ParitySample:
-    """`normalised` (1, 3, H, W) float32; `image`: the same as the artefacts take it; `label` (h, w), None without."""
+    """`normalised` (1, 3, H, W) float32; `image`: the same as the artefacts take it; `label` (h, w), None without.
+
+    `canvas`: height and width that the logits span where the picture is padded (`qat.data.fit`); None: `size`.
+    """
 
     name: str
     normalised: Tensor
     image: Tensor
     label: Tensor | None
     size: tuple[int, int]  # height and width of the label, or of the picture as it was
+    canvas: tuple[int, int] | None = None
 
 
 def classes(run: Run, inputs: Sequence[Tensor], samples: Sequence[ParitySample], align_corners: bool) -> list[Tensor]:
     """The class (h, w) of every pixel of every sample, by `run` of `inputs`."""
     with torch.inference_mode():
         return [
-            _at_label_size(run(image), sample.size, align_corners)
-            for image, sample in zip(inputs, samples, strict=True)
+            _at_label_size(run(image), sample, align_corners) for image, sample in zip(inputs, samples, strict=True)
         ]
 
 
-def _at_label_size(output: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
+def _at_label_size(output: Tensor, sample: ParitySample, align_corners: bool) -> Tensor:
+    (height, width), canvas = sample.size, sample.canvas or sample.size
     if output.ndim == 4:
-        return upsample_argmax(output.float(), size, align_corners)[0].to(torch.int64)
-    if tuple(output.shape[1:]) == size:
-        return output[0].to(torch.int64)
-    return torch.nn.functional.interpolate(output[None].float(), size, mode="nearest")[0, 0].to(torch.int64)
+        return upsample_argmax(output.float(), sample.size, align_corners, canvas)[0].to(torch.int64)
+    if tuple(output.shape[1:]) != canvas:
+        output = torch.nn.functional.interpolate(output[None].float(), canvas, mode="nearest")[0]
+    return output[0, :height, :width].to(torch.int64)
 
 
 def agreement(first: Sequence[Tensor], second: Sequence[Tensor]) -> float:
