@@ -174,7 +174,7 @@ def test_float_s_logits_are_moved_where_the_artefact_s_pictures_are_larger(confi
     compiled = evaluate(larger, stage="compiled")
     labels = read_label(Path(config.DATASET.ROOT, "0_label.png"))
     assert labels.shape == (HEIGHT, WIDTH)
-    assert compiled.stages[compiled.title]["pixels_changed"] < 0.2
+    assert compiled.stages[compiled.title]["pixels_changed"] < 0.18  # unmoved: 0.2
 
 
 def test_the_key_decides_and_an_older_record_counts_as_the_row_s(config: CfgNode) -> None:
