@@ -79,7 +79,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
 
 def _check_crop(config: CfgNode) -> None:
     """UserError for crops whose sides the network's stride doesn't divide."""
-    stride, (width, height) = network_spec(config).stride, config.TRAIN.IMAGE_SIZE
+    stride, (width, height) = network_spec(config).side_multiple, config.TRAIN.IMAGE_SIZE
     if width % stride or height % stride:
         near = [max(round(side / stride), 1) * stride for side in (width, height)]
         raise UserError(

@@ -98,3 +98,18 @@ def test_a_traced_graph_gives_its_chosen_output(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("qat.models.user.find_function", lambda name: lambda: graph)
     network, _ = load_user_network(UserNetwork("a:b", output=1), 3, (64, 64))
     assert torch.equal(trace(network, torch.zeros(1, 3, 4, 4))(torch.zeros(1, 3, 4, 4)), torch.ones(1, 3, 4, 4))
+
+
+SIZES = {  # what forward returns -> the stride of its logits, what a picture's sides are multiples of
+    "self.conv(x)": (2, 2),
+    "nn.functional.interpolate(self.conv(x), x.shape[-2:])": (1, 1),
+    "nn.functional.interpolate(self.conv(x), scale_factor=2.0)": (1, 2),
+    "self.conv(x) + nn.functional.interpolate(nn.functional.avg_pool2d(self.conv(x), 8), scale_factor=8.0)": (2, 16),
+    "self.conv(nn.functional.avg_pool2d(x.unflatten(2, (-1, 64)).flatten(2, 3), 2))": (4, 64),
+}
+
+
+@pytest.mark.parametrize("form", SIZES)
+def test_the_multiple_is_the_least_that_the_network_takes(form: str, tmp_path: Path) -> None:
+    _, spec = load_user_network(user(tmp_path, form), 2, (64, 64))
+    assert (spec.stride, spec.side_multiple) == SIZES[form]
