@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 from torch import Tensor, fx
@@ -31,7 +32,7 @@ def program_of(prepared: fx.GraphModule, example: Tensor, quantised: bool = True
 
     Raises UserError, with the model's line, for a layer that a program can't express.
     """
-    graph = frozen(prepared)
+    graph = frozen(prepared) if quantised else copy.deepcopy(prepared)  # whose observers may have seen nothing
     propagate(graph, [example])
     builder = _Builder(graph, quantised)
     for node in graph.graph.nodes:
@@ -96,7 +97,7 @@ class _Builder:
 
     def own_grid(self, name: str) -> Quant | None:
         """The grid that the calibration gave the node called `name`."""
-        return grid_of(self.quantiser[name]) if name in self.quantiser else None
+        return grid_of(self.quantiser[name]) if self.quantised and name in self.quantiser else None
 
     def quantise(self, node: fx.Node, source: str) -> None:
         """A rounding that only some of the readers see is a step; where all do, it is part of the tensor's own step."""

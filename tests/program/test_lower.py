@@ -12,7 +12,9 @@ from torch import nn
 
 import qat
 from qat.compile.onnx.writer import to_onnx
+from qat.errors import UserError
 from qat.program.integers import moved
+from qat.program.lower import program_of
 from qat.program.steps import Program, Step
 from tests.compile.operations import call
 from tests.compile.small import NO_RULES, block, departing, of, small
@@ -139,3 +141,14 @@ def test_the_calibration_stays_as_it_was() -> None:
     before = {key: value.clone() for key, value in network.prepared.state_dict().items()}
     assert isinstance(network.program.steps[0], Step)
     assert all(torch.equal(value, before[key]) for key, value in network.prepared.state_dict().items())
+
+
+def test_the_float_program_needs_no_calibration() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1)).eval()
+    example = torch.zeros(SHAPE)
+    prepared = qat.prepare(qat.rewrite(network, example, "x86"))
+    program = program_of(prepared, example, quantised=False)
+    assert ops(program) == ["input", "conv2d+relu", "conv2d"]
+    assert not any(step.quant for step in program.steps)
+    with pytest.raises(UserError, match="was never seen"):
+        program_of(prepared, example)
