@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,6 +94,46 @@ def test_scales_below_float32s_epsilon_are_kept(size: float, engine: str) -> Non
         qat.calibrate(prepared, pictures())
         distances.append(sqnr(model(x), qat.convert(prepared)(x)))
     assert distances[1] == pytest.approx(distances[0], abs=0.5)
+
+
+JOINED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "scaled": lambda x, y: torch.cat([x * 3, y], 1),
+    "shifted": lambda x, y: torch.cat([x - 2, y], 1),
+    "scaled twice": lambda x, y: torch.cat([x - 2, x * 3], 1),
+    "read by itself too": lambda x, y: torch.cat([x * 2, x], 1),
+    "scaled second": lambda x, y: torch.cat([x, y * 5], 1),
+    "pooled": lambda x, y: torch.cat([F.max_pool2d(x * 4, 2), F.max_pool2d(y, 2)], 1),
+    "resized": lambda x, y: torch.cat([F.interpolate(x * 3, [96, 128]), F.interpolate(y, [96, 128])], 1),
+    "rectified": lambda x, y: F.relu(torch.cat([x - 2, y * 3], 1)),
+    "sigmoid": lambda x, y: torch.cat([x.sigmoid(), y], 1),
+    "one minus sigmoid": lambda x, y: torch.cat([1 - x.sigmoid(), y], 1),
+    "sigmoid scaled": lambda x, y: torch.cat([x.sigmoid() * 5, y], 1),
+    "stack": lambda x, y: torch.stack([x * 3, y], 1).flatten(1, 2),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_what_is_joined_is_requantised(name: str) -> None:
+    """torch.cat takes the first input's grid in int8, which a constant had moved or a sigmoid fixed, and clips."""
+    model, x = Between(JOINED[name], channels=16), pictures()[0]
+    prepared = calibrated(model)
+    calib, int8 = qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)
+    assert sqnr(model(x), calib) > 32
+    assert sqnr(model(x), int8) > sqnr(model(x), calib) - 0.5
+    assert sqnr(calib, int8) > 40
+
+
+@pytest.mark.parametrize("name", ["shifted", "pooled", "one minus sigmoid"])
+def test_a_file_joins_as_calib_does(name: str, tmp_path: Path) -> None:
+    prepared = calibrated(Between(JOINED[name], channels=16))
+    assert qat.export_onnx(prepared, tmp_path / "net.onnx", pictures()[0]).tensors_compared > 4
+
+
+def test_what_is_joined_with_a_sigmoid_has_a_grid_of_its_own() -> None:
+    grids = qparams(calibrated(Between(JOINED["sigmoid"], channels=16)))
+    assert grids["sigmoid"]["scale"] == pytest.approx(1 / 127)
+    assert grids["b"]["range"][1] > 1.1
+    assert grids["b"]["scale"] == grids["cat"]["scale"]
 
 
 class NormAct(nn.BatchNorm2d):

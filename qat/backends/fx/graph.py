@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
+from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
-from qat.backends.quantiser import ActivationQuantiser, OnGrid
+from qat.backends.quantiser import OnGrid
 from qat.backends.scales import (
     add_weight_scales,
     freeze_scales,
@@ -28,7 +29,6 @@ from qat.backends.spec import QuantSpec, float_output_modules
 from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
-from qat.graph.nodes import op_of
 from qat.graph.ops import INT8_LAYERS
 from qat.observers.ranges import OBSERVERS
 
@@ -66,8 +66,9 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     keep_spec(prepared, spec)
-    _free_inputs(prepared, spec)
+    free_inputs(prepared, spec)
     _pass_constants(prepared, spec)
+    free_operands(prepared, spec, _is_scalar_op)
     _name_observers(prepared)
     add_weight_scales(prepared)
     _keep_origins(rewritten.module, prepared)
@@ -89,15 +90,6 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
     for node in graph.graph.nodes:
         calls.setdefault((node.op, node.target), []).append(node)
     return calls
-
-
-def _free_inputs(prepared: fx.GraphModule, spec: QuantSpec) -> None:
-    """Let a sigmoid's input be observed where it isn't rounded yet: torch.ao gives it the sigmoid's fixed grid."""
-    calls = list(quantisers(prepared))
-    theirs = {id(quantiser) for node, quantiser in calls if op_of(node.all_input_nodes[0]).bounds}
-    for node, quantiser in calls:
-        if quantiser.fixed and id(quantiser) not in theirs:
-            prepared.set_submodule(str(node.target), ActivationQuantiser(spec))
 
 
 def _pass_constants(prepared: fx.GraphModule, spec: QuantSpec) -> None:
@@ -202,11 +194,13 @@ def convert(prepared: fx.GraphModule) -> fx.GraphModule:
     model = copy.deepcopy(prepared).cpu()
     freeze_scales(model)
     set_qconfig_scales(model)
+    concatenations = mixed_concatenations(model)
     remove_kept_roundings(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted = convert_fx(model, backend_config=backend_config())
     lower_sigmoids(converted, spec)
+    lower_concatenations(converted, concatenations)
     for module in weighted(converted):  # only those left in float: the tail
         round_weight(module)
     return converted
