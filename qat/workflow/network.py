@@ -65,8 +65,13 @@ def load_weights(config: CfgNode, network: nn.Module, path: Any) -> None:
     """Loads a float checkpoint; without a `path` the user's network keeps its weights."""
     if path is None:
         _say_own_weights(config.MODEL.NAME)
-    else:
+        return
+    try:
         load_checkpoint(network, path)
+    except UserError as error:
+        if not names_code(config.MODEL.NAME):
+            raise
+        raise UserError(f"{error}, or set TEST.MODEL_FILE '' for the weights that the network comes with") from error
 
 
 @cache

@@ -26,6 +26,15 @@ class Net(nn.Module):
         return {form}
 def net(): return Net()
 """
+MODULE = """
+import colorsys, sys
+from torch import nn
+class Net(nn.Conv2d):
+    def __init__(self, width):
+        super().__init__(3, width, 1)
+        self.path = list(sys.path)
+def net(width): return Net(width)
+"""
 FORMS: dict[str, tuple[str, Any]] = {
     "a tensor": ("self.conv(x)", None),
     "one in a tuple": ("(self.conv(x),)", None),
@@ -113,3 +122,19 @@ SIZES = {  # what forward returns -> the stride of its logits, what a picture's 
 def test_the_multiple_is_the_least_that_the_network_takes(form: str, tmp_path: Path) -> None:
     _, spec = load_user_network(user(tmp_path, form), 2, (64, 64))
     assert (spec.stride, spec.side_multiple) == SIZES[form]
+
+
+def test_a_module_is_found_in_the_working_directory_after_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "nets.py").write_text(MODULE)
+    (tmp_path / "colorsys.py").write_text("raise ImportError('not Python's own')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    before = list(sys.path)
+    network = UserNetwork("mine.nets:net", {"width": 3}).build()
+    assert network.path == [*before, str(tmp_path)]
+    assert sys.path == before

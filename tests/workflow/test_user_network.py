@@ -75,6 +75,22 @@ def test_the_page_s_commands_run_and_sys_path_stays(folder: Path) -> None:
     assert "ort" in parity["model_ort.onnx"]
 
 
+def test_every_other_stage_takes_it(folder: Path) -> None:
+    run = ["-c", "net.yaml", "DEVICE", "cpu"]
+    crops = ["TRAIN.IMAGE_SIZE", "64,64", "TRAIN.BASE_SIZE", "128", "TRAIN.BATCH_SIZE_PER_GPU", "2"]
+    for command in (
+        ["calib", *run, "QUANT.EQUALISE", "True", "QUANT.RECONSTRUCT", "True"],
+        ["calib", *run],
+        ["debug", *run, "DEBUG.IMAGES", "1", "DEBUG.SENSITIVITY_IMAGES", "1"],
+        ["qat", *run, *crops, "QAT.END_EPOCH", "1"],
+        ["infer", *run, "--stage", "calib", "--input", "data/images/val"],
+        ["eval", *run, "--stage", "calib"],
+        ["report", *run],
+    ):
+        assert main(command) == 0, command
+    assert "build (dots/net)" in (folder / "output" / "dots" / "net" / "debug" / "graph.html").read_text()
+
+
 def calibrated(folder: Path) -> Callable[[], nn.Module]:
     """Calibrates; returns what loads the stage again."""
     calibrate(load_config("net.yaml"))
