@@ -15,10 +15,10 @@ class UserError(Exception):
     Example:
         >>> import qat
         >>> try:
-        ...     qat.build_model("pidnet_x", num_classes=19)
+        ...     qat.load_checkpoint(qat.build_model("pidnet_s", num_classes=19), "none.pt")
         ... except qat.UserError as error:
         ...     print(error)
-        unknown network MODEL.NAME pidnet_x; did you mean pidnet_s?
+        no checkpoint at none.pt; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file
     """
 
 

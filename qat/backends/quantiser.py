@@ -8,6 +8,7 @@ from torch import Tensor
 from qat.ao import FakeQuantizeBase
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
+from qat.invocation import command
 from qat.observers.observer import ActivationObserver
 
 WIDE = 256  # levels of int16 for each of int8's
@@ -66,7 +67,7 @@ class ActivationQuantiser(FakeQuantizeBase):
             if self.observer.batches == 0:
                 raise UserError(
                     f"activation {self.observer.name} was never seen, so it has no scale; "
-                    "run make calib, or `qat.calibrate` with pictures, first"
+                    f"run {command('calib')}, or `qat.calibrate` with pictures, first"
                 )
             scale, zero_point = self.observer.grid.qparams(*self.observer.range())
             self.scale.fill_(scale)
