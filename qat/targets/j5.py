@@ -6,7 +6,7 @@ An operation without a row isn't on the device. Errors don't compile; warnings c
 from __future__ import annotations
 
 from qat.targets import j5_limits as limits
-from qat.targets.table import IN_PLACE, Row, Target, table
+from qat.targets.table import COMMON_RULES, IN_PLACE, Row, Target, table
 
 INT8_16 = ("int8", "int16")
 IN_ORDER = ("reshape", "getitem", "split", "expand", "repeat", "pixel_shuffle", "pixel_unshuffle", "pad_layer")
@@ -69,28 +69,5 @@ J5 = Target(
         "hardswish": "train with nn.ReLU or nn.SiLU",
         "adaptive_max_pool2d": "use nn.MaxPool2d (rule adaptive_pool)",
     },
-    rules=frozenset(
-        {
-            "in_place",
-            "identity",
-            "constant_sizes",
-            "functional_norm",
-            "functional_layer",
-            "synced_norm",
-            "same_padding",
-            "zero_pad",
-            "alpha",
-            "reciprocal",
-            "interpolate_size",
-            "keepdim",
-            "reshape_pair",
-            "constant_minuend",
-            "negation",
-            "adaptive_pool",
-            "norm_into_sum",
-            "shared_interpolation",
-            "quant_stub",
-            "dequant_stub",
-        }
-    ),
+    rules=COMMON_RULES,
 )

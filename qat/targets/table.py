@@ -10,6 +10,32 @@ from typing import Any, Literal
 Shape = tuple[int, ...]
 Severity = Literal["error", "warning"]
 
+COMMON_RULES = frozenset(
+    {
+        "in_place",
+        "identity",
+        "constant_sizes",
+        "functional_norm",
+        "functional_layer",
+        "synced_norm",
+        "same_padding",
+        "zero_pad",
+        "alpha",
+        "reciprocal",
+        "interpolate_size",
+        "keepdim",
+        "reshape_pair",
+        "constant_minuend",
+        "negation",
+        "adaptive_pool",
+        "norm_into_sum",
+        "shared_interpolation",
+        "quant_stub",
+        "dequant_stub",
+    }
+)
+"""The rewrite rules that every target needs so far, by name; `qat.graph.rules.RULES` has their order."""
+
 COMPUTED = "computed"  # stands for an argument that the graph computes while it runs
 
 

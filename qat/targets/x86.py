@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qat.targets.table import IN_PLACE, Call, Limit, Row, Target, computed, numbers, table
+from qat.targets.table import COMMON_RULES, IN_PLACE, Call, Limit, Row, Target, computed, numbers, table
 
 NO_FILE = "no file"
 
@@ -190,34 +190,5 @@ X86 = Target(
         "adaptive_max_pool2d": "use nn.MaxPool2d (rule adaptive_pool)",
         "chunk": "use two convolutions with half the channels each",
     },
-    rules=frozenset(
-        {
-            "in_place",
-            "identity",
-            "constant_sizes",
-            "functional_norm",
-            "functional_layer",
-            "synced_norm",
-            "same_padding",
-            "zero_pad",
-            "broadcast",
-            "alpha",
-            "reciprocal",
-            "interpolate_size",
-            "spelling",
-            "keepdim",
-            "reshape_pair",
-            "constant_minuend",
-            "negation",
-            "subtraction",
-            "adaptive_pool",
-            "spatial_mean",
-            "channel_sum",
-            "pool_convolution",
-            "norm_into_sum",
-            "shared_interpolation",
-            "quant_stub",
-            "dequant_stub",
-        }
-    ),
+    rules=COMMON_RULES | {"broadcast", "spelling", "subtraction", "spatial_mean", "channel_sum", "pool_convolution"},
 )
