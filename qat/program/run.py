@@ -85,8 +85,9 @@ class ProgramNetwork(nn.Module):
 def _runner(step: Step, program: Program, exact: bool) -> Run:
     """How `step` runs, chosen once."""
     quants = [program[name].quant for name in step.inputs]
-    first = quants[0]
-    if step.op == "conv2d" and first and _is_int8(step) and not exact and available():
+    first = quants[0] if quants else None
+    fast = not exact and (step.quant is None or (step.quant.low, step.quant.high) == (0, 255))  # kernels clip there
+    if step.op == "conv2d" and first and fast and _is_int8(step) and available():
         convolution = Convolution(step, first, step.quant)
         return lambda inputs: convolution(inputs[0])
     if step.quant and first and all(quant == step.quant for quant in quants):
@@ -94,7 +95,7 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
             return lambda inputs: _rectified(compute(step, inputs), step)
         if op_called(step.op).resampling:
             return lambda inputs: _resampled(step, inputs[0])
-    if step.op == "add" and step.quant and not exact and _are_tensors(step, program):
+    if step.op == "add" and step.quant and fast and _are_tensors(step, program):
         return Sum(step, *(quant for quant in quants if quant))
     if step.quant and first and len(quants) == 1 and _is_table(step):
         return _Table(step, first)
@@ -106,10 +107,9 @@ def _is_int8(step: Step) -> bool:
 
 
 def _are_tensors(step: Step, program: Program) -> bool:
-    """Whether a sum's operands are two tensors of levels of one shape, and its grid has all 256 levels."""
+    """Whether a sum's operands are two tensors of levels of one shape."""
     operands = [program[name] for name in step.inputs]
-    full = step.quant is not None and (step.quant.low, step.quant.high) == (0, 255)
-    return full and len(operands) == 2 and all(one.quant and one.shape == step.shape for one in operands)
+    return len(operands) == 2 and all(one.quant and one.shape == step.shape for one in operands)
 
 
 def _is_table(step: Step) -> bool:

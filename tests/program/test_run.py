@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import qat
 from qat.compile.verify.tensors import compare_program
 from qat.program import kernels
 from qat.program.run import ProgramNetwork, to_levels, to_real
-from qat.program.steps import Quant
+from qat.program.steps import Program, Quant, Step
 from tests.compile.operations import OPERATIONS, Operation, title
 from tests.compile.small import block, of
 from tests.compile.small import network as network_of
@@ -83,3 +84,22 @@ def test_levels_round_ties_to_even_and_clip() -> None:
     levels = to_levels(torch.tensor([0.25, 0.75, -0.25, 1e9, -1e9]), quant)
     assert levels.tolist() == [128, 130, 128, 255, 0]
     assert to_real(levels, quant)[1] == 1.0
+
+
+def test_a_grid_of_fewer_levels_is_clipped_there() -> None:
+    """Without VNNI activations take 128 levels; the kernels clip at 255 only."""
+    network, picture = block(), 8 * pictures(BLOCK, 1)[0]
+    levels = {"high": 127, "zero_point": 64}
+    narrow = [replace(one, quant=replace(one.quant, **levels)) if one.quant else one for one in network.program.steps]
+    program = Program(tuple(narrow), network.program.outputs)
+    fast, exact = ProgramNetwork(program), ProgramNetwork(program, exact=True)
+    for name, tensor in fast.tensors(picture).items():
+        quant = program[name].quant
+        assert quant is None or tensor.max() <= quant.range[1]
+    assert torch.allclose(fast(picture), exact(picture), rtol=1e-4, atol=1e-5)  # the tail gives float
+
+
+def test_a_step_that_no_program_runs_is_one_line() -> None:
+    steps = (Step("offset", "constant", (), (1, 2), source="net.py:7"),)
+    with pytest.raises(qat.UserError, match=r"net\.py:7: constant \(offset\) has no function"):
+        ProgramNetwork(Program(steps, ("offset",)))(torch.zeros(1, 2))
