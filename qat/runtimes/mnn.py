@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qat.files import atomic_path
+from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
@@ -47,8 +46,8 @@ class Mnn(Adapter):
         """See `Adapter.convert`; the converter may crash, and runs in a child process."""
         require(self.module)
         artefact = convertible(self.name, source, QDQ_REFUSED)
-        with tempfile.TemporaryDirectory() as folder:
-            converted = Path(folder) / "model.mnn"
+        with scratch_folder() as folder:
+            converted = folder / "model.mnn"
             in_child(f"{self}'s converter", f"converting {source}", convert, artefact, converted, tuple(options))
             with atomic_path(destination) as aside:
                 shutil.copyfile(converted, aside)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qat.errors import UserError
-from qat.files import atomic_path
+from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
@@ -47,8 +46,8 @@ class Ncnn(Adapter):
         artefact = convertible(self.name, source, QDQ_REFUSED)
         if artefact.dtype != np.float32:
             raise UserError(f"ncnn can't convert {artefact}: it takes {artefact.dtype}, and pnnx float32 pictures only")
-        with tempfile.TemporaryDirectory() as folder:  # pnnx writes seven files
-            converted = _convert(artefact, Path(folder), options)
+        with scratch_folder() as folder:  # pnnx writes seven files
+            converted = _convert(artefact, folder, options)
             try:
                 in_child(str(self), "running them", check_conversion, self, converted, artefact.path)
             except UserError as error:

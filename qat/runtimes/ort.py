@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qat.files import scratch_folder
 from qat.runtimes.adapter import Adapter, AdapterSession
 from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.protocol import LayerTime
@@ -41,9 +41,9 @@ class _OrtSession(AdapterSession):
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy of the session."""
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             settings = options(self._threads, self._optimise)
-            settings.enable_profiling, settings.profile_file_prefix = True, str(Path(folder) / "ort")
+            settings.enable_profiling, settings.profile_file_prefix = True, str(folder / "ort")
             profiled, picture = session(self.artefact.path, settings), {self.artefact.input: self.artefact.example()}
             for _ in range(2):
                 profiled.run(None, picture)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from qat.data import build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, Normaliser, network_input
 from qat.evaluation import Result
 from qat.evaluation import evaluate as score
+from qat.files import scratch_folder
 from qat.runtimes import Session, get_runtime
 from qat.runtimes.optional import require
 from qat.workflow.artefact import find_artefact
@@ -69,8 +69,8 @@ def bench_peers(config: CfgNode, progress: Progress = silent, *, rounds: int = 2
         UserError: if NNCF, a runtime or the compile folder is missing.
     """
     require("nncf", "pip install nncf (it isn't part of this project's extras)")
-    with tempfile.TemporaryDirectory() as folder:
-        sessions = _ours(config) | _peers(config, Path(folder))
+    with scratch_folder() as folder:
+        sessions = _ours(config) | _peers(config, folder)
         times = measure(sessions, example_input(config).contiguous().numpy(), rounds, 3)
         scores = {key: _accuracy(config, key, session, progress) for key, session in sessions.items()}
     return tuple(_form(key, times, result) for key, result in scores.items())

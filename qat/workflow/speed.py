@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import LogitStore, Result
 from qat.evaluation import evaluate as score
+from qat.files import scratch_folder
 from qat.models import short_name
 from qat.program.lower import program_of
 from qat.program.run import ProgramNetwork
@@ -88,8 +88,8 @@ def bench(config: CfgNode, progress: Progress = silent, *, rounds: int = 15, ima
     if rounds < 1 or images < 1:
         raise UserError(f"--rounds {rounds} --images {images}; expected at least 1 of each")
     backend, example = backend_choice(config).backend, example_input(config)
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = street_mosaics(config, Path(folder, "pictures"), images)
+    with scratch_folder() as folder:
+        pictures = street_mosaics(config, folder / "pictures", images)
         network = load_float(config)
         prepared, seconds = _calibrated(config, pictures)
         int8 = backend.convert(prepared)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ import numpy as np
 from qat.data.streets.canvas import Pixels
 from qat.data.streets.scene import render
 from qat.errors import UserError
-from qat.files import replaced_folder
+from qat.files import alone, replaced_folder
 
 VERSION = 1  # of the generator: raise it when a seed gives another picture
 RECORD = "streets.json"
@@ -34,9 +31,11 @@ def write(root: str | Path, train: int = 64, val: int = 32, size: tuple[int, int
     """
     root = Path(root)
     wanted = _parameters(train, val, size, seed)
+    if is_complete(root, wanted):  # a folder that can't be written to will do
+        return root
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(root.parent):
+        with alone(root):
             if not is_complete(root, wanted):
                 _check_replaceable(root)
                 with replaced_folder(root) as aside:
@@ -79,17 +78,6 @@ def _plan(root: Path, wanted: dict[str, Any]) -> Iterator[tuple[str, int, tuple[
             stem = f"{city}_000000_{index:06d}"
             image = root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png"
             yield split, index, (image, root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: one writer at a time; the lock goes with the process."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _check_replaceable(root: Path) -> None:

@@ -1,7 +1,8 @@
+"""Files and folders appear whole or not at all."""
+
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from qat.errors import UserError
-from qat.files import atomic_path, read_json, read_yaml, replaced_folder, sha256, sha256_text, write_json, write_text
+from qat.files import atomic_path, replaced_folder, write_text
 
 BIG = {"weight": torch.zeros(50_000)}
 
@@ -109,77 +110,6 @@ def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
         write_text(tmp_path, "text")
 
 
-def test_json_comes_back_as_written(tmp_path: Path) -> None:
-    value = {"mean_iou": 0.1 + 0.2, "names": ["Straße"], "none": None}
-    write_json(tmp_path / "value.json", value)
-    assert read_json(tmp_path / "value.json") == value
-
-
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"], ids=["empty", "cut", "not utf-8"])
-def test_damaged_json(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "value.json"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=f"{path} is not valid JSON .*; delete it and rerun the stage that writes it"):
-        read_json(path)
-
-
-def test_missing_json(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"can't read {tmp_path}/none.json: No such file"):
-        read_json(tmp_path / "none.json")
-
-
-def test_hashes(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes("Straße".encode())
-    assert sha256(tmp_path / "file") == sha256_text("Straße") == hashlib.sha256("Straße".encode()).hexdigest()
-
-
-def test_hash_of_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"can't read {tmp_path}/none: No such file"):
-        sha256(tmp_path / "none")
-
-
-def aliases(row: str) -> str:
-    """Eight rows, each of nine aliases of the row before."""
-    return "\n".join(f"a{i}: " + row.format(now=i, before=", ".join([f"*a{i - 1}"] * 9)) for i in range(1, 9))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("[" * 5000, "is nested too deep"),
-        ("a: &a {b: *a}", "grows beyond 10000 values by its aliases"),
-        ("a0: &a0 [1]\n" + aliases("&a{now} [{before}]"), "grows beyond"),
-        ("a0: &a0 {k: 1}\n" + aliases("&a{now} {{<<: [{before}]}}"), "grows beyond"),
-        ("- a", "holds no keys; expected a YAML mapping such as A: 1"),
-        ("", "holds no keys"),
-        ("a: [", "is not valid YAML"),
-        ("a: 2024-13-45", "is not valid YAML"),
-        ("a: 1\nb: 2\na: 3", "has the key a twice, in lines 1 and 3; keep one of them"),
-        ("a:\n  - {b: 1, c: {d: 1, 'd': 2}}", "has the key d twice, in lines 2 and 2"),
-    ],
-    ids=["deep", "itself", "aliases of aliases", "merged", "list", "empty", "open", "no date", "twice", "twice below"],
-)
-def test_yaml_that_is_no_mapping_or_grows(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "some.yaml"
-    path.write_text(text)
-    with pytest.raises(UserError) as caught:
-        read_yaml(path, "A: 1")
-    assert str(caught.value).startswith(f"{path} {said}")
-    assert "\n" not in str(caught.value)
-
-
-def test_yaml_that_cant_be_read(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\xd8")
-    for name, said in (("none", "can't read .*: No such file"), ("", "Is a directory"), ("binary", "not valid YAML")):
-        with pytest.raises(UserError, match=said):
-            read_yaml(tmp_path / name, "A: 1")
-
-
-def test_an_alias_in_yaml_is_its_value(tmp_path: Path) -> None:
-    (tmp_path / "some.yaml").write_text("a: &size [1, 2]\nb: *size")
-    assert read_yaml(tmp_path / "some.yaml", "A: 1") == {"a": [1, 2], "b": [1, 2]}
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "dataset" / "compile"
@@ -263,3 +193,52 @@ def test_a_disk_that_is_really_full(folder: Path) -> None:
     with pytest.raises(UserError, match="No space left on device"), replaced_folder(folder):
         Path("/dev/full").write_bytes(b"0" * 9999)
     assert is_untouched(folder)
+
+
+def test_ctrl_c_between_the_two_renames_brings_the_earlier_folder_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def interrupt(source: Path, target: Path) -> None:
+        real(source, target)
+        if Path(source) == folder:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt), replaced_folder(folder):
+        pass
+    assert is_untouched(folder)
+
+
+def test_it_is_on_the_disk_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    real = os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append(os.readlink(f"/proc/self/fd/{handle}")))
+    monkeypatch.setattr(os, "replace", lambda source, target: done.append("rename") or real(source, target))
+    write_text(tmp_path / "file", "text")
+    assert done[0].endswith(".part")
+    assert done[1:] == ["rename", str(tmp_path)]
+
+
+def test_a_disk_that_loses_the_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", lose)
+    with pytest.raises(UserError, match=r"can't write .*file: Input/output error"):
+        write_text(tmp_path / "file", "text")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("采" * 85)
+    write_text(path, "text")
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_nul_in_a_name_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has a NUL character"):
+        write_text(tmp_path / "a\0b", "text")
+    with pytest.raises(UserError, match="has a NUL character"), replaced_folder(tmp_path / "a\0b"):
+        pass

@@ -1,0 +1,22 @@
+"""Files and folders that appear whole or not at all, hashes, and the content of JSON and YAML files."""
+
+from qat.files.content import read_json, sha256, sha256_text, write_json, write_text
+from qat.files.locks import alone
+from qat.files.parts import restored, scratch_folder, short_name
+from qat.files.replacement import atomic_path, replaced_folder
+from qat.files.yaml_mapping import read_yaml
+
+__all__ = [
+    "alone",
+    "atomic_path",
+    "read_json",
+    "read_yaml",
+    "replaced_folder",
+    "restored",
+    "scratch_folder",
+    "sha256",
+    "sha256_text",
+    "short_name",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,51 @@
+"""Text, JSON and hashes of files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from qat.errors import UserError
+from qat.files.replacement import atomic_path
+
+_BLOCK = 1 << 20  # bytes that are hashed at a time
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` (UTF-8) whole or not at all."""
+    with atomic_path(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; UserError if it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); delete it and rerun the stage that writes it") from error
+
+
+def sha256(path: str | Path) -> str:
+    """Hex SHA-256 of a file's bytes, read block by block; UserError if it can't be read."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror or error}; put the file there") from error
+    return digest.hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """Hex SHA-256 of a text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
