@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from torch import nn
 
 from qat.errors import UserError, nearest
-from qat.models import pidnet
+from qat.models import bisenet, ddrnet, pidnet
 from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
 from qat.models.user import names_code
 
-NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS,)
+NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS, *bisenet.NETWORKS, *ddrnet.NETWORKS)
 NAMES = tuple(network.name for network in NETWORKS)
 
 

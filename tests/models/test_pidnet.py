@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qat.errors import UserError
-from qat.models import NAMES, build_model
+from qat.models import build_model
 
 ENTRIES = {
     ("pidnet_s", True): 479,
@@ -69,13 +69,13 @@ def test_number_of_entries(name: str, aux: bool) -> None:
     assert len(network(name, aux).state_dict()) == ENTRIES[name, aux]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_key_names_and_shapes(name: str) -> None:
     state = network(name, True).state_dict()
     assert {key: tuple(state[key].shape) for key in SHAPES[name]} == SHAPES[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_the_predict_form_lacks_the_auxiliary_heads_only(name: str) -> None:
     train, predict = (network(name, aux).state_dict().keys() for aux in (True, False))
     assert predict < train
@@ -89,7 +89,7 @@ def test_logits_are_an_eighth_of_the_picture(height: int, width: int) -> None:
     assert logits.shape == (1, 19, height // 8, width // 8)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_the_train_form_gives_detail_main_and_boundary_logits(name: str) -> None:
     with torch.inference_mode():
         outputs = network(name, True)(torch.zeros(2, 3, 72, 104, device="meta"))

@@ -41,8 +41,8 @@ def outputs(network: NetworkSpec, train: bool, height: int, width: int) -> list[
 
 def test_logits_are_smaller_by_the_stride(network: NetworkSpec) -> None:
     side = network.smallest_side
-    (logits,) = outputs(network, False, side, side + network.stride)
-    assert logits.shape == (1, CLASSES, side // network.stride, side // network.stride + 1)
+    (logits,) = outputs(network, False, side, side + network.side_multiple)
+    assert logits.shape == (1, CLASSES, side // network.stride, (side + network.side_multiple) // network.stride)
 
 
 def test_the_deepest_map_of_the_smallest_picture_has_one_value(network: NetworkSpec) -> None:

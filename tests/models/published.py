@@ -1,0 +1,94 @@
+"""What the public networks are: entries of their state dicts, parameters, and outputs on seeded weights.
+
+Each row was printed by the public code, `python tests/equality.py NAME --against path/net.py:function --row`
+(`--train-form`), with `SIZE`'s picture of `seeded_picture`, and `seed_network`'s weights and statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SIZE = (64, 96)  # height and width of the picture
+CLASSES = 19
+
+
+@dataclass(frozen=True)
+class Published:
+    """A public network in one form; `outputs`: the `fingerprint` of each."""
+
+    name: str
+    train: bool
+    entries: int
+    parameters: int
+    outputs: tuple[tuple[float, float, float], ...]
+    classes: int = CLASSES
+
+
+def fingerprint(output: Tensor) -> tuple[float, float, float]:
+    """Root of the mean square, mean of the product with a cosine along the values, and the value in the middle."""
+    values = output.double().flatten()
+    wave = torch.cos(torch.arange(len(values), dtype=torch.float64))
+    found = (values.square().mean().sqrt(), (values * wave).mean() * len(values) ** 0.5, values[len(values) // 2])
+    rms, product, middle = (float(f"{float(value):.7g}") for value in found)
+    return rms, product, middle
+
+
+PUBLISHED = (
+    Published(
+        name="bisenetv2",
+        train=False,
+        entries=327,
+        parameters=3358627,
+        outputs=((3.511014, 0.03130494, 1.246061),),
+        classes=19,
+    ),
+    Published(
+        name="bisenetv2",
+        train=True,
+        entries=383,
+        parameters=5231487,
+        outputs=(
+            (3.511014, 0.03130494, 1.246061),
+            (3.316262, -0.01126234, -0.7162673),
+            (9.948063, -0.01193862, -3.991014),
+            (27.37524, 0.04294291, -12.28788),
+            (159.685, 0.8093148, -24.93053),
+        ),
+        classes=19,
+    ),
+    Published(
+        name="bisenetv1",
+        train=False,
+        entries=206,
+        parameters=13275539,
+        outputs=((236.1099, -0.7019265, 18.43312),),
+        classes=19,
+    ),
+    Published(
+        name="bisenetv1",
+        train=True,
+        entries=222,
+        parameters=13425721,
+        outputs=((236.1099, -0.7019265, 18.43312), (142.4142, 1.120126, 54.10324), (131.6812, 0.956996, 125.8628)),
+        classes=19,
+    ),
+    Published(
+        name="ddrnet23_slim",
+        train=False,
+        entries=333,
+        parameters=5695987,
+        outputs=((374.1471, 175.9611, 1.445744),),
+        classes=19,
+    ),
+    Published(
+        name="ddrnet23_slim",
+        train=True,
+        entries=346,
+        parameters=5734342,
+        outputs=((30.79214, 8.59946, -11.47064), (374.1471, 175.9611, 1.445744)),
+        classes=19,
+    ),
+)
