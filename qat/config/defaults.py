@@ -27,7 +27,8 @@ _C.CUDNN.DETERMINISTIC = False
 _C.CUDNN.ENABLED = True
 
 _C.MODEL = CN()
-# a registered network, or the code of your own: package.module:function or path/net.py:function, which is run
+# a registered network, the code of your own, which is run (package.module:function or path/net.py:function), or a
+# float ONNX file
 _C.MODEL.NAME = "pidnet_s"
 _C.MODEL.KWARGS = CN()  # new: what the function of your own network is called with, a mapping
 _C.MODEL.OUTPUT = None  # new: which output of your own network is the logits: an index, a key or an attribute's name

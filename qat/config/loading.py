@@ -55,9 +55,9 @@ def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
 
 def _name(config: CfgNode, file: Path | None, opts: Sequence[str]) -> str:
     """The file's stem; the network's name where an option gives a network of the user's own, or there is no file."""
-    from qat.models import names_code, short_name
+    from qat.models import names_own, short_name
 
-    if file is None or ("MODEL.NAME" in opts[::2] and names_code(config.MODEL.NAME)):
+    if file is None or ("MODEL.NAME" in opts[::2] and names_own(config.MODEL.NAME)):
         return short_name(config.MODEL.NAME)
     return file.stem
 

@@ -12,7 +12,11 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-_OURS = (os.path.dirname(torch.__file__), os.path.dirname(__file__))
+_OURS = (
+    os.path.dirname(torch.__file__),
+    os.path.dirname(__file__),
+    os.path.join(os.path.dirname(os.path.dirname(__file__)), "models", "onnx"),  # its nodes have places of their own
+)
 _FRAME = re.compile(r'File "(.+?)", line (\d+)')
 
 

@@ -6,7 +6,7 @@ from qat.models.checkpoint import load_checkpoint
 from qat.models.outputs import load_user_network
 from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, default_fit, normalisation, resolve
 from qat.models.spec import Branch, NetworkSpec
-from qat.models.user import UserNetwork, names_code, short_name
+from qat.models.user import UserNetwork, names_own, short_name
 
 __all__ = [
     "NAMES",
@@ -19,7 +19,7 @@ __all__ = [
     "default_fit",
     "load_checkpoint",
     "load_user_network",
-    "names_code",
+    "names_own",
     "normalisation",
     "resolve",
     "short_name",

@@ -82,7 +82,14 @@ def parts_of(outputs: Any) -> dict[int | str, Any]:
 
 
 def take(outputs: Any, key: int | str) -> Any:
-    """Returns the output that `key` names; a KeyError, IndexError or AttributeError if there is none."""
+    """Returns the output that `key` names; a KeyError, IndexError or AttributeError if there is none.
+
+    >>> take({"out": 1, "aux": 2}, 1), take({"out": 1, "aux": 2}, "out")
+    (2, 1)
+    """
+    if isinstance(key, int) and isinstance(outputs, Mapping) and key not in outputs:
+        named = outputs.get(str(key))  # an ONNX file's output may be called 38
+        return list(outputs.values())[key] if named is None else named
     if isinstance(key, str) and not isinstance(outputs, Mapping):
         return getattr(outputs, key)
     return outputs[key]

@@ -9,7 +9,7 @@ from torch import nn
 from qat.errors import UserError, nearest
 from qat.models import bisenet, ddrnet, pidnet
 from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
-from qat.models.user import names_code
+from qat.models.user import names_own
 
 NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS, *bisenet.NETWORKS, *ddrnet.NETWORKS)
 NAMES = tuple(network.name for network in NETWORKS)
@@ -24,8 +24,8 @@ def resolve(name: str) -> NetworkSpec:
     for network in NETWORKS:
         if name in (network.name, *network.aliases):
             return network
-    advice = f"{nearest(name, NAMES)} (a network of your own: package.module:function or path/net.py:function)"
-    raise UserError(f"unknown network MODEL.NAME {name}; {advice}")
+    own = "a network of your own: package.module:function, path/net.py:function or path/net.onnx"
+    raise UserError(f"unknown network MODEL.NAME {name}; {nearest(name, NAMES)} ({own})")
 
 
 def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -34,7 +34,7 @@ def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, f
     >>> normalisation("net.py:build") == normalisation("pidnet_s")
     True
     """
-    if names_code(name):
+    if names_own(name):
         return IMAGENET_MEAN, IMAGENET_STD
     network = resolve(name)
     return network.mean, network.std
@@ -46,7 +46,7 @@ def default_fit(name: str) -> str:
     >>> default_fit("net.py:build")
     'pad'
     """
-    return NetworkSpec.fit if names_code(name) else resolve(name).fit
+    return NetworkSpec.fit if names_own(name) else resolve(name).fit
 
 
 def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:

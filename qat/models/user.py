@@ -1,4 +1,4 @@
-"""A network of the user's own, which MODEL.NAME names as package.module:function or path/net.py:function."""
+"""A network of the user's own: MODEL.NAME package.module:function, path/net.py:function or path/net.onnx."""
 
 from __future__ import annotations
 
@@ -21,31 +21,38 @@ import torch
 from torch import nn
 
 from qat.errors import UserError, nearest, reason
+from qat.models.onnx import read_network
 
 _MODULE = "qat_user_network"  # how Python knows a file that MODEL.NAME names
 
 
-def names_code(name: str) -> bool:
-    """Whether MODEL.NAME names code, not a registered network.
+def names_own(name: str) -> bool:
+    """Whether MODEL.NAME names code or a file, not a registered network.
 
-    >>> names_code("nets/mine.py:build"), names_code("pidnet_s")
-    (True, False)
+    >>> [names_own(name) for name in ("nets/mine.py:build", "mine.onnx", "pidnet_s")]
+    [True, True, False]
     """
-    return ":" in name
+    return ":" in name or names_onnx(name)
+
+
+def names_onnx(name: str) -> bool:
+    """Whether MODEL.NAME names an ONNX file."""
+    return name.lower().endswith(".onnx")
 
 
 def short_name(name: str) -> str:
-    """The network's name in folders and tables: the function's, or a registered network's own.
+    """The network's name in folders and tables: the function's, the file's, or a registered network's own.
 
-    >>> short_name("nets/mine.py:build"), short_name("pidnet_s")
-    ('build', 'pidnet_s')
+    >>> [short_name(name) for name in ("nets/mine.py:build", "nets/mine.onnx", "pidnet_s")]
+    ['build', 'mine', 'pidnet_s']
     """
-    return re.sub(r"\W", "_", name.rpartition(":")[2], flags=re.ASCII) or "network"
+    own = Path(name).stem if names_onnx(name) else name.rpartition(":")[2]
+    return re.sub(r"\W", "_", own, flags=re.ASCII) or "network"
 
 
 @dataclass(frozen=True)
 class UserNetwork:
-    """A network by the code that makes it. `name`: MODEL.NAME; `kwargs`: what its function is called with.
+    """A network by the code or the file that makes it. `name`: MODEL.NAME; `kwargs`: what its function is called with.
 
     `output`: which of its outputs is the logits, an index, a key or an attribute's name; None where it has one.
     """
@@ -56,6 +63,8 @@ class UserNetwork:
 
     def build(self) -> nn.Module:
         """Calls the function, with torch's random numbers seeded; UserError where that gives no network."""
+        if names_onnx(self.name):
+            return self._read()
         with _working_directory_last(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             function = find_function(self.name)
@@ -64,9 +73,17 @@ class UserNetwork:
             raise UserError(f"MODEL.NAME {self.name} gives a {type(network).__name__}; expected a torch.nn.Module")
         return network
 
+    def _read(self) -> nn.Module:
+        if self.kwargs:
+            raise UserError(f"MODEL.KWARGS is {dict(self.kwargs)} and MODEL.NAME {self.name} is a file; leave it out")
+        return read_network(self.name)
+
     @property
     def source(self) -> str:
-        """The text of the file that MODEL.NAME names; "" for a module, which Python reads once."""
+        """The file that MODEL.NAME names: its text, or its time and size; "" for a module, which Python reads once."""
+        if names_onnx(self.name):
+            path = Path(self.name).expanduser()
+            return f"{path.stat().st_mtime_ns} {path.stat().st_size}" if path.is_file() else ""
         place = self.name.rpartition(":")[0]
         return _read(self.name, place) if place.endswith(".py") else ""
 

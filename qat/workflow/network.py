@@ -18,8 +18,10 @@ from yacs.config import CfgNode
 from qat.errors import UserError
 from qat.files import sha256_text
 from qat.graph import trace
-from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_code, resolve
+from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
 from qat.models.outputs import SMALL
+from qat.models.user import names_onnx
+from qat.workflow.onnx_network import prove_equal
 
 DIGEST = "MODEL.NAME's network (sha256)"  # how a record names it
 log = logging.getLogger(__name__)
@@ -37,13 +39,13 @@ class Facts:
 def user_network(config: CfgNode) -> UserNetwork | None:
     """Returns the user's network that MODEL.NAME names; None for a registered one."""
     model = config.MODEL
-    if names_code(model.NAME):
+    if names_own(model.NAME):
         return UserNetwork(model.NAME, plain(model.KWARGS), model.OUTPUT)
     for key in ("KWARGS", "OUTPUT"):
         if model[key] not in ({}, None):
             raise UserError(
                 f"MODEL.{key} is {model[key]} and MODEL.NAME {model.NAME} is registered; leave it out, it is for a "
-                "network of your own (MODEL.NAME package.module:function)"
+                "network of your own (MODEL.NAME package.module:function, path/net.py:function or path/net.onnx)"
             )
     return None
 
@@ -69,7 +71,7 @@ def load_weights(config: CfgNode, network: nn.Module, path: Any) -> None:
     try:
         load_checkpoint(network, path)
     except UserError as error:
-        if not names_code(config.MODEL.NAME):
+        if not names_own(config.MODEL.NAME):
             raise
         raise UserError(f"{error}, or set TEST.MODEL_FILE '' for the weights that the network comes with") from error
 
@@ -108,6 +110,8 @@ class _Request:
 @lru_cache(maxsize=8)
 def _facts(request: _Request, classes: int, size: tuple[int, int]) -> Facts:
     network, spec = load_user_network(request.user, classes, size)
+    if names_onnx(request.user.name):
+        prove_equal(request.user, network, spec)
     spec = replace(spec, smallest_side=min(spec.smallest_side, *size))
     return Facts(spec, graph_digest(network, size), _weights_digest(network))
 

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,26 +21,13 @@ from qat.workflow import train as train_stage
 from qat.workflow.load import load_float, load_stage
 from qat.workflow.network import network_spec
 from qat.workflow.run import folders_of
+from tests.workflow.dots import write_pictures
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "your-network.md"
 
 
 def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-
-
-def write_pictures(folder: Path) -> None:
-    """Bright dots on dark noise."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        for index in range(count):
-            mask = np.zeros((64, 128), np.uint8)
-            cv2.circle(mask, (int(rng.integers(20, 100)), 32), 14, 1, -1)
-            picture = rng.integers(0, 60, (64, 128, 3), dtype=np.uint8) + 150 * mask[..., None]
-            for kind, content in (("images", picture), ("masks", mask)):
-                path = folder / kind / split / f"{index}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(path), content)
 
 
 @pytest.fixture
