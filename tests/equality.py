@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from qat.errors import UserError
 from qat.models import NAMES, UserNetwork, build_model
 from qat.models.checkpoint import differences
 from tests.models.published import SIZE, Published, fingerprint
@@ -92,4 +93,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"error: {error}")

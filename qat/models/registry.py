@@ -7,11 +7,17 @@ from collections.abc import Iterable
 from torch import nn
 
 from qat.errors import UserError, nearest
-from qat.models import bisenet, ddrnet, pidnet
+from qat.models import bisenet, ddrnet, mnasnet, pidnet, yolov5
 from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
 from qat.models.user import names_own
 
-NETWORKS: tuple[NetworkSpec, ...] = (*pidnet.NETWORKS, *bisenet.NETWORKS, *ddrnet.NETWORKS)
+NETWORKS: tuple[NetworkSpec, ...] = (
+    *pidnet.NETWORKS,
+    *bisenet.NETWORKS,
+    *ddrnet.NETWORKS,
+    *mnasnet.NETWORKS,
+    *yolov5.NETWORKS,
+)
 NAMES = tuple(network.name for network in NETWORKS)
 
 

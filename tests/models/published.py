@@ -17,7 +17,7 @@ CLASSES = 19
 
 @dataclass(frozen=True)
 class Published:
-    """A public network in one form; `outputs`: the `fingerprint` of each."""
+    """A public network in one form; `outputs`: the `fingerprint` of each, none for a network too large for a test."""
 
     name: str
     train: bool
@@ -91,4 +91,42 @@ PUBLISHED = (
         outputs=((30.79214, 8.59946, -11.47064), (374.1471, 175.9611, 1.445744)),
         classes=19,
     ),
+    Published(
+        name="mnasnet0_5",
+        train=False,
+        entries=314,
+        parameters=2218512,
+        outputs=((4888.778, -130.2644, -4154.642),),
+        classes=1000,
+    ),
+    Published(
+        name="yolov5n",
+        train=False,
+        entries=349,
+        parameters=1872157,
+        outputs=((41.9741, -8.31491, 22.85076), (44.70988, 13.93566, 21.41669), (42.1972, -12.70795, -32.30107)),
+        classes=80,
+    ),
+    Published(
+        name="yolov5s",
+        train=False,
+        entries=349,
+        parameters=7235389,
+        outputs=((90.83246, 14.56156, -104.4837), (100.1924, 22.19715, 170.3687), (76.50687, -45.99224, -122.3695)),
+        classes=80,
+    ),
+    Published(name="yolov5m", train=False, entries=481, parameters=21190557, outputs=(), classes=80),
+    Published(name="yolov5l", train=False, entries=613, parameters=46563709, outputs=(), classes=80),
+    Published(name="yolov5x", train=False, entries=745, parameters=86749405, outputs=(), classes=80),
+    Published(
+        name="yolov5s_v5",
+        train=False,
+        entries=362,
+        parameters=7276605,
+        outputs=((75.23292, -16.45473, -74.93447), (85.49648, 18.44918, 158.2724), (74.82485, 16.09215, -59.74616)),
+        classes=80,
+    ),
+    Published(name="yolov5m_v5", train=False, entries=506, parameters=21375645, outputs=(), classes=80),
+    Published(name="yolov5l_v5", train=False, entries=650, parameters=47056765, outputs=(), classes=80),
+    Published(name="yolov5x_v5", train=False, entries=794, parameters=87775965, outputs=(), classes=80),
 )

@@ -34,7 +34,9 @@ def _seeded(name: str, value: Tensor, seed: int) -> Tensor:
 
 def seed_network(network: nn.Module, seed: int = 0) -> nn.Module:
     """Gives a network seeded weights and running statistics, in place; returns it in eval mode."""
-    network.load_state_dict(seeded_state(network.state_dict(), seed))
+    state = network.state_dict()
+    for name, value in seeded_state(state, seed).items():
+        state[name].copy_(value)
     return network.eval()
 
 

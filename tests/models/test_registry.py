@@ -25,7 +25,14 @@ ALLOWED = {  # file: what in it may name a network, and why
 CLASSES = 3
 
 
-@pytest.fixture(params=NETWORKS, ids=lambda network: network.name)
+SEGMENTATION = [network for network in NETWORKS if network.task == "segmentation"]
+
+
+def of_name(network: NetworkSpec) -> str:
+    return network.name
+
+
+@pytest.fixture(params=NETWORKS, ids=of_name)
 def network(request: pytest.FixtureRequest) -> NetworkSpec:
     return request.param
 
@@ -39,6 +46,7 @@ def outputs(network: NetworkSpec, train: bool, height: int, width: int) -> list[
     return list(found) if isinstance(found, list | tuple) else [found]
 
 
+@pytest.mark.parametrize("network", SEGMENTATION, ids=of_name)
 def test_logits_are_smaller_by_the_stride(network: NetworkSpec) -> None:
     side = network.smallest_side
     (logits,) = outputs(network, False, side, side + network.side_multiple)
@@ -73,6 +81,7 @@ def test_auxiliary_parameters_are_the_train_forms_alone(network: NetworkSpec) ->
     assert predict <= train
 
 
+@pytest.mark.parametrize("network", SEGMENTATION, ids=of_name)
 def test_its_loss_is_a_recipe(network: NetworkSpec) -> None:
     assert network.loss in RECIPES
 
