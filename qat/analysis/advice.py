@@ -144,6 +144,8 @@ def _one_layer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     """Single layers that cost much: more bits for as few as the bound needs."""
     if measured.sensitivity is None or method("MAX_DROP").is_on(quant):
         return
+    if measured.sensitivity["float"]["mean_iou"] is None:  # MAX_DROP is a bound on mIoU
+        return
     now = measured.sensitivity["groups"]["all"]["sqnr_db"]
     gains = {
         row["name"]: (row["alone_float"]["sqnr_db"] or now or 0) - (now or 0) for row in measured.sensitivity["layers"]

@@ -22,7 +22,7 @@ from qat.torch_private import AnyBatchNorm, AnyDropout
 class Result:
     """The measurements of one evaluation."""
 
-    scores: Scores
+    scores: Scores | None  # None without labels
     names: tuple[str, ...]  # of the images, in order
     seconds: float  # from asking for the first batch to the last count
     forward_seconds: float  # in the model alone
@@ -48,7 +48,8 @@ def evaluate(
 
     Args:
         model: input -> logits (N, num_classes, h, w) of any size h, w, in eval mode.
-        batches: dicts with "image" uint8 (N, H, W, 3), "label" uint8 (N, H, W) with 255 ignored, and "name" (N).
+        batches: dicts with "image" uint8 (N, H, W, 3), "name" (N) and, where there are labels, "label"
+            uint8 (N, H, W) with 255 ignored. Without labels only the distance from `reference` is measured.
         num_classes: of the logits; labels are 0 to num_classes - 1, or 255.
         to_input: "image" -> the model's input; it may use one buffer again for every batch.
         align_corners: how logits are interpolated to the label's size, as `torch.nn.functional.interpolate` does.
@@ -63,8 +64,8 @@ def evaluate(
         differs from the reference's, and the SQNR of the logits in dB.
 
     Raises:
-        UserError: for no batches, batches without labels, logits of a wrong shape or not finite, layers in training
-            mode.
+        UserError: for no batches, labels of some pictures alone, logits of a wrong shape or not finite, layers in
+            training mode.
 
     Example:
         >>> image = torch.zeros(1, 4, 8, 3, dtype=torch.uint8)
@@ -85,16 +86,19 @@ def evaluate(
     _check_mode(model)
     device = torch.device(device)
     matrix, distance = ConfusionMatrix(num_classes), Distance()
+    labelled: bool | None = None
     names: list[str] = []
     forward_seconds, start = 0.0, time.perf_counter()
     for batch in batches:
-        label, batch_names = _label(batch), list(batch["name"])
+        label, batch_names = batch.get("label"), list(batch["name"])
+        labelled = _check_labels(labelled, label, batch_names)
         inputs = to_input(batch["image"]).to(device)
         logits, seconds = _timed_forward(model, inputs)
         _check_logits(logits, num_classes, batch_names)
-        size = label.shape[-2:]
+        size = batch["image"].shape[1:3] if label is None else label.shape[-2:]
         prediction = upsample_argmax(logits, size, align_corners, fit.canvas(size))
-        matrix.update(prediction, label.to(device))
+        if label is not None:
+            matrix.update(prediction, label.to(device))
         if reference is not None:
             expected = reference(batch_names, inputs).to(device)
             distance.update(logits, expected)
@@ -108,7 +112,8 @@ def evaluate(
     if not names:
         raise UserError("no images to evaluate: the list is empty; check DATASET.TEST_SET and TEST.NUM_IMAGES")
     seconds = time.perf_counter() - start
-    return Result(matrix.scores(), tuple(names), seconds, forward_seconds, distance.pixels_changed, distance.logit_sqnr)
+    scores = matrix.scores() if labelled else None
+    return Result(scores, tuple(names), seconds, forward_seconds, distance.pixels_changed, distance.logit_sqnr)
 
 
 def _timed_forward(model: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Tensor, float]:
@@ -134,11 +139,13 @@ def _check_mode(model: Callable[[Tensor], Tensor]) -> None:
             raise UserError(f"layer {name} of the model is in training mode; call model.eval() before evaluating")
 
 
-def _label(batch: Mapping[str, Any]) -> Tensor:
-    if "label" not in batch:
-        raise UserError("this split has no labels to evaluate against; choose another DATASET.TEST_SET, such as val")
-    label: Tensor = batch["label"]
-    return label
+def _check_labels(labelled: bool | None, label: Tensor | None, names: Sequence[str]) -> bool:
+    """Whether the pictures have labels, all of them or none."""
+    found = label is not None
+    if labelled not in (None, found):
+        here, before = ("a", "none") if found else ("no", "one")
+        raise UserError(f"{names[0]} has {here} label and the pictures before it {before}; expected one kind")
+    return found
 
 
 def _check_logits(logits: object, num_classes: int, names: Sequence[str]) -> None:

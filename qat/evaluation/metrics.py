@@ -17,15 +17,16 @@ def metrics(result: Result, class_names: Sequence[str], model: str, environment:
     """A stage's metrics, ready for JSON.
 
     Fractions are 0 to 1, times in seconds, `logit_sqnr` in dB. `class_iou` is by name, null for a class that is neither
-    labelled nor predicted. `image_list` is the hash of the image names: only equal lists can be compared.
-    `pixels_changed` and `logit_sqnr` are there if the stage was compared with float (`logit_sqnr` null: equal logits).
+    labelled nor predicted. Without labels `mean_iou`, accuracies and every class are null. `image_list` is the hash of
+    the image names: only equal lists can be compared. `pixels_changed` and `logit_sqnr` are there if the stage was
+    compared with float (`logit_sqnr` null: equal logits).
     """
     scores = result.scores
     content = {
-        "mean_iou": scores.mean_iou,
-        "pixel_acc": scores.pixel_acc,
-        "mean_acc": scores.mean_acc,
-        "class_iou": dict(zip(class_names, scores.class_iou, strict=True)),
+        "mean_iou": scores and scores.mean_iou,
+        "pixel_acc": scores and scores.pixel_acc,
+        "mean_acc": scores and scores.mean_acc,
+        "class_iou": dict(zip(class_names, scores.class_iou if scores else [None] * len(class_names), strict=True)),
         "images": len(result.names),
         "image_list": image_list(result.names),
         "seconds": result.seconds,
@@ -48,21 +49,31 @@ def image_list(names: Iterable[str]) -> str:
 
 
 def share_of_float(stage: Metrics, reference: Metrics) -> float:
-    """Returns mIoU as a share of float's; UserError if they can't be compared."""
+    """Returns mIoU as a share of float's; UserError if they can't be compared.
+
+    Without labels: the share of pixels that keep float's class.
+    """
     require_comparable(stage, reference)
+    if not has_labels(reference):
+        return 1 - float(stage["pixels_changed"])
     if not reference["mean_iou"]:
         raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
     return float(stage["mean_iou"] / reference["mean_iou"])
 
 
+def has_labels(stage: Metrics) -> bool:
+    """Whether the stage was scored against labels, not only against float."""
+    return stage["mean_iou"] is not None
+
+
 def passes(stage: Metrics, reference: Metrics, gate: float) -> bool:
-    """Whether a stage keeps at least `gate` (such as 0.99) of float's mIoU; UserError if they can't be compared."""
+    """Whether a stage keeps at least `gate` (such as 0.99) of float (`share_of_float`)."""
     return share_of_float(stage, reference) >= gate
 
 
 def comparable(stage: Metrics, reference: Metrics) -> bool:
     """Whether two stages were measured on the same images and classes."""
-    same_images = stage["image_list"] == reference["image_list"]
+    same_images = stage["image_list"] == reference["image_list"] and has_labels(stage) == has_labels(reference)
     return same_images and list(stage["class_iou"]) == list(reference["class_iou"])
 
 

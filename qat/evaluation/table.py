@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
+from qat.evaluation.metrics import Metrics, class_changes, comparable, has_labels, known_iou, passes, share_of_float
 from qat.invocation import command
 from qat.tables import slim_table
 
@@ -54,11 +54,14 @@ def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
 
     Raises UserError if the stage and float can't be compared.
     """
+    if name == FLOAT and not has_labels(stages[FLOAT]):
+        return f"float: the pictures have no labels, later stages are held against its logits; {_next(name)}"
     if name == FLOAT:
         return f"float: mIoU {stages[FLOAT]['mean_iou']:.2%}; {_next(name)}"
     if FLOAT not in stages:
         return f"{name}: not compared, because float isn't evaluated yet; next: {command('eval', stage=FLOAT)}"
-    kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} of float's mIoU"
+    what = "of float's mIoU" if has_labels(stages[FLOAT]) else "of float's classes, pixel by pixel"
+    kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} {what}"
     if passes(stages[name], stages[FLOAT], gate):
         return "; ".join(part for part in (f"{kept}: passes the gate of {gate:.2%}", _next(name)) if part)
     return f"{kept}, below the gate of {gate:.2%}; {_advice(name, stages, gate)}"
@@ -100,6 +103,8 @@ def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...
 def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
     """Share of float's mIoU, change in points, worst class; only the lowest class where nothing can be compared."""
     iou = known_iou(stage)
+    if reference is not None and comparable(stage, reference) and not has_labels(reference):
+        return _percent(share_of_float(stage, reference)), "", ""
     if reference is None or not comparable(stage, reference) or not reference["mean_iou"]:
         lowest = min(iou, key=lambda name: iou[name], default="")
         return "", "", f"{lowest} {_percent(iou[lowest])}" if lowest else ""
@@ -109,8 +114,8 @@ def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
     return _percent(share_of_float(stage, reference)), _points(stage["mean_iou"] - reference["mean_iou"]), described
 
 
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f}"
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f}"
 
 
 def _points(fraction: float) -> str:

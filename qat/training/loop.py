@@ -153,7 +153,7 @@ class Loop(ABC):
         check_weights(self.state.model, f"after epoch {epoch + 1}; {self._advice()}")
         self.progress.epoch = epoch + 1
         result = self._evaluate(reporter) if self.context.main and self.plan.evaluates(epoch) else None
-        if result:
+        if result and result.scores:
             record |= {"mean_iou": result.scores.mean_iou, "class_iou": list(result.scores.class_iou)}
         self.progress.history.append(record)
         if self.context.main:

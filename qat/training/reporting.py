@@ -98,6 +98,8 @@ class Reporter:
     def evaluated(self, iteration: int, names: Sequence[str], result: Result) -> None:
         """After an evaluation."""
         scores = result.scores
+        if scores is None:  # pictures without labels
+            return
         self.mean_iou = f"mIoU {scores.mean_iou:.4f}"
         values = {"val/mean_iou": scores.mean_iou, "val/pixel_acc": scores.pixel_acc, "val/mean_acc": scores.mean_acc}
         values |= {

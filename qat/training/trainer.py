@@ -77,7 +77,7 @@ class Trainer(Loop):
 
     def after_epoch(self, result: Result | None, reporter: Reporter) -> None:
         """Export the weights if they are the best so far."""
-        if result and result.scores.mean_iou > self.progress.best:
+        if result and result.scores and result.scores.mean_iou > self.progress.best:
             self.progress.best = result.scores.mean_iou
             export(self.state.average.model, self.folder / BEST)
 

@@ -1,4 +1,4 @@
-"""Evaluate a stage: mIoU over the whole set, its distance from float, and all stages so far."""
+"""Evaluate a stage: mIoU over the whole set, where it has labels, its distance from float, and all stages so far."""
 
 from __future__ import annotations
 
@@ -60,6 +60,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a stage on DATASET.TEST_SET; float is scored first if it isn't yet on these pictures.
 
+    Pictures without labels give no mIoU: the stage's distance from float alone, and `gate` is the share of pixels that
+    keep float's class.
+
     Args:
         config: the run's config.
         progress: called with the pictures done, the number of pictures, and a text.
@@ -71,7 +74,7 @@ def evaluate(
 
     Raises:
         UserError: if `gate` isn't above 0 and at most 1, the stage doesn't exist, was made from other weights or
-            another config, or can't be scored, and if pictures or labels are missing.
+            another config, or can't be scored, and if pictures are missing.
     """
     if gate is not None:
         _check_gate(gate)
@@ -107,7 +110,7 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
     advance = counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
 
     def after_batch(count: int, matrix: ConfusionMatrix) -> None:
-        advance(count, f"mIoU {matrix.scores().mean_iou:.4f}")
+        advance(count, f"mIoU {matrix.scores().mean_iou:.4f}" if matrix.counts.any() else "")
 
     result = score(
         model,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from qat.files import atomic_path, sha256
 from qat.models import load_checkpoint
 from qat.models.checkpoint import load_pretrained
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
-from qat.training.data import DataConfig
+from qat.training.data import DataConfig, has_labels
 from qat.training.loop import Loop, LoopConfig
 from qat.training.losses import LossConfig
 from qat.training.optim import OptimizerConfig, Plan
@@ -29,6 +30,8 @@ from qat.workflow.network import build_network, network_spec
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, fit_of, training_transform
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,14 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     if config.MODEL.PRETRAINED:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)
-    return Trainer(train_config(config, train.class_weights), context, model, train, val)
+    settings = train_config(config, train.class_weights)
+    if not has_labels(train):
+        where = f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET} of {config.DATASET.DATASET}"
+        raise UserError(f"{where} has no labels, from which a network is trained; name them in the descriptor (labels)")
+    if not has_labels(val):
+        log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
+        settings = replace(settings, plan=replace(settings.plan, eval_every=0))
+    return Trainer(settings, context, model, train, val)
 
 
 def _check_crop(config: CfgNode) -> None:

@@ -124,16 +124,26 @@ def no_labels() -> list[dict[str, Any]]:
     return [{key: value for key, value in batch.items() if key != "label"} for batch in batches()]
 
 
+def test_without_labels_only_the_distance_is_measured() -> None:
+    labelled, bare = (
+        run(lambda x: Net()(x) * 1.01, data, reference=lambda names, inputs: Net()(inputs))
+        for data in (batches(), no_labels())
+    )
+    assert labelled.scores is not None
+    assert bare.scores is None
+    assert (bare.pixels_changed, bare.logit_sqnr) == (labelled.pixels_changed, labelled.logit_sqnr)
+
+
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
         (Net(), [], "no images to evaluate"),
-        (Net(), no_labels(), "this split has no labels"),
+        (Net(), [*batches(1), *no_labels()], "has no label and the pictures before it one"),
         (lambda x: Net()(x)[:, :2], None, r"output is shape \(2, 2, 4, 6\); expected logits \(N, 3, h, w\)"),
         (lambda x: [Net()(x)], None, "output is a list; .*aux=False"),
         (lambda x: Net()(x) / 0, None, "NaN or infinity in the logits of city/0, city/1"),
     ],
-    ids=["empty", "no labels", "channels", "training form", "not finite"],
+    ids=["empty", "labels of some", "channels", "training form", "not finite"],
 )
 def test_wrong_input_is_one_clear_error(model: Any, data: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):

@@ -52,6 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_stage_takes_it_and_it_comes_out_as_int8(folder: Path) -> None:
     crops = ["TRAIN.IMAGE_SIZE", "64,64", "TRAIN.BASE_SIZE", "128", "TRAIN.BATCH_SIZE_PER_GPU", "2"]
     few = ["COMPILE.RUNTIMES", "['ort']", "COMPILE.PARITY_IMAGES", "2", "COMPILE.BENCH_ROUNDS", "0"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from qat.evaluation.metrics import Metrics, class_changes, comparable, known_iou, passes, share_of_float
+from qat.evaluation.metrics import Metrics, class_changes, comparable, has_labels, known_iou, passes, share_of_float
 from qat.report.sources import Sources
 from qat.report.text import NOTHING, decibels, megabytes, percent, points
 
@@ -33,21 +33,26 @@ def tiles(sources: Sources) -> list[Tile]:
     """The tiles: float's mIoU, then the last stage's figures."""
     reference, name = sources.metrics["float"], headline_stage(sources.metrics)
     count = f"{reference['images']} images"
-    first = Tile(
-        "fp32", "float mIoU", percent(reference["mean_iou"]), "%", f"{_milliseconds(reference)} ms an image, {count}"
-    )
+    note = f"{_milliseconds(reference)} ms an image, {count}"
+    first = Tile("fp32", "float mIoU", percent(reference["mean_iou"]), "%", note)
+    if not has_labels(reference):
+        first = Tile("fp32", "float", str(reference["images"]), "images", "without labels; later stages against float")
     if name == "float":
         return [first]
     stage = sources.metrics[name]
-    change = f"{points(stage['mean_iou'] - reference['mean_iou'])} points"
     faster = reference["forward_seconds"] / stage["forward_seconds"]
     noise = "logits equal" if stage["logit_sqnr"] is None else f"logit SQNR {decibels(stage['logit_sqnr'])} dB"
     return [
         first,
-        Tile("int8", f"{name} mIoU", percent(stage["mean_iou"]), "%", change),
+        *([_accuracy(name, stage, reference)] if has_labels(reference) else []),
         Tile("", "pixels changed", percent(stage["pixels_changed"], 3), "%", noise),
         Tile("", f"{name} against float", f"{faster:.1f}", "× the speed", f"{_milliseconds(stage)} ms an image"),
     ]
+
+
+def _accuracy(name: str, stage: Metrics, reference: Metrics) -> Tile:
+    change = f"{points(stage['mean_iou'] - reference['mean_iou'])} points"
+    return Tile("int8", f"{name} mIoU", percent(stage["mean_iou"]), "%", change)
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,14 @@ def stage_panels(sources: Sources) -> list[BarPanel]:
     sizes = {name: sources.sizes.get(name) for name in metrics}
     gate = f"gate, {points(sources.gate - 1)} %"
     panels = (
-        bar_panel("mIoU against float", "%", lost, points, sources.gate - 1, gate),
+        bar_panel(
+            "mIoU against float" if has_labels(metrics["float"]) else "Classes against float",
+            "%",
+            lost,
+            points,
+            sources.gate - 1,
+            gate,
+        ),
         bar_panel("Pixels whose class changed", "%", changed, lambda share: percent(share, 3)),
         bar_panel("Time of a forward pass", "ms", times, lambda ms: f"{ms:.1f}"),
         bar_panel("Size of the file", "MB", sizes, lambda size: megabytes(int(size))),
@@ -143,7 +155,7 @@ def _stage_row(name: str, sources: Sources) -> StageRow:
         name=name,
         mean_iou=percent(stage["mean_iou"]),
         kept=percent(kept),
-        change=NOTHING if kept is None else points(stage["mean_iou"] - reference["mean_iou"]),
+        change=NOTHING if kept is None or not has_labels(stage) else points(stage["mean_iou"] - reference["mean_iou"]),
         accuracy=percent(stage["pixel_acc"]),
         changed=percent(stage.get("pixels_changed"), 3),
         sqnr=decibels(stage["logit_sqnr"], "equal") if "logit_sqnr" in stage else NOTHING,
@@ -159,7 +171,7 @@ def _stage_row(name: str, sources: Sources) -> StageRow:
 def _kept(name: str, sources: Sources) -> float | None:
     """Share of float's mIoU; None where the two can't be compared."""
     stage, reference = sources.metrics[name], sources.metrics["float"]
-    return share_of_float(stage, reference) if comparable(stage, reference) and reference["mean_iou"] else None
+    return share_of_float(stage, reference) if comparable(stage, reference) and reference["mean_iou"] != 0 else None
 
 
 def _worst(stage: Metrics, reference: Metrics | None) -> tuple[str, str]:
@@ -206,6 +218,8 @@ class ClassRow:
 def class_rows(metrics: Mapping[str, Metrics], colours: Mapping[str, str]) -> tuple[list[str], list[ClassRow]]:
     """Titles of the stages that can be compared with float, and a line for each class, the mean last."""
     reference = metrics["float"]
+    if not has_labels(reference):
+        return [], []
     stages = {name: stage for name, stage in metrics.items() if name != "float" and comparable(stage, reference)}
     changes = {name: class_changes(stage, reference) for name, stage in stages.items()}
     most = max([FULL, *(abs(change) for by_class in changes.values() for change in by_class.values())])
