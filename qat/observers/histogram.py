@@ -30,7 +30,10 @@ def exponent_of(amax: float) -> int:
 def count(x: Tensor, exponent: int) -> Tensor:
     """Counts (BINS,) float64 of the values of `x` (any shape, |x| < 2**exponent) over the span 2**exponent."""
     half = BINS // 2
-    index = (_flat(x) * (half / 2.0**exponent)).floor_().clamp_(-half, half - 1)  # exact: the factor is a power of two
+    factor, values = half / 2.0**exponent, _flat(x)  # the product is exact: the factor is a power of two
+    if factor < 1:  # in float32 a small product would underflow: a negative one then counts in the bin above zero
+        values = values.double()
+    index = (values * factor).floor_().clamp_(-half, half - 1)
     if x.device.type != "cpu":
         return torch.bincount(index.long() + half, minlength=BINS).double()
     counts = np.zeros(BINS)

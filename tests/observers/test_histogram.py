@@ -46,6 +46,12 @@ def test_growing_equals_counting_wider(values: list[float], steps: int) -> None:
     assert torch.equal(grow(count(x, span), span, span + steps), count(x, span + steps))
 
 
+@pytest.mark.parametrize("value", [-(2.0**-149), -(2.0**-126), -(2.0**-140)])
+@pytest.mark.parametrize("span", [13, 30, 100])
+def test_a_negative_value_next_to_nothing_stays_below_zero_in_any_span(value: float, span: int) -> None:
+    assert count(tensor([value]), span).nonzero()[0].item() == BINS // 2 - 1
+
+
 @pytest.mark.parametrize("shape", [(1000,), (2, 3, 17, 19), (4, 5, 6), ()], ids=str)
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 300.0])
 def test_equal_to_numpy(shape: tuple[int, ...], scale: float) -> None:
