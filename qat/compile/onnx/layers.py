@@ -11,7 +11,9 @@ import numpy as np
 
 from qat.compile.onnx.values import Values
 from qat.errors import UserError
-from qat.program.steps import Step, Weight
+from qat.program.steps import Quant, Step, Weight
+
+COARSE = 1 / 8  # of an output's step; those of layers whose bias has room lie below 0.07
 
 
 def pair(value: Any) -> list[int]:
@@ -41,7 +43,7 @@ def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
     assert step.weight is not None
     if values.spelling.ort and _is_product(step, values.before(step)):
         return matrix_product(values, step, values.before(step), output)
-    constants = values.weight(step.name, step.weight, _products(step, values.before(step)))
+    constants = values.weight(step.name, step.weight, _products(values, step, step.weight))
     return values.node(
         "Conv",
         [*inputs, *constants],
@@ -54,9 +56,20 @@ def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
     )
 
 
-def _products(step: Step, before: Step) -> Any:
-    """The grid that makes the bias int32: not at a tail with float output, whose bias stays float."""
-    return before.quant if step.quant else None
+def _products(values: Values, step: Step, weight: Weight) -> Quant | None:
+    """The grid of the input, whose products with the weight's levels make the bias int32; None: the bias stays float.
+
+    So it does at a tail with float output, and where the products are coarse.
+    """
+    if step.quant is None or weight.scales is None or _are_coarse(values, step, weight.scales):
+        return None
+    return values.before(step).quant
+
+
+def _are_coarse(values: Values, step: Step, scales: np.ndarray) -> bool:
+    """Whether a bias on the grid of the products, of weights on `scales`, would move the output by its own rounding."""
+    source = values.before(step).quant
+    return bool(source and step.quant and float(scales.max()) * source.scale > COARSE * step.quant.scale)
 
 
 def _is_product(step: Step, before: Step) -> bool:
@@ -89,7 +102,7 @@ def conv_transpose2d(values: Values, step: Step, inputs: list[str], output: str)
     assert step.weight is not None
     return values.node(
         "ConvTranspose",
-        [*inputs, *values.weight(step.name, step.weight, _products(step, values.before(step)))],
+        [*inputs, *values.weight(step.name, step.weight, _products(values, step, step.weight))],
         output,
         kernel_shape=list(step.weight.values.shape[2:]),
         strides=pair(step.attributes["stride"]),
@@ -101,16 +114,34 @@ def conv_transpose2d(values: Values, step: Step, inputs: list[str], output: str)
 
 
 def batch_norm(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """A gain and a shift per channel as a depthwise 1x1 convolution: it runs in int8, where 127 is a gain exactly."""
+    """A gain and a shift per channel as a depthwise 1x1 convolution: it runs in int8, where 127 is a gain exactly.
+
+    A gain so large that the shift has too few levels is multiplied in float instead. Normalisation behind a mean over
+    most of the picture has such gains: what varies little is divided by little.
+    """
     assert step.weight is not None
-    gain, grid = step.weight.values, values.before(step).quant
+    gain, shift = step.weight.values, step.weight.bias
     levels, scales = np.where(gain < 0, -127, 127).astype(np.int8), (np.abs(gain) / 127).astype(np.float32)
-    kernel = Weight(gain, None, step.weight.bias)
-    if grid is not None:
-        kernel = Weight(levels, np.maximum(scales, np.finfo(np.float32).tiny), step.weight.bias)
+    if _are_coarse(values, step, scales):
+        return _scaled_and_shifted(values, step, inputs, output)
+    kernel = Weight(gain, None, shift)
+    if values.before(step).quant is not None:
+        kernel = Weight(levels, np.maximum(scales, np.finfo(np.float32).tiny), shift)
     shaped = Weight(kernel.values.reshape(-1, 1, 1, 1), kernel.scales, kernel.bias)
-    constants = values.weight(step.name, shaped, grid)
+    constants = values.weight(step.name, shaped, _products(values, step, shaped))
     return values.node("Conv", [*inputs, *constants], output, kernel_shape=[1, 1], group=len(gain))
+
+
+def _scaled_and_shifted(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """x * gain + shift, per channel; a float bias wouldn't do, since ONNX Runtime rounds it to the products' grid."""
+    assert step.weight is not None
+    assert step.weight.bias is not None
+    gain, shift = (
+        values.constant(f"{step.name}.{name}", constant.reshape(-1, 1, 1))
+        for name, constant in (("gain", step.weight.values), ("shift", step.weight.bias))
+    )
+    scaled = values.node("Mul", [*inputs, gain], f"{step.name}_scaled")
+    return values.node("Add", [scaled, shift], output)
 
 
 def linear(values: Values, step: Step, inputs: list[str], output: str) -> str:

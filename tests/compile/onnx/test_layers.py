@@ -11,14 +11,18 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
-from qat.compile.onnx.values import OPENVINO, PLAIN
+import qat
+from qat.compile.network import Network
+from qat.compile.onnx.values import OPENVINO, PLAIN, SPELLINGS
 from qat.compile.onnx.writer import Form, to_onnx
+from qat.compile.verify.tensors import compare_tensors
 from qat.errors import UserError
 from qat.program.steps import Program, Step
 from tests.compile.operations import CONVOLUTIONS, Operation, title
-from tests.compile.small import check, file_of, kinds, run
-from tests.networks import pictures
+from tests.compile.small import NO_RULES, check, file_of, kinds, run
+from tests.networks import SHAPE, pictures
 
 # The last release for Python 3.10 mixes up the sides' padding from opset 19 on (onnxruntime issues 24681 and 26708).
 MIXES_UP_PADDING = onnxruntime.__version__.startswith(("1.20.", "1.21.", "1.22.", "1.23."))
@@ -90,3 +94,40 @@ def test_adaptive_pooling_to_one_only() -> None:
     np.testing.assert_allclose(run(model, x), x.mean((2, 3), keepdim=True))
     with pytest.raises(UserError, match=r"adaptive_avg_pool2d to \(3, 4\) windows of unequal size"):
         file_of("adaptive_avg_pool2d", (1, 3, 4, 4), (1, 3, 3, 4), output_size=(3, 4))
+
+
+class Means(nn.Module):
+    """Normalised means over most of the picture, in which stripes cancel out: what is left is small beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.tail = nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16), nn.Conv2d(16, 2, 1)
+
+    def means(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(self.stem(x), (7, 10), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(torch.relu(self.norm(self.means(x))))
+
+
+def striped(seed: int) -> list[Tensor]:
+    stripes = 1 - 2 * (torch.arange(SHAPE[3]) % 2)
+    return [0.01 * picture + stripes for picture in pictures(count=3, seed=seed)]
+
+
+def test_a_large_gain_keeps_its_shift_exact() -> None:
+    """As int32 it would have levels further apart than the output's. ONNX Runtime makes it int32 where it can."""
+    torch.manual_seed(0)
+    model = Means().eval()
+    with torch.no_grad():
+        seen = torch.cat([model.means(picture) for picture in striped(1)])
+    model.norm.running_mean, model.norm.running_var = seen.mean((0, 2, 3)), seen.var((0, 2, 3))
+    torch.nn.init.uniform_(model.norm.bias, -1, 1)
+    prepared = qat.prepare(qat.rewrite(model, striped(1)[0], NO_RULES), qat.QuantSpec(observer="min_max"))
+    qat.calibrate(prepared, striped(1))
+    made, picture = Network(prepared, striped(1)[0], prepared, model), striped(5)[0]
+    for spelling in SPELLINGS.values():
+        file = to_onnx(made.program, spelling)
+        found = compare_tensors(file, made, picture.numpy(), picture)
+        assert [str(tensor) for tensor in found if tensor.departs] == []
+        np.testing.assert_allclose(run(file, picture, optimise=True), run(file, picture), atol=1e-5)
