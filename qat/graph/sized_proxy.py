@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
-from torch import Tensor
 from torch.fx import Node, Proxy
 from torch.fx.proxy import Attribute
 
@@ -27,18 +28,13 @@ class Decider(Protocol):
 class SizedProxy(Proxy):
     """A proxy that Python may look into.
 
-    It has the class of its value, `if`, `int` and `range` on sizes take the example's, and a loop has the example's
-    length. `x += y` stays in place: torch.fx's own proxy makes it `x = x + y`, which other readers of x don't see.
+    `if`, `int` and `range` on sizes take the example's, a loop has the example's length, and in `seen_as_values` it is
+    an instance of its value's class. `x += y` stays in place: torch.fx's own proxy makes it `x = x + y`, which other
+    readers of x don't see.
     """
 
     tracer: Any  # a torch.fx.Tracer that is a Decider
     _is_param = False  # isinstance(proxy, nn.Parameter) asks for it
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """The class of the value, for isinstance."""
-        value = self.tracer.value(self.node)
-        return Tensor if isinstance(value, Tensor) else type(value)
 
     def __getattr__(self, name: str) -> SizedAttribute:
         """A method or an attribute of the tensor."""
@@ -92,3 +88,22 @@ class SizedProxy(Proxy):
 
 class SizedAttribute(SizedProxy, Attribute):
     """`x.shape` or, before its call, `x.view`."""
+
+
+@contextmanager
+def seen_as_values() -> Iterator[None]:
+    """`isinstance(proxy, Tensor)` holds where the proxy's value is a tensor, in Python code alone.
+
+    A property `__class__` would tell torch's C++ code too, which then reads the memory of a tensor that isn't there:
+    `torch.pow(proxy, 2.0)` would end the process.
+    """
+    real = builtins.isinstance
+
+    def is_instance(one: Any, kinds: Any) -> bool:
+        return real(one, kinds) or (real(one, SizedProxy) and real(one.tracer.value(one.node), kinds))
+
+    builtins.isinstance = is_instance
+    try:
+        yield
+    finally:
+        builtins.isinstance = real

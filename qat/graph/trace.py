@@ -14,6 +14,7 @@ from qat.errors import UserError
 from qat.graph.layer_class import become_torch_layers
 from qat.graph.shapes import mark_batch, propagate
 from qat.graph.size_tracer import SizeTracer
+from qat.graph.sized_proxy import seen_as_values
 from qat.graph.source import first_line, is_users, location
 
 Example = Tensor | Sequence[Tensor]
@@ -55,7 +56,8 @@ def inputs_of(example: Example) -> tuple[Tensor, ...]:
 def _symbolic(model: nn.Module, inputs: tuple[Tensor, ...]) -> GraphModule:
     tracer = SizeTracer(model, inputs, _symbolic.__code__)
     try:
-        graph = tracer.trace(model)
+        with seen_as_values():
+            graph = tracer.trace(model)
     except UserError:
         raise
     except Exception as error:  # whatever the model's code raises when it meets a proxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -141,6 +142,23 @@ def test_sizes_are_decided_by_the_example(function: Callable[[Tensor], Any]) -> 
     for batch in (1, 2, 3):
         x = torch.randn(batch, *SHAPE[1:])
         assert difference(run(model, [x]), run(module, [x])) <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.pow(x, 2.0),
+        lambda x: torch.where(x > 0, x, 0.0),
+        lambda x: torch.clamp(x, x / 2, x),
+        lambda x: torch.full((2, 2), 0.5) + x.mean() if isinstance(x, Tensor) else x,
+        lambda x: torch.remainder(x, 2.0) if not isinstance(x, list | nn.Parameter) else x,
+    ],
+)
+def test_torch_s_functions_know_a_proxy(function: Callable[[Tensor], Any]) -> None:
+    """Their C++ code asks for the class of what may be a tensor or a number; it would read a proxy's memory as one."""
+    x = torch.rand(SHAPE)
+    assert difference(function(x), trace(Function(function), x)(x)) <= TOLERANCE
+    assert "built-in" in repr(builtins.isinstance)
 
 
 def test_a_model_for_one_batch_size_only() -> None:
