@@ -13,6 +13,7 @@ from qat.backends.fx import to_torchscript
 from qat.backends.quantiser import OnGrid
 from qat.backends.scales import qparams, quantisers
 from qat.observers.weights import weight_scales
+from qat.program.lower import program_of
 
 SIZE = (1, 3, 64, 96)
 
@@ -64,6 +65,40 @@ def test_int8_stays_close_to_float_and_to_calib(small: nn.Module, scheme: str, o
     assert sqnr(reference, calib) > 25
     assert sqnr(reference, int8) > 25
     assert sqnr(calib, int8) > 35
+
+
+def test_a_network_of_one_convolution() -> None:
+    """It is the tail, which gives float, and reads the input, which is rounded all the same."""
+    torch.manual_seed(0)
+    model, x = nn.Conv2d(3, 4, 3).eval(), batches()[0]
+    prepared = calibrated(model, qat.QuantSpec())
+    with torch.no_grad():
+        reference, calib, int8 = model(x), qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)
+    assert 25 < sqnr(reference, calib) < 60  # the input's rounding and the weights'
+    assert sqnr(calib, int8) > 60
+    assert [step.quant is None for step in program_of(prepared, x).steps] == [False, True]
+
+
+class TwoEnds(nn.Module):
+    """Two tails, of which one reads the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.beside = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.second(torch.relu(self.first(x))), self.beside(x)
+
+
+def test_a_tail_reads_the_input_as_the_others_do() -> None:
+    prepared = calibrated(TwoEnds().eval(), qat.QuantSpec())
+    x = batches()[0]
+    grid = program_of(prepared, x)["x"].quant
+    assert grid
+    rounded = torch.fake_quantize_per_tensor_affine(x, grid.scale, grid.zero_point, grid.low, grid.high)
+    calib = qat.fake_quantized(prepared)
+    for given, same in zip(calib(x), calib(rounded), strict=True):
+        assert torch.equal(given, same)
 
 
 def dequantised(converted: fx.GraphModule) -> list[str]:

@@ -13,7 +13,7 @@ from qat.ao import convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
-from qat.backends.quantiser import OnGrid
+from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     add_weight_scales,
     freeze_scales,
@@ -59,13 +59,15 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     spec = spec or QuantSpec()
     if spec.observer not in OBSERVERS:
         raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, OBSERVERS)}")
-    mapping = qconfig_mapping(spec, float_output_modules(rewritten.module, spec.high_precision))
+    float_output = float_output_modules(rewritten.module, spec.high_precision)
+    mapping = qconfig_mapping(spec, float_output)
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
     graph = copy.deepcopy(rewritten.module).eval()
     with engine_in_use(spec.engine), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     keep_spec(prepared, spec)
+    _round_inputs(prepared, spec, float_output)
     free_inputs(prepared, spec)
     _pass_constants(prepared, spec)
     free_operands(prepared, spec, _is_scalar_op)
@@ -90,6 +92,27 @@ def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
     for node in graph.graph.nodes:
         calls.setdefault((node.op, node.target), []).append(node)
     return calls
+
+
+def _round_inputs(prepared: fx.GraphModule, spec: QuantSpec, float_output: list[str]) -> None:
+    """Round what a layer with float output reads straight from the input: torch.ao leaves that in float."""
+    for node in [node for node in prepared.graph.nodes if node.op == "placeholder"]:
+        readers = [user for user in node.users if user.op == "call_module" and user.target in float_output]
+        if readers:
+            rounded = _rounded_input(prepared, spec, node)
+            for reader in readers:
+                reader.replace_input_with(node, rounded)
+
+
+def _rounded_input(prepared: fx.GraphModule, spec: QuantSpec, node: fx.Node) -> fx.Node:
+    """The quantiser's call on an input; a new one where nothing else reads the input rounded."""
+    calls = {call.all_input_nodes[0]: call for call, _ in quantisers(prepared)}
+    if node not in calls:
+        name = f"{node.name}_quantiser"
+        prepared.add_submodule(name, ActivationQuantiser(spec))
+        with prepared.graph.inserting_after(node):
+            return prepared.graph.call_module(name, (node,))
+    return calls[node]
 
 
 def _pass_constants(prepared: fx.GraphModule, spec: QuantSpec) -> None:
