@@ -79,7 +79,7 @@ class Sensitivity:
 
     def _count(self, tally: Tally, logits: Tensor, reference: tuple[Tensor, Tensor], sample: Sample) -> None:
         classes = upsample_argmax(logits, sample.size, self.align_corners, sample.canvas)
-        tally.distance.update(logits, reference[0])
+        tally.distance.update(logits, reference[0], sample.size, sample.canvas)
         tally.distance.update_classes(classes, reference[1])
         if sample.label is not None:
             tally.matrix.update(classes, sample.label)

@@ -26,13 +26,24 @@ class Distance:
         self._signal = self._noise = 0.0
         self._changed = self._pixels = 0
 
-    def update(self, logits: Tensor, reference: Tensor) -> None:
-        """Add a batch's logits (N, C, h, w); UserError if the shapes differ."""
+    def update(
+        self,
+        logits: Tensor,
+        reference: Tensor,
+        size: Sequence[int] | None = None,
+        canvas: Sequence[int] | None = None,
+    ) -> None:
+        """Add a batch's logits (N, C, h, w); UserError if the shapes differ.
+
+        `canvas`: height and width that the logits span, where the picture, of `size`, is padded: its own part counts.
+        """
         if logits.shape != reference.shape:
             shape, expected = tuple(logits.shape), tuple(reference.shape)
             raise UserError(
                 f"logits are {shape}, the reference's {expected}; evaluate the float stage again with this config"
             )
+        if size and canvas:
+            logits, reference = (own_part(values, size, canvas) for values in (logits, reference))
         self._signal += _energy(reference)
         self._noise += _energy(reference - logits)
 
@@ -54,6 +65,16 @@ class Distance:
         if self._noise == 0:
             return math.inf
         return 10 * math.log10(self._signal / self._noise) if self._signal else -math.inf
+
+
+def own_part(logits: Tensor, size: Sequence[int], canvas: Sequence[int]) -> Tensor:
+    """Those of the logits (N, C, h, w) that lie in a picture of `size`, at the top left of what they span, `canvas`.
+
+    >>> own_part(torch.zeros(1, 2, 8, 9), (50, 72), (64, 72)).shape
+    torch.Size([1, 2, 7, 9])
+    """
+    rows, columns = (-(-cells * own // whole) for cells, own, whole in zip(logits.shape[2:], size, canvas, strict=True))
+    return logits[:, :, :rows, :columns]
 
 
 def divergence(logits: Tensor, expected: Tensor) -> Tensor:
@@ -114,8 +135,9 @@ class Scorer:
         """Run `network` over the pictures."""
         matrix, distance, labelled = ConfusionMatrix(self.num_classes), Distance(), False
         for picture in self.pictures:
-            logits, classes = self._run(network, picture.image, picture.classes.shape[1:])
-            distance.update(logits, picture.logits)
+            size = picture.classes.shape[1:]
+            logits, classes = self._run(network, picture.image, size)
+            distance.update(logits, picture.logits, size, self.fit.canvas(size))
             distance.update_classes(classes, picture.classes)
             if picture.label is not None:
                 matrix.update(classes, picture.label.to(classes.device))

@@ -101,7 +101,7 @@ def evaluate(
             matrix.update(prediction, label.to(device))
         if reference is not None:
             expected = reference(batch_names, inputs).to(device)
-            distance.update(logits, expected)
+            distance.update(logits, expected, size, fit.canvas(size))
             distance.update_classes(prediction, upsample_argmax(expected, size, align_corners, fit.canvas(size)))
         if record is not None:
             record(batch_names, logits)

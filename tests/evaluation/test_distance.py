@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from qat.data.fit import Fit
 from qat.errors import UserError
 from qat.evaluation import evaluate
 from qat.evaluation.distance import Scorer
@@ -72,3 +74,30 @@ def test_float_itself_is_equal() -> None:
 def test_no_pictures_is_one_line() -> None:
     with pytest.raises(UserError, match=r"no pictures to score; .* lower QUANT.CALIB_IMAGES"):
         scorer([])
+
+
+class Elsewhere(nn.Module):
+    """The network, whose logits differ in one row of cells."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__()
+        self.inner, self.row = network(0), row
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.inner(x).clone()
+        logits[:, :, self.row] += 1
+        return logits
+
+
+@pytest.mark.parametrize("row", range(4))
+def test_only_the_picture_itself_counts_not_its_padding(row: int) -> None:
+    """24 rows are padded to 32: of the logits' four rows of cells the last is padding."""
+    fit, given = Fit("pad", 16), batches()
+
+    def padded(image: Tensor) -> Tensor:
+        return fit.padded(to_input(image))
+
+    common = {"to_input": padded, "align_corners": False, "fit": fit}
+    result = evaluate(Elsewhere(row), given, CLASSES, reference=lambda _, x: network(0)(x), **common)
+    score = Scorer(network(0), given, CLASSES, **common)(Elsewhere(row))
+    assert math.isinf(result.logit_sqnr or 0) == math.isinf(score.logit_sqnr) == (row == 3)
