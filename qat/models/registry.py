@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from qat.errors import UserError, nearest
-from qat.models import bisenet, ddrnet, mnasnet, pidnet, yolov5
+from qat.models import bisenet, ddrnet, litehrnet, mnasnet, pidnet, yolov5
 from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
 from qat.models.user import names_own
 
@@ -17,6 +17,7 @@ NETWORKS: tuple[NetworkSpec, ...] = (
     *ddrnet.NETWORKS,
     *mnasnet.NETWORKS,
     *yolov5.NETWORKS,
+    *litehrnet.NETWORKS,
 )
 NAMES = tuple(network.name for network in NETWORKS)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,12 +39,17 @@ def network(request: pytest.FixtureRequest) -> NetworkSpec:
     return request.param
 
 
+@cache
+def built(name: str, train: bool) -> nn.Module:
+    """Its train or predict form, shapes only."""
+    with torch.device("meta"):
+        return resolve(name).build(CLASSES, train).eval()
+
+
 def outputs(network: NetworkSpec, train: bool, height: int, width: int) -> list[torch.Tensor]:
     """What its train or predict form gives for one picture; shapes only."""
-    with torch.device("meta"):
-        model = network.build(CLASSES, train).eval()
-        with torch.inference_mode():
-            found = model(torch.zeros(1, 3, height, width))
+    with torch.device("meta"), torch.inference_mode():
+        found = built(network.name, train)(torch.zeros(1, 3, height, width))
     return list(found) if isinstance(found, list | tuple) else [found]
 
 
@@ -56,11 +63,15 @@ def test_logits_are_smaller_by_the_stride(network: NetworkSpec) -> None:
 def test_the_deepest_map_of_the_smallest_picture_has_one_value(network: NetworkSpec) -> None:
     shapes: list[tuple[int, ...]] = []
     with torch.device("meta"):
-        model = network.build(CLASSES, False).eval()
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[2:])))
+        model = built(network.name, False)
+        hooks = [
+            module.register_forward_hook(lambda module, given, output: shapes.append(tuple(output.shape[2:])))
+            for module in model.modules()
+            if isinstance(module, nn.Conv2d)
+        ]
         model(torch.zeros(1, 3, 2 * network.smallest_side, network.smallest_side))
+    for hook in hooks:
+        hook.remove()
     without_pooled = [shape for shape in shapes if shape != (1, 1)]
     assert min(without_pooled) == (2, 1)
     assert network.smallest_side % network.stride == 0
@@ -75,8 +86,7 @@ def test_the_train_form_gives_the_rows_outputs(network: NetworkSpec) -> None:
 
 
 def test_auxiliary_parameters_are_the_train_forms_alone(network: NetworkSpec) -> None:
-    with torch.device("meta"):
-        train, predict = (set(network.build(CLASSES, aux).state_dict()) for aux in (True, False))
+    train, predict = (set(built(network.name, aux).state_dict()) for aux in (True, False))
     assert train - predict == {name for name in train if name.startswith(network.auxiliary)}
     assert predict <= train
 
@@ -103,13 +113,14 @@ def test_an_unknown_name_is_named_with_the_nearest() -> None:
 
 def test_build_model_builds_the_rows_network(network: NetworkSpec) -> None:
     with torch.device("meta"):
-        built, own = build_model(network.name, CLASSES), network.build(CLASSES, False)
-    assert type(built) is type(own)
-    assert built.state_dict().keys() == own.state_dict().keys()
+        model, own = build_model(network.name, CLASSES), built(network.name, False)
+    assert type(model) is type(own)
+    assert model.state_dict().keys() == own.state_dict().keys()
 
 
 def family(name: str) -> str:
-    return name.partition("_")[0]
+    """Of its letters, without what it is a kind of."""
+    return re.sub(r"^(wider_)?(naive_)?([a-z]+).*", r"\3", name)
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
@@ -123,9 +134,12 @@ def texts(tree: ast.AST) -> Iterator[str]:
             yield getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "name", "")
 
 
+FAMILIES = re.compile("|".join(sorted({family(name) for name in NAMES})), re.IGNORECASE)
+
+
 def naming(path: Path) -> list[str]:
     """What in a file names one of the networks' families."""
-    return [text for text in texts(ast.parse(path.read_text())) if any(family(name) in text.lower() for name in NAMES)]
+    return [text for text in texts(ast.parse(path.read_text())) if FAMILIES.search(text)]
 
 
 def files() -> list[Path]:
