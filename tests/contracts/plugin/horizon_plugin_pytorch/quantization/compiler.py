@@ -77,6 +77,7 @@ def perf_model(
     if code:
         return code
     name = name or module.original_name
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
     summary: dict[str, Any] = {
         "BPU OPs per frame (effective)": 12249856,
         "DDR bytes per frame": 1403592.0,

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from .fake_quantize import FakeQuantize, WeightFakeQuantize
 from .prepare import QAT
+from .state import mark, state_of
 from .stubs import QuantStub
 
 
@@ -32,7 +33,7 @@ def convert_fx(
     _remove_qconfig: bool = True,
     fast_mode: bool = False,
 ) -> fx.GraphModule:
-    state = getattr(graph_module, "meta", {}).get("horizon", {})
+    state = state_of(graph_module)
     if not state.get("prepared"):
         raise RuntimeError("convert_fx before prepare_qat_fx: the model isn't prepared")
     graph = graph_module if inplace else copy.deepcopy(graph_module)
@@ -46,7 +47,7 @@ def convert_fx(
         if type(module) in QAT.values():
             _round_weight(module)
     _merge_stubs(graph, modules)
-    graph.meta["horizon"] = {"converted": True}
+    mark(graph, converted=True)
     return graph
 
 
@@ -67,7 +68,7 @@ def _merge_stubs(graph: fx.GraphModule, modules: dict[str, nn.Module]) -> None:
     for node in list(graph.graph.nodes):
         if node.op == "call_module" and isinstance(modules[node.target], QuantStub):
             (rounding,) = node.users
-            graph.set_submodule(node.target, graph.get_submodule(rounding.target))
+            graph.add_submodule(node.target, graph.get_submodule(rounding.target))
             rounding.replace_all_uses_with(node)
             graph.graph.erase_node(rounding)
     graph.recompile()

@@ -11,6 +11,7 @@ from torch.ao.quantization import DeQuantStub
 from torch.ao.quantization import QuantStub as TorchQuantStub
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .state import mark
 from .stubs import QuantStub
 
 _SUBTRACTIONS = (operator.sub, torch.sub, "sub")
@@ -18,7 +19,7 @@ _SUBTRACTIONS = (operator.sub, torch.sub, "sub")
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        is_stub = isinstance(m, QuantStub | TorchQuantStub | DeQuantStub)
+        is_stub = isinstance(m, (QuantStub, TorchQuantStub, DeQuantStub))
         return is_stub or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -35,7 +36,7 @@ def fuse_fx(model: nn.Module) -> fx.GraphModule:
             graph.erase_node(node)
     fused.delete_all_unused_submodules()
     fused.recompile()
-    fused.meta["horizon"] = {"fused": True}
+    mark(fused, fused=True)
     return fused
 
 
@@ -68,7 +69,7 @@ def check_graph(graph: fx.GraphModule) -> None:
 
 
 def _is_stub(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    return node.op == "call_module" and isinstance(modules[node.target], QuantStub | TorchQuantStub)
+    return node.op == "call_module" and isinstance(modules[node.target], (QuantStub, TorchQuantStub))
 
 
 def _constant(value: Any) -> bool:

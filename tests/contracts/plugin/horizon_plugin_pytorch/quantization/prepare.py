@@ -13,6 +13,7 @@ from torch.ao.quantization import DeQuantStub
 from ..march import get_march
 from .fuse import check_graph, claim, fuse_fx
 from .qconfig import QConfig
+from .state import mark, state_of
 from .stubs import QuantStub
 
 _KEYS = {"", "module_type", "module_name"}
@@ -51,14 +52,14 @@ def prepare_qat_fx(
     get_march()
     if unknown := set(qconfig_dict or {}) - _KEYS:
         raise KeyError(f"unknown keys {sorted(unknown)} in qconfig_dict, expected some of {sorted(_KEYS)}")
-    if isinstance(model, fx.GraphModule) and "horizon" in model.meta:
+    if state_of(model):
         claim(model)
         graph = model
     else:
         graph = fuse_fx(model)
     check_graph(graph)
     _Preparation(graph, _QConfigs(qconfig_dict or {})).run()
-    graph.meta["horizon"] = {"prepared": True, "hybrid": hybrid}
+    mark(graph, prepared=True, hybrid=hybrid)
     return graph
 
 
@@ -98,7 +99,7 @@ class _Preparation:
 
     def computes(self, node: fx.Node, module: nn.Module | None) -> bool:
         if node.op == "call_module":
-            return not isinstance(module, DeQuantStub | nn.Identity | nn.Dropout)
+            return not isinstance(module, (DeQuantStub, nn.Identity, nn.Dropout))
         return node.op in ("call_function", "call_method") and node.target not in _NOT_TENSORS
 
     def quantise(self, node: fx.Node, module: nn.Module | None, qconfig: QConfig) -> None:

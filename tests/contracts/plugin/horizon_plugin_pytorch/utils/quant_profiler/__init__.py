@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from horizon_plugin_pytorch.quantization.fake_quantize import FakeQuantize
+from horizon_plugin_pytorch.quantization.state import state_of
 
 __all__ = ["check_qconfig", "check_unfused_operations", "get_module_called_count"]
 
@@ -44,5 +45,5 @@ def get_module_called_count(
 
 
 def _check_prepared(model: Any) -> None:
-    if not getattr(model, "meta", {}).get("horizon", {}).get("prepared"):
+    if not state_of(model).get("prepared"):
         raise RuntimeError("the profiler takes a model from prepare_qat_fx")
