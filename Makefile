@@ -9,13 +9,14 @@ INPUT  ?=
 GATE   ?=
 RUNTIME ?=
 TARGET ?=
+FOLDER ?=
 JOBS   ?= 2
 TORCH  ?= torch
 ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPILE.RUNTIME $(RUNTIME)) $(OPTS)
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib debug qat eval infer compile report bench bench-runtimes test test-fast style docs clean
+.PHONY: help setup demo train check calib debug qat eval infer compile handover takeover report bench bench-runtimes test test-fast style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -58,6 +59,12 @@ infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE
 
 compile: $(READY) ## every artefact of the calibrated network, each proven and run in every runtime
 	$(PY) tools/compile.py $(ARGS)
+
+handover: $(READY) ## the bundle for the vendor's image, which makes the board's file (TARGET=j5)
+	$(PY) tools/handover.py $(ARGS)
+
+takeover: $(READY) ## what the bundle in FOLDER brought back: the plugin's rows beside ours (TARGET=j5)
+	$(PY) tools/takeover.py "$(FOLDER)" $(ARGS)
 
 report: $(READY) ## report.html: every stage's figures, classes, worst pictures, layers, in one file
 	$(PY) tools/report.py $(ARGS)

@@ -27,6 +27,8 @@ COMMANDS = {
     "eval": "mIoU of a stage, how far it is from float, and the table of all stages",
     "infer": "colour overlays of pictures with a stage, beside float's",
     "compile": "every artefact of the calibrated network, each proven and run in every runtime",
+    "handover": "the bundle for the vendor's image, which makes the board's file where this project can't go",
+    "takeover": "what the bundle brought back from that image: the plugin's rows beside ours",
     "report": "report.html: every stage's figures, classes, worst pictures, layers, in one file",
     "export": "a trained checkpoint as half-precision safetensors, small enough to ship",
     "bench": "speed: int8 against float, evaluation against its forward, calibration",
@@ -90,11 +92,11 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     place.add_argument("-c", "--cfg", action=_Once, default=DEFAULT_CONFIG, help="name or path (default: %(default)s)")
     place.add_argument("--run", action=_Once, metavar="FOLDER", help="a run's folder, whose resolved config is taken")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    if hasattr(module, "arguments"):
+        module.arguments(parser)  # first: a positional of its own stands before KEY VALUE
     parser.add_argument(
         "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
     )
-    if hasattr(module, "arguments"):
-        module.arguments(parser)
     return parser
 
 

@@ -12,7 +12,7 @@ from qat.errors import UserError
 from qat.files import read_json, sha256, write_json, write_text
 from qat.origin import Origin
 from qat.resources import find_checkpoint
-from qat.stages.folders import CHECKPOINTS, CONFIG, MANIFEST, METRICS, STAGES, Folders
+from qat.stages.folders import CHECKPOINTS, CONFIG, HANDOVER, MANIFEST, METRICS, PERF_STAGE, PLUGIN, STAGES, Folders
 
 STANDARD = ("stage", "made_from", "engine", "backend", "environment")  # written by every stage
 
@@ -141,7 +141,14 @@ def finished_stages(run: Run) -> dict[str, dict[str, Any]]:
     for folder in sorted((run.folders.stage("compile") / "eval").glob("*")):
         if (folder / METRICS).is_file() and _ran_this_artefact(folder, origin_of(run, "compiled")):
             evaluated[f"compiled {folder.name}"] = folder
+    evaluated |= _taken_over_from_the_image(run)
     return {title: read_metrics(folder / METRICS) for title, folder in evaluated.items()}
+
+
+def _taken_over_from_the_image(run: Run) -> dict[str, Path]:
+    """The plugin's stages of the bundle that is current, by title."""
+    folders = [run.folders.stage(PLUGIN) / stage for stage in (*STAGES[1:-1], PERF_STAGE)]
+    return {f"{PLUGIN} {folder.name}": folder for folder in folders if _is_evaluated(run, HANDOVER, folder)}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from qat.workflow.demonstration import demo
     from qat.workflow.evaluation import evaluate
     from qat.workflow.fine_tuning import finetune
+    from qat.workflow.handing_over import handover
     from qat.workflow.inference import infer
     from qat.workflow.report_page import report
+    from qat.workflow.taking_over import takeover
     from qat.workflow.target_check import check
     from qat.workflow.training import export, train
 
@@ -36,8 +38,10 @@ _HOMES = {
     "evaluate": "evaluation",
     "export": "training",
     "finetune": "fine_tuning",
+    "handover": "handing_over",
     "infer": "inference",
     "report": "report_page",
+    "takeover": "taking_over",
     "train": "training",
 }
 __all__ = [
@@ -49,8 +53,10 @@ __all__ = [
     "evaluate",
     "export",
     "finetune",
+    "handover",
     "infer",
     "report",
+    "takeover",
     "train",
 ]
 

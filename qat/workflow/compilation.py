@@ -23,6 +23,7 @@ from qat.compile.verify.samples import ParitySample
 from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
 from qat.data.fit import Size
 from qat.data.transforms import InferenceTransform, artefact_input, normalise
+from qat.errors import UserError
 from qat.files import replaced_folder, sha256
 from qat.invocation import command
 from qat.models import short_name
@@ -30,6 +31,7 @@ from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.evaluation import announce
+from qat.workflow.handing_over import BOARD, handover
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.network import build_network
 from qat.workflow.progress import Progress, silent
@@ -56,7 +58,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
 
     Args:
         config: the run's config.
-        progress: not called; each step is logged.
+        progress: called by the bundle for the vendor's image alone; each other step is logged.
 
     Returns:
         The folder, parity with the stages by artefact and runtime, speeds if they were timed, and for J5's plugin its
@@ -69,7 +71,17 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
     announce(config, "compiled")
     done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
     log.info("compiled -> %s", done.folder)
+    if config.QUANT.TARGET == BOARD and not backend_choice(config).backend.board:
+        _hand_over(config, progress)
     return done
+
+
+def _hand_over(config: CfgNode, progress: Progress) -> None:
+    """Writes the bundle too, since the plugin isn't here; says why where a bundle can't hold this run."""
+    try:
+        log.info("the bundle for the vendor's image -> %s", handover(config, progress).folder)
+    except UserError as error:
+        log.warning("no bundle for the vendor's image: %s", error)
 
 
 def picture_size(config: CfgNode) -> Size:

@@ -124,11 +124,18 @@ def load_calibration(config: CfgNode, size: list[int] | None = None, stage: str 
 
     `stage`: calib or qat; by default the stage that later ones start from (`source_of`).
     """
+    return load_calibrated(config, size, stage)[0]
+
+
+def load_calibrated(
+    config: CfgNode, size: list[int] | None = None, stage: str | None = None
+) -> tuple[Prepared, Rewritten]:
+    """Calls `load_calibration`, and returns the rewritten float network beside it."""
     run = run_of(config)
-    prepared, _ = load_prepared(config, prove=False, size=size)
+    prepared, rewritten = load_prepared(config, prove=False, size=size)
     stage = stage or source_of(run)
     calibration.load_calibration(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=command(stage))
-    return prepared
+    return prepared, rewritten
 
 
 def load_graph(config: CfgNode, size: list[int] | None = None, stage: str | None = None) -> fx.GraphModule:

@@ -97,7 +97,7 @@ def test_as_a_script_from_any_folder() -> None:
     assert done.stderr == "error: unknown key QUANT.SCHEM in options; did you mean QUANT.SCHEME?\n"
 
 
-REQUIRED = {"infer": ["--input", "."], "export": ["--output", "weights.safetensors"]}
+REQUIRED = {"infer": ["--input", "."], "export": ["--output", "weights.safetensors"], "takeover": ["."]}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

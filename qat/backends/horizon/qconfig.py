@@ -39,12 +39,12 @@ def _everywhere(qconfig: Any, spec: QuantSpec, batches: int) -> Any:
         weight_fake_quant="fake_quant",
         activation_observer=spec.observer,
         weight_observer=spec.weight_observer,
-        activation_qkwargs=_observer_settings(spec, batches),
+        activation_qkwargs=observer_settings(spec, batches),
         weight_qkwargs=PER_CHANNEL,
     )
 
 
-def _observer_settings(spec: QuantSpec, batches: int) -> dict[str, float]:
+def observer_settings(spec: QuantSpec, batches: int) -> dict[str, float]:
     """The plugin has moving averages only: None becomes the constant whose batches have the mean age of a plain mean.
 
     With the plugin's own default, 0.01, the first of 64 batches counts for half.

@@ -133,8 +133,18 @@ def hardswish(values: Values, step: Step, inputs: list[str], output: str) -> str
 
 
 def softmax(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Softmax over an axis; without one torch takes the first of 1 or 3 axes, else the second."""
-    return values.node("Softmax", inputs, output, axis=softmax_axis(step))
+    """Softmax over an axis; without one torch takes the first of 1 or 3 axes, else the second.
+
+    Before operator set 13 it went over the axis and all behind it, so the axis is moved to the end.
+    """
+    axis, last = softmax_axis(step), len(step.shape) - 1
+    if values.opset >= 13 or axis % len(step.shape) == last:
+        return values.node("Softmax", inputs, output, axis=axis)
+    order = [*range(last + 1)]
+    order[axis], order[last] = last, axis
+    moved = values.node("Transpose", inputs, f"{step.name}_moved", perm=order)
+    shares = values.node("Softmax", [moved], f"{step.name}_shares", axis=last)
+    return values.node("Transpose", [shares], output, perm=order)
 
 
 def reshape(values: Values, step: Step, inputs: list[str], output: str) -> str:

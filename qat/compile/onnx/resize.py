@@ -64,12 +64,21 @@ def resize(
     if align_corners:
         how["coordinate_transformation_mode"] = "align_corners"
     label = f"{'x'.join(map(str, old[2:]))}_to_{'x'.join(map(str, new[1:]))}"
+    region, no_factors = _unused(values)
     if _by_factor(values):
         factors = np.array([1, 1, *map(factor, old[2:], new[2:])], np.float32)
-        return values.node("Resize", [*inputs, "", values.constant(f"factors_{label}", factors)], output, **how)
+        return values.node("Resize", [*inputs, region, values.constant(f"factors_{label}", factors)], output, **how)
     axes = [2, 3] if values.dynamic_batch else None
     sizes = values.constant(f"sizes_{label}", np.array(new[2:] if axes else new, np.int64))
-    return values.node("Resize", [*inputs, "", "", sizes], output, axes=axes, **how)
+    return values.node("Resize", [*inputs, region, no_factors, sizes], output, axes=axes, **how)
+
+
+def _unused(values: Values) -> tuple[str, str]:
+    """The names of the region and the factors where they don't count; before operator set 13 they had to be there."""
+    if values.opset >= 13:
+        return "", ""
+    nothing = values.constant("nothing", np.zeros(0, np.float32))
+    return nothing, nothing
 
 
 def _by_factor(values: Values) -> bool:

@@ -15,6 +15,7 @@ from qat.graph.ops import op_called
 from qat.program.steps import Program, Step
 
 OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
+FLOAT_OPSETS = range(11, 22)  # hb_mapper reads 11
 NAMES = {  # that a file has for its own ends, by IOSpec.result
     "logits": ("image", "logits"),
     "upsampled": ("image", "upsampled", "logits"),
@@ -36,7 +37,8 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
     """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `IOSpec`), checked and with all shapes.
 
     Quantised tensors keep the steps' names, as floats behind their DequantizeLinear. Raises UserError for an operation
-    without an ONNX form, an operator set outside 13 .. 21, several outputs, or a layer with a name of the file's ends.
+    without an ONNX form, an operator set outside 13 .. 21 (float: 11 .. 21), several outputs, or a layer with a name of
+    the file's ends.
     """
     form = form or Form()
     _check(program, form)
@@ -54,8 +56,9 @@ def read_metadata(model: ModelProto) -> dict[str, str]:
 
 
 def _check(program: Program, form: Form) -> None:
-    if form.opset not in OPSETS:
-        raise UserError(f"COMPILE.OPSET is {form.opset}; expected {OPSETS[0]} to {OPSETS[-1]}, such as 17")
+    known = OPSETS if any(step.quant for step in program.steps) else FLOAT_OPSETS
+    if form.opset not in known:
+        raise UserError(f"COMPILE.OPSET is {form.opset}; expected {known[0]} to {known[-1]}, such as 17")
     if len(program.outputs) != 1:
         raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
     for step in program.steps:

@@ -1,0 +1,331 @@
+"""run.py against the strict stand-in: every step, going on, and each mistake in one line."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from qat.handover.runner import main as runner
+from qat.handover.runner import plugin, scales
+from qat.handover.runner.measures import compared
+from qat.handover.runner.plan import Plan, arrays
+from qat.handover.runner.steps import STEPS
+from tests.contracts.fixture import PLUGIN
+from tests.handover.small import data_set, write
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted((ROOT / "qat" / "handover" / "runner").glob("*.py"))
+STEP_NAMES = [step.__name__ for step in STEPS]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("written") / "bundle")
+
+
+@pytest.fixture
+def bundle(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written, tmp_path / "bundle"))
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> None:
+    assert runner.main(folder, list(arguments)) == code
+
+
+# --- what the image can read ---
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_python_3_8_reads_it(path: Path) -> None:
+    """The grammar, and what came with 3.9 and 3.10 beside it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert names.isdisjoint({"removesuffix", "removeprefix", "set_submodule", "find_nodes", "pairwise", "bit_count"})
+    keywords = {word.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords}
+    assert "strict" not in keywords
+    assert "from __future__ import annotations" in path.read_text() or path.name == "__init__.py"
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if getattr(call.func, "id", "") == "isinstance":
+            assert not isinstance(call.args[1], ast.BinOp)
+
+
+def test_it_imports_torch_numpy_and_its_own_files() -> None:
+    roots = set()
+    for path in SHIPPED:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                roots.add(str(node.module).split(".")[0])
+    assert roots - set(sys.stdlib_module_names) == {"torch", "numpy", "cv2", "PIL"}
+
+
+# --- all of it ---
+
+
+def test_all_steps_as_a_program(bundle: Path, tmp_path: Path) -> None:
+    """In a process of its own, where only the plugin's stand-in is added, from another folder."""
+    data = data_set(tmp_path / "data")
+    environment = {**os.environ, "PYTHONPATH": str(PLUGIN), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(bundle / "run.py"), "--data", str(data)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results(bundle)
+    assert list(found["steps"]) == STEP_NAMES
+    assert found["steps"]["float_probe"]["decibels"] >= 100
+    assert found["steps"]["calib_probe"]["to_float"] > 20
+    assert found["steps"]["perf_model"]["perf"]["summary"]["FPS"] == 250.0
+    assert found["steps"]["qat"]["skipped"] == "no --qat-epochs"
+    made = {str(path.relative_to(bundle / "output")) for path in (bundle / "output").rglob("*") if path.is_file()}
+    files = {"int_model.pt", "model.hbir", "model.hbm", "small.svg", "perf_out/Small.html", "perf_out/Small.json"}
+    assert made == files
+    stages = found["steps"]["evaluate"]["stages"]
+    assert list(stages) == ["float", "calib", "int_infer"]
+    assert [np.sum(stage["confusion"]) for stage in stages.values()] == [3 * 12 * 32] * 3  # two lines are ignored
+    assert stages["float"]["noise"] == 0
+
+
+@pytest.mark.parametrize("source", ["ddr", "pyramid"])
+def test_both_inputs_reach_the_board(stand_in: ModuleType, tmp_path: Path, source: str) -> None:
+    folder = write(tmp_path / "bundle", source)
+    run(folder)
+    assert results(folder)["steps"]["int_probe"]["to_float"] > 20
+    assert f"bayes {source} O2" in (folder / "output" / "model.hbm").read_text()
+
+
+def test_it_goes_on_where_it_was_stopped(
+    stand_in: ModuleType, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stand_in.quantization, "compile_model", lambda *args, **keywords: 7)
+    run(bundle, code=2)
+    assert capsys.readouterr().err.startswith("error: the plugin's compile_model returned 7, expected 0")
+    before = results(bundle)
+    assert list(before["steps"]) == STEP_NAMES[: STEP_NAMES.index("compile_model")]
+    monkeypatch.undo()
+    run(bundle)
+    assert capsys.readouterr().out.count("done before") == len(before["steps"])
+    assert results(bundle)["steps"]["calibrate"] == before["steps"]["calibrate"]
+
+
+def test_mIoU_can_follow_later(stand_in: ModuleType, bundle: Path, tmp_path: Path) -> None:
+    run(bundle)
+    assert results(bundle)["steps"]["evaluate"]["skipped"] == "no --data FOLDER"
+    run(bundle, "--data", str(data_set(tmp_path / "data")))
+    assert "stages" in results(bundle)["steps"]["evaluate"]
+
+
+def test_pictures_by_list(stand_in: ModuleType, written: Path, bundle: Path, tmp_path: Path) -> None:
+    """The same pictures give the same scales, wherever they lie."""
+    listed = write(tmp_path / "listed", listed=True)
+    run(bundle)
+    run(listed, "--data", str(data_set(tmp_path / "data")))
+    assert results(listed)["steps"]["calibrate"]["scales"] == results(bundle)["steps"]["calibrate"]["scales"]
+
+
+def test_the_plugins_own_training_comes_nearer(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(bundle, "--qat-epochs", "8", "--qat-lr", "0.01")
+    losses = [
+        float(line.split("float ")[1].split()[0]) for line in capsys.readouterr().out.splitlines() if "  epoch" in line
+    ]
+    assert losses[-1] < 0.9 * losses[0]
+    assert results(bundle)["steps"]["qat"]["to_float"] > results(bundle)["steps"]["calib_probe"]["to_float"]
+
+
+def test_weights_are_rounded_by_the_scales_that_a_method_set(stand_in: ModuleType, tmp_path: Path) -> None:
+    folder = write(tmp_path / "bundle", tuned=True)
+    run(folder)
+    state = arrays(folder / "work" / "calib.npz")
+    given = arrays(folder / "weight_scales.npz")
+    assert len(given) == 5
+    for layer, scale in given.items():
+        found = state[f"{layer}.weight_fake_quant.scale"]
+        assert np.array_equal(found, np.broadcast_to(scale, found.shape))
+
+
+def test_the_pyramids_scale_is_fixed(stand_in: ModuleType, tmp_path: Path) -> None:
+    folder = write(tmp_path / "bundle", "pyramid")
+    run(folder)
+    assert results(folder)["steps"]["calibrate"]["scales"]["quant"] == 1 / 128
+
+
+@pytest.mark.parametrize(("code", "says"), [(0, ""), (3, "ended with 3 and said: output 0 differs")])
+def test_the_images_verifier(
+    stand_in: ModuleType,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    says: str,
+) -> None:
+    tool = tmp_path / "hbdk-model-verifier"
+    tool.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho output 0 differs\nexit {code}\n')
+    tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    run(bundle, code=2 if code else 0)
+    assert says in capsys.readouterr().err
+    assert (
+        f"--hbm {bundle}/output/model.hbm --model-pt {bundle}/output/int_model.pt" in (tmp_path / "asked").read_text()
+    )
+
+
+# --- mistakes ---
+
+
+def mistake(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    run(folder, *arguments, code=2)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+def changed_plan(folder: Path, **values: Any) -> None:
+    path = folder / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_no_plugin(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "horizon_plugin_pytorch doesn't import" in mistake(bundle, capsys)
+
+
+def test_another_format(stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed_plan(bundle, format=2)
+    assert "has format 2 and this run.py reads format 1; write the bundle again" in mistake(bundle, capsys)
+
+
+def test_other_weights(stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changed_plan(bundle, weights_sha256="0")
+    assert "weights.npz isn't the file that plan.json names" in mistake(bundle, capsys)
+
+
+def test_no_bundle(stand_in: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "run.py lies in the bundle that it runs" in mistake(tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("quantization", "export_hbir"), ("quantization.qconfig", "get_default_qconfig")]
+)
+def test_a_plugin_without_a_name(
+    stand_in: ModuleType,
+    bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    name: str,
+) -> None:
+    monkeypatch.delattr(plugin.part(module), name)
+    said = mistake(bundle, capsys)
+    assert f"horizon_plugin_pytorch 1.8.2+stand-in has no {module}.{name}; the documentation of OpenExplorer" in said
+
+
+def test_the_tails_older_name(stand_in: ModuleType, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    qconfig = stand_in.quantization.qconfig
+    tail = "default_calib_8bit_weight_32bit_out_fake_quant_qconfig"
+    monkeypatch.setattr(qconfig, "default_calib_out_8bit_fake_quant_qconfig", getattr(qconfig, tail), raising=False)
+    monkeypatch.delattr(qconfig, tail)
+    run(bundle)
+
+
+def test_a_float_probe_that_departs(stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    probes = arrays(bundle / "probes.npz")
+    np.savez(bundle / "probes.npz", **{**probes, "bundle": probes["bundle"] * 1.001})
+    said = mistake(bundle, capsys)
+    assert "the float network gives other logits here (60.0 dB" in said
+    assert "this torch computes it otherwise" in said
+    assert results_steps(bundle) == ["names"]
+
+
+def results_steps(folder: Path) -> list[str]:
+    return list(results(folder)["steps"])
+
+
+def test_a_calib_probe_that_is_further_from_float(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    probes = arrays(bundle / "probes.npz")
+    np.savez(bundle / "probes.npz", **{**probes, "calib": probes["float"] * 1.001})
+    assert "dB from float and ours 60.0 dB, more than 3 dB better" in mistake(bundle, capsys)
+    assert "calib_probe" not in results_steps(bundle)
+
+
+def test_results_of_another_run_are_not_overwritten(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(bundle)
+    before = (bundle / "results.json").read_bytes()
+    capsys.readouterr()
+    assert "is of another run: options was {'qat_epochs': 0," in mistake(bundle, capsys, "--qat-epochs", "1")
+    changed_plan(bundle, march="bayes", title="another")
+    assert "is of another run: plan_sha256 was" in mistake(bundle, capsys)
+    assert (bundle / "results.json").read_bytes() == before
+    run(bundle, "--again")
+    assert results(bundle)["plan_sha256"] == Plan(bundle).digest
+
+
+def test_damaged_results(stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / "results.json").write_text("[1]")
+    assert "results.json is damaged" in mistake(bundle, capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--data", "nowhere"), "--data nowhere is not a folder"),
+        (("--qat-epochs", "-1"), "--qat-epochs -1 --qat-lr 0.0001; expected 0 or more"),
+        (("--qat-epochs", "1", "--qat-lr", "nan"), "--qat-lr nan; expected"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    assert says in mistake(bundle, capsys, *arguments)
+    assert not (bundle / "results.json").exists()
+
+
+def test_a_data_set_without_the_pictures(
+    stand_in: ModuleType, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "no picture" in mistake(bundle, capsys, "--data", str(tmp_path))
+    assert "perf_model" in results_steps(bundle)  # what was made stays
+
+
+def test_what_the_plugin_raises_names_the_call(
+    stand_in: ModuleType, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def perf_model(*args: Any, **keywords: Any) -> Any:
+        raise OSError("no space\nleft")
+
+    monkeypatch.setattr(stand_in.quantization, "perf_model", perf_model)
+    assert mistake(bundle, capsys) == "error: the plugin's perf_model raised OSError: no space\n"
+
+
+def test_an_observer_that_saw_nothing() -> None:
+    model = torch.nn.Module()
+    model.register_buffer("x.scale".replace(".", "_"), torch.ones(1))
+    with pytest.raises(Exception, match="the plugin observed nothing"):
+        scales.check_observed(model)
+
+
+def test_equal_logits_are_400_decibels() -> None:
+    x = torch.randn(1, 3, 2, 2)
+    assert compared(x, x).decibels == 400
