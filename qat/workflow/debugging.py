@@ -21,6 +21,7 @@ from qat.analysis.ranges import ranges
 from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, network_input
+from qat.engine import PROGRAM
 from qat.errors import UserError
 from qat.files import replaced_folder
 from qat.invocation import Invocation
@@ -93,6 +94,8 @@ def _subject(config: CfgNode) -> Subject:
     """The calibrated network and the float one beside it."""
     stage = source_of(run_of(config))
     log.info("looking at stage %s", stage)
+    if config.QUANT.ENGINE == PROGRAM:
+        log.info("int_infer's layers are shown with torch.ao's kernels: the program is held to calib when it is loaded")
     return Subject(load_graph(config), load_plain(config, stage), example_input(config))
 
 

@@ -122,8 +122,10 @@ def test_from_a_notebook_and_without_labels(
 
 
 def test_as_one_object(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--json", *options, "DEBUG.SENSITIVITY_IMAGES", "0") == 0
-    result = json.loads(capsys.readouterr().out)
+    assert run("--json", *options, "DEBUG.SENSITIVITY_IMAGES", "0", "QUANT.ENGINE", "program") == 0
+    shown = capsys.readouterr()
+    assert "int_infer's layers are shown with torch.ao's kernels" in shown.err
+    result = json.loads(shown.out)
     assert result["measured"]["layers"] == read(options, "layers.json")
     assert result["measured"]["sensitivity"] is None
     assert result["steps"] == read(options, "advice.json")["steps"]
