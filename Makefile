@@ -16,7 +16,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train check calib debug qat eval infer compile handover takeover report bench bench-runtimes test test-fast style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover report bench bench-runtimes test test-fast style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -38,6 +38,9 @@ demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after ev
 
 train: $(READY) ## train the float network of CFG
 	$(PY) tools/train.py $(ARGS)
+
+new: $(READY) ## a ready config and descriptor from MODEL=net.py:function|net.onnx, IMAGES=folder and LABELS=folder
+	$(PY) tools/new.py --model "$(MODEL)" --images "$(IMAGES)" $(if $(LABELS),--labels "$(LABELS)") $(OPTS)
 
 check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86|j5
 	$(PY) tools/check.py $(ARGS)

@@ -19,6 +19,7 @@ DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
 COMMANDS = {
     "demo": "float -> calib -> int8 on the embedded default, mIoU after every stage",
+    "new": "a ready config and data set descriptor from a network and folders of pictures and labels",
     "check": "violations before, rewrites, violations after, for QUANT.TARGET",
     "train": "train the float network",
     "calib": "calibrate: choose every activation's scale from training images",
@@ -82,15 +83,21 @@ def run(command: str, argv: Sequence[str]) -> int:
 
     out = Output(args.json, quiet=not main_process)
     with redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
-        return int(module.run(open_config(args.cfg, args.run, args.opts), args, out) or 0)
+        config = open_config(args.cfg, args.run, args.opts) if takes_config(module) else None
+        return int(module.run(config, args, out) or 0)
 
 
 def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
     """The arguments that every command has, and the module's own."""
     parser = _Parser(prog=f"rtseg-qat {command}", description=module.__doc__)
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("-c", "--cfg", action=_Once, default=DEFAULT_CONFIG, help="name or path (default: %(default)s)")
-    place.add_argument("--run", action=_Once, metavar="FOLDER", help="a run's folder, whose resolved config is taken")
+    if takes_config(module):
+        place = parser.add_mutually_exclusive_group()
+        place.add_argument(
+            "-c", "--cfg", action=_Once, default=DEFAULT_CONFIG, help="name or path (default: %(default)s)"
+        )
+        place.add_argument(
+            "--run", action=_Once, metavar="FOLDER", help="a run's folder, whose resolved config is taken"
+        )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
     if hasattr(module, "arguments"):
         module.arguments(parser)  # first: a positional of its own stands before KEY VALUE
@@ -98,6 +105,11 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
         "opts", nargs="*", metavar="KEY VALUE", help="config overrides, such as QUANT.OBSERVER percentile"
     )
     return parser
+
+
+def takes_config(module: Any) -> bool:
+    """Whether the command of a module opens a config."""
+    return getattr(module, "TAKES_CONFIG", True)
 
 
 class _Parser(argparse.ArgumentParser):

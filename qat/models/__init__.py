@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qat.models.checkpoint import load_checkpoint
-from qat.models.outputs import load_user_network
+from qat.models.own import Look, load_user_network, look_at
 from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, default_fit, normalisation, resolve
 from qat.models.spec import Branch, NetworkSpec
 from qat.models.user import UserNetwork, names_own, short_name
@@ -12,6 +12,7 @@ __all__ = [
     "NAMES",
     "NETWORKS",
     "Branch",
+    "Look",
     "NetworkSpec",
     "UserNetwork",
     "branches_of",
@@ -19,6 +20,7 @@ __all__ = [
     "default_fit",
     "load_checkpoint",
     "load_user_network",
+    "look_at",
     "names_own",
     "normalisation",
     "resolve",

@@ -1,4 +1,4 @@
-"""Which output of a user's network is the logits, and the facts that one run on a small picture tells."""
+"""Which of a user's network's outputs is the logits."""
 
 from __future__ import annotations
 
@@ -6,66 +6,12 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from qat.errors import UserError, close
-from qat.models.spec import NetworkSpec
-from qat.models.user import UserNetwork, call, short_name
+from qat.models.user import UserNetwork
 
-SMALL = (128, 128)  # height and width of the picture
-
-
-def load_user_network(user: UserNetwork, classes: int, size: tuple[int, int]) -> tuple[nn.Module, NetworkSpec]:
-    """Returns the network, which gives its logits alone, and its row.
-
-    `classes`: how many the logits must have. `size`: height and width of a picture that it takes if it takes no small
-    one. UserError for a network that gives no such logits.
-    """
-    network = user.build().eval()
-    picture, outputs, smallest = _run(user, network, size)
-    key = find_output(user, outputs)
-    logits = outputs if key is None else take(outputs, key)
-    _check(user, logits, classes)
-    if key is not None:
-        select(network, key)
-    stride = _stride(user, picture, logits)
-    spec = NetworkSpec(
-        name=short_name(user.name),
-        build=lambda count, _: load_user_network(user, count, size)[0],
-        stride=stride,
-        multiple=_multiple(network, stride),
-        smallest_side=smallest,
-        loss="cross_entropy",
-    )
-    return network, spec
-
-
-def _run(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
-    """Returns a picture, the network's outputs, and the side of a picture whose deepest map has one value."""
-    try:
-        return _outputs(user, network, SMALL)
-    except UserError:
-        return _outputs(user, network, size)
-
-
-def _outputs(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
-    heights: list[int] = []
-
-    def note(_: nn.Module, __: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.dim() == 4 and 1 < output.shape[2] <= size[0]:
-            heights.append(output.shape[2])
-
-    hooks = [module.register_forward_hook(note) for module in network.modules()]
-    picture = torch.zeros(1, 3, *size)
-    doing = f"MODEL.NAME {user.name}: calling forward with a picture (1, 3, {size[0]}, {size[1]})"
-    try:
-        with torch.no_grad():
-            outputs = call(doing, lambda: network(picture))
-        return picture, outputs, size[0] // min(heights, default=size[0])
-    finally:
-        for hook in hooks:
-            hook.remove()
+LIKELY = ("out", "logits", "seg", "pred", "output")  # what networks call their logits
 
 
 def parts_of(outputs: Any) -> dict[int | str, Any]:
@@ -98,6 +44,7 @@ def take(outputs: Any, key: int | str) -> Any:
 def find_output(user: UserNetwork, outputs: Any) -> int | str | None:
     """Returns the index, key or name of the logits; None if the network gives them alone. UserError if it is unclear.
 
+    >>> import torch
     >>> find_output(UserNetwork("net.py:build"), [torch.zeros(1)])
     0
     """
@@ -111,6 +58,29 @@ def find_output(user: UserNetwork, outputs: Any) -> int | str | None:
     if len(tensors) != 1:
         raise UserError(f"MODEL.NAME {user.name} gives {_listed(outputs)}; set MODEL.OUTPUT to that of the logits")
     return tensors[0]
+
+
+def likely_output(outputs: Any, classes: int | None) -> int | str | None:
+    """A guess at the index, key or name of the logits: the first map of `classes` channels.
+
+    `classes`: None for any number, of which the first of the largest maps is taken. None is returned where the network
+    gives one tensor, or no map.
+
+    >>> import torch
+    >>> likely_output([torch.zeros(1, 5, 2, 2), torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)], 3)
+    1
+    """
+    maps = {
+        key: value
+        for key, value in parts_of(outputs).items()
+        if isinstance(value, Tensor) and value.dim() == 4 and classes in (None, value.shape[1])
+    }
+    if isinstance(outputs, Tensor) or not maps:
+        return None
+    named = next((key for key in LIKELY if key in maps), None)
+    if named is not None or classes is not None:
+        return next(iter(maps)) if named is None else named
+    return max(maps, key=lambda key: maps[key].shape[2:].numel())
 
 
 def _named(user: UserNetwork, outputs: Any) -> int | str:
@@ -128,57 +98,17 @@ def _named(user: UserNetwork, outputs: Any) -> int | str:
 
 
 def _listed(outputs: Any) -> str:
-    rows = (f"{key}: {_shape(value)}" for key, value in parts_of(outputs).items())
+    rows = (f"{key}: {shown(value)}" for key, value in parts_of(outputs).items())
     return ", ".join(rows) or f"a {type(outputs).__name__} without tensors"
 
 
-def _shape(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+def shown(value: Any) -> str:
+    """A tensor's shape, as messages show it.
 
-
-def _check(user: UserNetwork, logits: Tensor, classes: int) -> None:
-    if logits.dim() != 4:
-        raise UserError(f"MODEL.NAME {user.name} gives {_shape(logits)}; expected logits (N, classes, height, width)")
-    if logits.shape[1] != classes:
-        raise UserError(
-            f"MODEL.NAME {user.name} gives logits of {logits.shape[1]} classes and DATASET.NUM_CLASSES is {classes}; "
-            f"give its function the number by MODEL.KWARGS, choose another MODEL.OUTPUT or another data set"
-        )
-
-
-def _stride(user: UserNetwork, picture: Tensor, logits: Tensor) -> int:
-    """The picture's sides over the logits'."""
-    (height, width), (rows, columns) = picture.shape[2:], logits.shape[2:]
-    stride = max(height // rows, 1) if rows else 1
-    if (rows * stride, columns * stride) != (height, width):
-        raise UserError(
-            f"MODEL.NAME {user.name} gives logits {columns}x{rows} of a picture {width}x{height}; expected "
-            "the picture's sides over a whole number: pad its convolutions"
-        )
-    return stride
-
-
-def _multiple(network: nn.Module, stride: int) -> int:
-    """What a picture's sides are multiples of: the least of stride, twice the stride and so on that the network takes.
-
-    Each is tried on a picture whose sides are an odd multiple of it. Where none is taken, the stride.
+    >>> shown([])
+    'list'
     """
-    multiple = stride
-    while multiple < SMALL[0]:
-        side = multiple * (SMALL[0] // multiple | 1)
-        if _takes(network, side, stride):
-            return multiple
-        multiple *= 2
-    return stride
-
-
-def _takes(network: nn.Module, side: int, stride: int) -> bool:
-    try:
-        with torch.no_grad():
-            logits = network(torch.zeros(1, 3, side, side))
-    except Exception:  # whatever the user's code raises
-        return False
-    return tuple(logits.shape[2:]) == (side // stride, side // stride)
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 def select(network: nn.Module, key: int | str) -> None:

@@ -19,7 +19,7 @@ from qat.errors import UserError
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
-from qat.models.outputs import SMALL
+from qat.models.own import SMALL
 from qat.models.user import names_onnx
 from qat.workflow.onnx_network import prove_equal
 

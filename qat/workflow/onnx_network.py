@@ -11,7 +11,7 @@ from qat.data.fit import Fit
 from qat.errors import UserError, as_user_error
 from qat.models import NetworkSpec, UserNetwork
 from qat.models.onnx import OnnxNetwork
-from qat.models.outputs import SMALL
+from qat.models.own import SMALL
 from qat.runtimes.optional import require
 from qat.runtimes.ort import options, session
 

@@ -30,14 +30,31 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
+DESCRIPTOR = """
+name: dots
+images: images/{split}
+labels: masks/{split}
+classes:
+  - {name: ground, id: 0}
+  - {name: dot, id: 1}
+"""
+RUN = """
+MODEL: {NAME: "net.py:build", KWARGS: {width: 8}, OUTPUT: 0}
+DATASET: {DATASET: data/dots.yaml}
+TEST: {IMAGE_SIZE: [128, 64], MODEL_FILE: ""}
+DEVICE: cpu
+WORKERS: 0
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The page's three files and a few pictures, in the working directory."""
-    (network,), (descriptor, config) = blocks("python"), blocks("yaml")
+    """The page's network, a few pictures and a run, in the working directory."""
+    (network,) = blocks("python")
     write_pictures(tmp_path / "data")
-    (tmp_path / "data" / "dots.yaml").write_text(descriptor)
+    (tmp_path / "data" / "dots.yaml").write_text(DESCRIPTOR)
     (tmp_path / "net.py").write_text(network)
-    (tmp_path / "net.yaml").write_text(config + "DEVICE: cpu\nWORKERS: 0\n")
+    (tmp_path / "net.yaml").write_text(RUN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,13 +65,16 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_the_page_s_commands_run_and_sys_path_stays(folder: Path) -> None:
+def test_the_page_s_commands_run_and_sys_path_stays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = list(sys.path)
-    commands = [shlex.split(line)[2:] for line in PAGE.read_text().splitlines() if line.startswith("$ rtseg-qat")]
-    assert len(commands) == 5
-    assert [main(command) for command in commands] == [0] * 5
+    text = PAGE.read_text(encoding="utf-8")
+    first, *others = [shlex.split(line)[2:] for line in text.splitlines() if line.startswith("$ rtseg-qat")]
+    assert (first[0], len(others)) == ("new", 5)
+    assert main(first) == 0
+    assert capsys.readouterr().out in text
+    assert [main([*command, "WORKERS", "0"]) for command in others] == [0] * 5
     assert sys.path == before
-    compiled = folder / "output" / "dots" / "net" / "compile"
+    compiled = folder / "output" / "data" / "build" / "compile"
     assert json.loads((compiled / "eval" / "ort" / "metrics.json").read_text())["pixels_changed"] < 0.05
     parity = json.loads((compiled / "parity.json").read_text())
     assert "ort" in parity["model_ort.onnx"]

@@ -1,0 +1,148 @@
+"""A user's network, run once on a small picture: its logits, and the facts that a registered network's row states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qat.errors import UserError
+from qat.models.outputs import find_output, likely_output, parts_of, select, shown, take
+from qat.models.spec import NetworkSpec
+from qat.models.user import UserNetwork, call, short_name
+
+SMALL = (128, 128)  # height and width of the picture
+
+
+def load_user_network(user: UserNetwork, classes: int, size: tuple[int, int]) -> tuple[nn.Module, NetworkSpec]:
+    """Returns the network, which gives its logits alone, and its row.
+
+    `classes`: how many the logits must have. `size`: height and width of a picture that it takes if it takes no small
+    one. UserError for a network that gives no such logits.
+    """
+    network = user.build().eval()
+    picture, outputs, smallest = _run(user, network, size)
+    key = find_output(user, outputs)
+    logits = outputs if key is None else take(outputs, key)
+    _check(user, logits, classes)
+    if key is not None:
+        select(network, key)
+    stride = _stride(user, picture, logits)
+    spec = NetworkSpec(
+        name=short_name(user.name),
+        build=lambda count, _: load_user_network(user, count, size)[0],
+        stride=stride,
+        multiple=_multiple(network, stride),
+        smallest_side=smallest,
+        loss="cross_entropy",
+    )
+    return network, spec
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a user's network shows at first sight.
+
+    `outputs`: their shapes for a picture of `SMALL` sides, by index, key or name; {} of one tensor alone. `output`:
+    that of the logits, None of one tensor alone; `guessed`: whether nobody named it. `classes`: of the logits.
+    """
+
+    outputs: Mapping[int | str, str]
+    output: int | str | None
+    guessed: bool
+    classes: int
+    spec: NetworkSpec
+
+
+def look_at(user: UserNetwork, classes: Sequence[int], size: tuple[int, int]) -> Look:
+    """Runs the network once. Where it has several outputs and none is named, the likeliest is taken for the logits.
+
+    `classes`: numbers that the logits may have, the likeliest first. `size`: as of `load_user_network`. UserError for a
+    network that gives no logits.
+    """
+    _, outputs, _ = _run(user, user.build().eval(), size)
+    guesses = (likely_output(outputs, count) for count in (*classes, None)) if user.output is None else ()
+    guess = next((one for one in guesses if one is not None), None)
+    chosen = user if guess is None else replace(user, output=guess)
+    key = find_output(chosen, outputs)
+    logits = outputs if key is None else take(outputs, key)
+    if logits.dim() != 4:
+        _check(user, logits, 0)
+    _, spec = load_user_network(chosen, logits.shape[1], size)
+    parts = {} if isinstance(outputs, Tensor) else {name: shown(part) for name, part in parts_of(outputs).items()}
+    return Look(parts, key, guess is not None and len(parts) > 1, logits.shape[1], spec)
+
+
+def _run(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
+    """Returns a picture, the network's outputs, and the side of a picture whose deepest map has one value."""
+    try:
+        return _outputs(user, network, SMALL)
+    except UserError:
+        return _outputs(user, network, size)
+
+
+def _outputs(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
+    heights: list[int] = []
+
+    def note(_: nn.Module, __: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4 and 1 < output.shape[2] <= size[0]:
+            heights.append(output.shape[2])
+
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    picture = torch.zeros(1, 3, *size)
+    doing = f"MODEL.NAME {user.name}: calling forward with a picture (1, 3, {size[0]}, {size[1]})"
+    try:
+        with torch.no_grad():
+            outputs = call(doing, lambda: network(picture))
+        return picture, outputs, size[0] // min(heights, default=size[0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _check(user: UserNetwork, logits: Tensor, classes: int) -> None:
+    if logits.dim() != 4:
+        raise UserError(f"MODEL.NAME {user.name} gives {shown(logits)}; expected logits (N, classes, height, width)")
+    if logits.shape[1] != classes:
+        raise UserError(
+            f"MODEL.NAME {user.name} gives logits of {logits.shape[1]} classes and DATASET.NUM_CLASSES is {classes}; "
+            f"give its function the number by MODEL.KWARGS, choose another MODEL.OUTPUT or another data set"
+        )
+
+
+def _stride(user: UserNetwork, picture: Tensor, logits: Tensor) -> int:
+    """The picture's sides over the logits'."""
+    (height, width), (rows, columns) = picture.shape[2:], logits.shape[2:]
+    stride = max(height // rows, 1) if rows else 1
+    if (rows * stride, columns * stride) != (height, width):
+        raise UserError(
+            f"MODEL.NAME {user.name} gives logits {columns}x{rows} of a picture {width}x{height}; expected "
+            "the picture's sides over a whole number: pad its convolutions"
+        )
+    return stride
+
+
+def _multiple(network: nn.Module, stride: int) -> int:
+    """What a picture's sides are multiples of: the least of stride, twice the stride and so on that the network takes.
+
+    Each is tried on a picture whose sides are an odd multiple of it. Where none is taken, the stride.
+    """
+    multiple = stride
+    while multiple < SMALL[0]:
+        side = multiple * (SMALL[0] // multiple | 1)
+        if _takes(network, side, stride):
+            return multiple
+        multiple *= 2
+    return stride
+
+
+def _takes(network: nn.Module, side: int, stride: int) -> bool:
+    try:
+        with torch.no_grad():
+            logits = network(torch.zeros(1, 3, side, side))
+    except Exception:  # whatever the user's code raises
+        return False
+    return tuple(logits.shape[2:]) == (side // stride, side // stride)
