@@ -12,7 +12,7 @@ from qat.version import __version__
 
 if TYPE_CHECKING:
     from qat.backends.calibration import calibrate, load_calibration, save_calibration
-    from qat.backends.fx import convert, fake_quantized, prepare
+    from qat.backends.fx import fake_quantized, prepare
     from qat.backends.fx import fake_quantized as fake_quantised
     from qat.backends.spec import QuantSpec
     from qat.compile.export_onnx import export_onnx
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qat.evaluation import evaluate
     from qat.graph import check, rewrite
     from qat.models import build_model, load_checkpoint
+    from qat.program.conversion import convert
     from qat.ptq.adaround import adaround
     from qat.ptq.bias import correct_biases
     from qat.ptq.equalise import equalize
@@ -33,7 +34,7 @@ _HOMES = {
     "build_model": "qat.models",
     "calibrate": "qat.backends.calibration",
     "check": "qat.graph",
-    "convert": "qat.backends.fx",
+    "convert": "qat.program.conversion",
     "correct_biases": "qat.ptq.bias",
     "equalize": "qat.ptq.equalise",
     "evaluate": "qat.evaluation",

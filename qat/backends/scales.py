@@ -14,7 +14,7 @@ from qat.errors import UserError, nearest
 from qat.graph.ops import INT8_LAYERS
 from qat.observers.weights import fake_quantise, weight_scales
 
-_SPEC = "spec"
+_SPEC, _SHAPE = "spec", "shape"
 _FLOAT = -1.0  # instead of a weight's scales
 _WHOLE = nn.ConvTranspose2d  # one scale for the whole weight: torch has no kernel for one per channel
 
@@ -32,6 +32,16 @@ def is_prepared(graph: fx.GraphModule) -> bool:
 def keep_spec(prepared: fx.GraphModule, spec: QuantSpec) -> None:
     """Note the scheme in the graph's `meta`: a copy of a GraphModule keeps nothing else beside modules and buffers."""
     prepared.meta[_SPEC] = spec
+
+
+def keep_shape(prepared: fx.GraphModule, shape: tuple[int, ...]) -> None:
+    """Note the shape of the pictures (N, C, H, W) that the graph is made for."""
+    prepared.meta[_SHAPE] = shape
+
+
+def shape_of_pictures(prepared: fx.GraphModule) -> tuple[int, ...]:
+    """The shape of the pictures (N, C, H, W) that the graph was made for."""
+    return cast("tuple[int, ...]", prepared.meta[_SHAPE])
 
 
 def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQuantiser]]:

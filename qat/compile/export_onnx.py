@@ -9,12 +9,13 @@ import onnx
 from torch import Tensor, fx
 
 from qat.backends.scales import quantisers
-from qat.compile.network import CalibratedNetwork
 from qat.compile.onnx.values import SPELLINGS
 from qat.compile.onnx.writer import to_onnx
-from qat.compile.verify.tensors import compare_tensors, first_departure
+from qat.compile.verify.tensors import compare_tensors
 from qat.errors import UserError, nearest
 from qat.files import atomic_path
+from qat.program.calibrated import CalibratedNetwork
+from qat.program.departures import first_departure
 from qat.runtimes import get_runtime
 from qat.runtimes.optional import require
 
@@ -67,7 +68,9 @@ def export_onnx(calibrated: fx.GraphModule, path: str | Path, example: Tensor, r
         raise UserError(f"{path} isn't written: {departed}; please report this network")
     with atomic_path(path) as aside:
         onnx.save(model, aside)
-    return OnnxFile(Path(path), len(differences), max(difference.share for difference in differences))
+    return OnnxFile(
+        Path(path), len({each.name for each in differences}), max(difference.share for difference in differences)
+    )
 
 
 def _check(calibrated: fx.GraphModule, runtime: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,18 @@ from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
 from qat.compile.picture import write_picture
 from qat.compile.verify.files import check_all
-from qat.compile.verify.runtimes import Parity, compare_all
+from qat.compile.verify.runtimes import Parity, absent, compare_all
 from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import stage_outputs
-from qat.engine import choose_engine
+from qat.engine import PROGRAM, choose_engine
 from qat.errors import UserError
 from qat.files import write_json
+from qat.program.conversion import Kernels, choose_kernels, int8_network
 from qat.runtimes import BEST, NAMES, get_runtime, installed
 from qat.runtimes.conversion import SOURCE
 from qat.runtimes.optional import require
 from qat.runtimes.torchscript import save_script
-from qat.stages.folders import PARITY
+from qat.stages.folders import INT_MODEL, PARITY
 
 AUTO = ("auto",)  # the runtimes that are installed
 SMALL = 1 << 20  # pixels of a picture, above which one round is timed: make bench-runtimes takes its time
@@ -78,17 +79,27 @@ def compile_into(
     Raises UserError for what the settings ask and can't be had, and for a file that isn't right.
     """
     runtimes, form = chosen_runtimes(settings.runtimes), settings.form
+    kernels = choose_kernels(network, samples[0].normalised)
+    log(str(kernels))
+    int8 = _int_infer(network, kernels)
     log("writing the artefacts")
-    artefacts, missing = write_files(network, form, folder, runtimes)
+    artefacts, missing = write_files(network, kernels, form, folder, runtimes)
     write_picture(network.program, folder, settings.title)
     log("running the stages on the pictures")
-    outputs = stage_outputs(network, samples, form.io, settings.num_classes)
-    checks = check_all(folder, network, outputs, form.io, log)
-    parity = compare_all(checks, artefacts, folder, outputs, runtimes, log)
+    outputs = stage_outputs(network, int8, samples, form.io, settings.num_classes)
+    checks = check_all(folder, network, int8, outputs, form.io, log)
+    parity = compare_all(checks, artefacts, folder, outputs, runtimes, log) | absent(missing)
     write_json(folder / PARITY, parity)
     record = _record(folder, network, form, artefacts, parity) | {"missing": missing, "checks": checks}
+    record["kernels"] = asdict(kernels)
     record["input"] |= settings.picture
     return CompiledFolder(record, parity, _timed(folder, network, record, settings, log))
+
+
+def _int_infer(network: Network, kernels: Kernels) -> nn.Module:
+    """Stage int_infer by these kernels."""
+    int8 = int8_network(network, kernels)
+    return int8 if kernels.name == PROGRAM else to_torchscript(int8, network.example)
 
 
 def chosen_runtimes(names: Sequence[str]) -> list[str]:
@@ -114,7 +125,7 @@ def _record(
     folder: Path, network: Network, form: Form, artefacts: Sequence[ArtefactSpec], parity: Parity
 ) -> dict[str, Any]:
     """The manifest's part on the files; the runtimes of each are those that ran it."""
-    ran = {name: [each for each in entries if "images" in entries[each]] for name, entries in parity.items()}
+    ran = {spec.name: [name for name, entry in parity[spec.name].items() if "images" in entry] for spec in artefacts}
     height, width = network.example.shape[2:]
     batch, macs = "any" if form.dynamic_batch else "1", network.program.macs
     return {
@@ -146,14 +157,16 @@ def _timed(
 
 
 def write_files(
-    network: Network, form: Form, folder: Path, runtimes: Sequence[str]
+    network: Network, kernels: Kernels, form: Form, folder: Path, runtimes: Sequence[str]
 ) -> tuple[list[ArtefactSpec], dict[str, str]]:
     """Write the artefacts; returns those that were written, and why others are missing.
 
     `runtimes`: those to convert for; the other files need no converter. UserError as `to_onnx`.
     """
-    missing: dict[str, str] = {}
+    missing = {INT_MODEL: kernels.reason} if kernels.name == PROGRAM else {}  # oneDNN's plain kernels can't be traced
     for spec in ARTEFACTS:
+        if spec.name in missing:
+            continue
         if not spec.converter:
             _write(spec, network, form, folder / spec.name)
         elif spec.converter in runtimes and (why := _convert(spec, folder)):

@@ -107,8 +107,9 @@ _C.QUANT.WEIGHT_OBSERVER = "mse"  # per output channel
 _C.QUANT.PERCENTILE = 99.99
 # None: every image weighs the same (the plugin: 2 / (batches + 1)); else the moving average's weight of a new batch
 _C.QUANT.AVERAGING_CONSTANT = None
-# auto: onednn where the CPU has VNNI (the others' depthwise kernels saturate), else x86; program: no kernels of
-# torch.ao at all, int_infer runs the steps that every file is written from, on plain integers
+# auto: torch.ao's kernels (onednn where the CPU has VNNI, since the others' depthwise kernels saturate, else x86) where
+# each layer computes what stage calib does, else the program: the steps that every file is written from, on plain
+# integers; an engine's name: torch.ao's kernels, or an error; program: no kernels of torch.ao at all
 _C.QUANT.ENGINE = "auto"
 _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -65,8 +65,19 @@ class ProgramNetwork(nn.Module):
             tensors[step.name] = to_real(value, step.quant) if step.quant else value
         return tensors
 
-    def _run(self, x: Tensor) -> Iterator[tuple[Step, Tensor]]:
-        """Each step with its tensor, as levels where it has a grid; a tensor is freed after its last reader."""
+    @torch.no_grad()
+    def given(self, x: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What every step gives of the real `tensors` before it, by name; of what isn't among them, its own go on."""
+        found: dict[str, Tensor] = {}
+        for step, value in self._run(x, tensors):
+            found[step.name] = to_real(value, step.quant) if step.quant else value
+        return found
+
+    def _run(self, x: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Iterator[tuple[Step, Tensor]]:
+        """Each step with its tensor, as levels where it has a grid; a tensor is freed after its last reader.
+
+        `tensors`: what goes on instead of what these steps gave.
+        """
         values: dict[str, Tensor] = {}
         readers = Counter(self._readers)
         for step in self.program.steps:
@@ -74,12 +85,18 @@ class ProgramNetwork(nn.Module):
                 value = to_levels(x, step.quant) if step.quant else x
             else:
                 value = self._runs[step.name]([values[name] for name in step.inputs])
-            values[step.name] = value
             yield step, value
+            given = None if tensors is None else tensors.get(step.name)
+            values[step.name] = value if given is None else _as(step, given.reshape(value.shape))
             for name in set(step.inputs):
                 readers[name] -= 1
                 if not readers[name]:
                     del values[name]
+
+
+def _as(step: Step, tensor: Tensor) -> Tensor:
+    """Real numbers as `step` gives them."""
+    return to_levels(tensor, step.quant) if step.quant else tensor
 
 
 def _runner(step: Step, program: Program, exact: bool) -> Run:

@@ -23,6 +23,7 @@ PARITY = "parity.json"  # of the compile folder, like the next
 PERF = "perf.json"
 INT_MODEL = "int_model.pt"  # int_infer as a file
 INT8_ONNX = "model.onnx"  # the same integers for any runtime that reads ONNX
+KERNELS = "kernels.json"  # what computes stage int_infer, and why
 QPARAMS = "qparams.json"  # of stages with scales
 GRAPH = "graph.html"  # of the debug and compile folders
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from qat.runtimes import get_runtime
 from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form, realigned
+from qat.workflow.kernels import recorded_kernels
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress, counter, silent
@@ -165,7 +166,10 @@ def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Re
         more |= {"artefact": artefact.path.name, "artefact_sha256": artefact.record["sha256"]}
         more |= {"runtime": f"{runtime} {get_runtime(runtime).version}"}
     record_stage(config, stage, more)
-    write_json(folder / METRICS, metrics(result, dataset.class_names, short_name(config.MODEL.NAME), environment()))
+    content = metrics(result, dataset.class_names, short_name(config.MODEL.NAME), environment())
+    if stage == "int_infer" and (kernels := recorded_kernels(config)):
+        content["kernels"] = asdict(kernels)
+    write_json(folder / METRICS, content)
     log.info("%s: %s", stage, folder / METRICS)
 
 

@@ -12,13 +12,13 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
+from qat.backends.scales import is_prepared
 from qat.data.fit import AS_IS, Fit
-from qat.engine import PROGRAM
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten, rewrite
 from qat.invocation import command
-from qat.program.run import ProgramNetwork
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
+from qat.workflow.kernels import load_int8
 from qat.workflow.network import build_network, load_weights
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
@@ -60,22 +60,10 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
     prepared = load_calibration(config, stage=stage if stage in CHECKPOINTS else None)
     if stage in CHECKPOINTS:
         return sized(config, backend.fake_quantized(prepared).to(device(config)))
-    if config.QUANT.ENGINE == PROGRAM:
-        return sized(config, load_program(as_graph(prepared), example_input(config)))
+    if isinstance(prepared, fx.GraphModule) and is_prepared(prepared):
+        return sized(config, load_int8(config, prepared, example_input(config)))
     script = backend.to_torchscript(backend.convert(prepared), example_input(config))
     return sized(config, script)
-
-
-def load_program(prepared: fx.GraphModule, example: Tensor) -> nn.Module:
-    """Returns the program of a calibrated graph as a network; UserError where a step departs from stage calib."""
-    from qat.compile.network import CalibratedNetwork
-    from qat.compile.verify.tensors import compare_program, first_departure
-
-    network = CalibratedNetwork(prepared, example)
-    departure = first_departure(compare_program(network, example))
-    if departure is not None:
-        raise UserError(f"the program departs from stage calib: {departure}; set QUANT.ENGINE auto, and report this")
-    return ProgramNetwork(network.program)
 
 
 def stage_device(config: CfgNode, stage: str) -> torch.device:

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import qat
-from qat.compile.verify.tensors import compare_program
 from qat.program import kernels
+from qat.program.departures import compare_program
 from qat.program.run import ProgramNetwork, to_levels, to_real
 from qat.program.steps import Program, Quant, Step
 from tests.compile.operations import OPERATIONS, Operation, title

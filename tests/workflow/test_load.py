@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 from yacs.config import CfgNode
 
-from qat.compile.verify import tensors
 from qat.config import load_config, with_values
-from qat.errors import UserError
-from qat.program.run import ProgramNetwork
 from qat.workflow import calibrate, evaluate
-from qat.workflow.load import load_stage
 from tests.networks import TINY, registered, tiny_weights
 
 
@@ -44,28 +39,3 @@ def test_the_program_scores_as_the_kernels_do(config: CfgNode) -> None:
     kernels = evaluate(with_values(config, {"QUANT.ENGINE": "auto"}), stage="int_infer").stages["int_infer"]
     assert program["mean_iou"] == pytest.approx(kernels["mean_iou"], abs=0.01)
     assert program["pixels_changed"] == pytest.approx(kernels["pixels_changed"], abs=0.01)
-
-
-def test_it_needs_no_quantised_tensor_of_torch(config: CfgNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object, **__: object) -> None:
-        raise AssertionError("a quantised tensor of torch was made")
-
-    for name in ("quantize_per_tensor", "quantize_per_channel", "_empty_affine_quantized"):
-        monkeypatch.setattr(torch, name, gone)
-    network = load_stage(config, "int_infer")
-    assert isinstance(network.network, ProgramNetwork)
-    width, height = config.TEST.IMAGE_SIZE
-    assert network(torch.zeros(1, 3, height, width)).isfinite().all()
-
-
-def test_a_step_that_departs_is_one_line(config: CfgNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = tensors.ProgramNetwork.tensors
-
-    def off(self: ProgramNetwork, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        found = honest(self, x)
-        name = next(step.name for step in self.program.steps if step.op == "conv2d" and step.quant)
-        return found | {name: found[name] + 3 * self.program[name].quant.scale}  # type: ignore[union-attr]
-
-    monkeypatch.setattr(tensors.ProgramNetwork, "tensors", off)
-    with pytest.raises(UserError, match=r"departs from stage calib: .*conv2d, .*off by up to 3\.00 scale steps"):
-        load_stage(config, "int_infer")

@@ -17,6 +17,7 @@ from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
     add_weight_scales,
     freeze_scales,
+    keep_shape,
     keep_spec,
     quantisers,
     remove_kept_roundings,
@@ -67,6 +68,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     keep_spec(prepared, spec)
+    keep_shape(prepared, rewritten.shapes[0])
     _round_inputs(prepared, spec, float_output)
     free_inputs(prepared, spec)
     _pass_constants(prepared, spec)
@@ -189,28 +191,10 @@ def float_view(prepared: fx.GraphModule) -> fx.GraphModule:
 
 
 def convert(prepared: fx.GraphModule) -> fx.GraphModule:
-    """The int8 graph with torch's quantised kernels; the modules with float output run on int8-rounded weights.
+    """The int8 graph with torch.ao's kernels, as they are; the modules with float output run on int8-rounded weights.
 
     The spec's engine becomes torch's current one and stays it: qnnpack's kernels look at it whenever they run.
-
-    Args:
-        prepared: a calibrated graph; it stays as it is.
-
-    Returns:
-        A graph for the CPU that takes and gives float32 as `prepared` does.
-
-    Raises:
-        UserError: for an engine that this torch lacks, or where observer auto has chosen no range yet.
-
-    Example:
-        >>> import torch, qat
-        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)).eval()
-        >>> picture = torch.randn(1, 3, 16, 16)
-        >>> prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
-        >>> _ = qat.calibrate(prepared, [picture])
-        >>> int8 = qat.convert(prepared)
-        >>> bool((int8(picture) - qat.fake_quantized(prepared)(picture)).abs().max() < 0.05)
-        True
+    UserError for an engine that this torch lacks, or where an activation was never seen.
     """
     spec = spec_of(prepared)
     activate(spec.engine)

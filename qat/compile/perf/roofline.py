@@ -17,12 +17,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from qat.engine import engine_in_use
+from qat.program.kernels import Convolution
+from qat.program.run import to_levels
+from qat.program.steps import Quant, Step, Weight
 
 Probe = Callable[[], object]
 
 # channels in and out, kernel, height, width: 0.7 and 1.6 GMAC each
 LAYERS = ((128, 3, 90, 120), (256, 3, 45, 60), (256, 1, 90, 120), (512, 1, 45, 60))
 COPIED = 64 << 20  # bytes, more than caches hold
+SOURCE, TARGET = Quant(0.02, 128), Quant(0.1, 128)  # grids of what goes in and out
 RUNS = 3  # of each probe in a turn
 
 
@@ -112,13 +116,26 @@ def fp32_probe(channels: int, kernel: int, height: int, width: int) -> Probe:
 
 def int8_probe(channels: int, kernel: int, height: int, width: int) -> Probe:
     """One int8 convolution: uint8 activations, int8 weights per channel, int8 out."""
+    if not hasattr(torch.ops.onednn, "qconv_pointwise"):  # a torch without oneDNN
+        return quantised_probe(channels, kernel, height, width)
+    x, weight, _ = _operands(channels, kernel, height, width)
+    levels, integers = to_levels(x, SOURCE), (weight / 0.01).round().to(torch.int8)
+    constants = Weight(integers.numpy(), torch.full((channels,), 0.01).numpy(), torch.zeros(channels).numpy())
+    settings = {"stride": 1, "padding": kernel // 2, "dilation": 1, "groups": 1}
+    step = Step("probe", "conv2d", (), tuple(x.shape), attributes=settings, weight=constants)
+    convolution = Convolution(step, SOURCE, TARGET)
+    return lambda: convolution(levels)
+
+
+def quantised_probe(channels: int, kernel: int, height: int, width: int) -> Probe:
+    """The same by torch's quantised tensors."""
     x, weight, bias = _operands(channels, kernel, height, width)
-    levels = torch.quantize_per_tensor(x, 0.02, 128, torch.quint8)
+    levels = torch.quantize_per_tensor(x, SOURCE.scale, SOURCE.zero_point, torch.quint8)
     zeros = torch.zeros(channels, dtype=torch.long)
     integers = torch.quantize_per_channel(weight, torch.full((channels,), 0.01), zeros, 0, torch.qint8)
     pad = [kernel // 2, kernel // 2]
     packed = torch.ops.quantized.conv2d_prepack(integers, bias, [1, 1], pad, [1, 1], 1)
-    return lambda: torch.ops.quantized.conv2d(levels, packed, 0.1, 128)
+    return lambda: torch.ops.quantized.conv2d(levels, packed, TARGET.scale, TARGET.zero_point)
 
 
 def copy_probe(size: int) -> Probe:

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qat.compile.artefacts import OWN
 from qat.compile.io_wrapper import IOWrapper
@@ -17,8 +17,9 @@ from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.verify.runtimes import SAME, Checks, run_all
 from qat.compile.verify.samples import ParitySample, agreement
 from qat.compile.verify.stage_outputs import StageOutputs
-from qat.compile.verify.tensors import TensorDifference, compare_tensors, first_departure
+from qat.compile.verify.tensors import compare_tensors
 from qat.errors import UserError
+from qat.program.departures import TensorDifference, first_departure
 from qat.runtimes.ort import Ort
 from qat.runtimes.torchscript import load_script
 from qat.stages.folders import INT_MODEL
@@ -28,11 +29,22 @@ CHAOS = 1.5  # times the pixels on which calib, moved by a few roundings, differ
 COMPARED = 2  # samples whose every tensor is compared
 
 
-def check_all(folder: Path, network: Network, outputs: StageOutputs, io: IOSpec, log: Callable[[str], None]) -> Checks:
-    """Compare the files with the stages; returns each file's figures. UserError for the first file that isn't right."""
+def check_all(
+    folder: Path,
+    network: Network,
+    int8: nn.Module,
+    outputs: StageOutputs,
+    io: IOSpec,
+    log: Callable[[str], None],
+) -> Checks:
+    """Compare the files with the stages; returns each file's figures. UserError for the first file that isn't right.
+
+    `int8`: stage int_infer.
+    """
     threads, checks = torch.get_num_threads(), Checks()
-    log(f"checking {INT_MODEL} bit for bit")
-    check_script(folder / INT_MODEL, network, io, outputs.samples[:COMPARED])
+    if (folder / INT_MODEL).is_file():
+        log(f"checking {INT_MODEL} bit for bit")
+        check_script(folder / INT_MODEL, int8, io, outputs.samples[:COMPARED])
     for spec in OWN:
         if spec.spelling and spec.is_int8:
             log(f"checking {spec.name} tensor by tensor")
@@ -80,10 +92,10 @@ def _tensors(path: Path, network: Network, sample: ParitySample) -> list[TensorD
     return compared
 
 
-def check_script(path: Path, network: Network, io: IOSpec, samples: Sequence[ParitySample]) -> None:
+def check_script(path: Path, int8: nn.Module, io: IOSpec, samples: Sequence[ParitySample]) -> None:
     """int_model.pt, loaded back, must give int_infer's numbers bit for bit; UserError if it doesn't."""
     script = load_script(path)
-    int_infer = IOWrapper(network.int_infer, io).eval()
+    int_infer = IOWrapper(int8, io).eval()
     with torch.inference_mode():
         for sample in samples:
             if not torch.equal(script(sample.image), int_infer(sample.image)):

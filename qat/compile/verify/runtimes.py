@@ -11,7 +11,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from qat.compile.artefacts import ArtefactSpec
+from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
 from qat.compile.verify.samples import agreement, classes
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
@@ -47,6 +47,14 @@ def compare_all(
                 entry = compare(spec, get_runtime(name), folder, outputs, torch.get_num_threads())
                 parity[spec.name][name] = figures | entry
     return parity
+
+
+def absent(missing: Mapping[str, str]) -> Parity:
+    """The entries of files that couldn't be made, in the runtimes that they are for; `missing`: file -> why."""
+    rows = {spec.name: spec.runtimes for spec in ARTEFACTS}
+    return {
+        name: {runtime: {"status": "missing", "reason": why} for runtime in rows[name]} for name, why in missing.items()
+    }
 
 
 def compare(spec: ArtefactSpec, runtime: Adapter, folder: Path, outputs: StageOutputs, threads: int) -> dict[str, Any]:
@@ -152,7 +160,7 @@ def _convolutions(entry: Mapping[str, Any]) -> str:
 
 
 def faults(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """A line for each artefact in a runtime that failed or was refused."""
+    """A line for each artefact in a runtime that failed, was refused, or is missing."""
     return [
         f"{name} in {runtime} {entry['status']}: {entry['reason']}"
         for name, runtimes in parity.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers
@@ -54,8 +54,13 @@ class StageOutputs:
         return mean_iou(chosen, self.samples, self.num_classes)
 
 
-def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec, num_classes: int) -> StageOutputs:
-    """Run the stages on the pictures; their logits go through the artefacts' head, then to label size."""
+def stage_outputs(
+    network: Network, int8: nn.Module, samples: Sequence[ParitySample], io: IOSpec, num_classes: int
+) -> StageOutputs:
+    """Run the stages on the pictures; their logits go through the artefacts' head, then to label size.
+
+    `int8`: stage int_infer.
+    """
     inputs = [sample.normalised for sample in samples]
 
     def run(model: Callable[[Tensor], Tensor]) -> list[Tensor]:
@@ -67,7 +72,7 @@ def stage_outputs(network: Network, samples: Sequence[ParitySample], io: IOSpec,
     calib = run(network.calib)
     with jittered(network.calib):
         again = run(network.calib)
-    stages = run(network.floating), calib, run(network.int_infer)
+    stages = run(network.floating), calib, run(int8)
     return StageOutputs(*stages, agreement(calib, again), samples, io.align_corners, num_classes)
 
 

@@ -1,88 +1,35 @@
-"""Is a file, or the program, right? Every tensor against the fake-quantised network, given the same inputs."""
+"""Is an ONNX file right? Every tensor of it against the fake-quantised network, given the same inputs."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import ModelProto, NodeProto
-from torch import Tensor, fx
+from torch import Tensor
 
-from qat.backends.scales import quantisers
-from qat.compile.network import CalibratedNetwork
-from qat.program.run import ProgramNetwork
+from qat.program.calibrated import CalibratedNetwork
+from qat.program.departures import TensorDifference, against_calib, against_program
 from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 
-STEPS = 1.01  # a rounding may fall to the other side: one step, and its own float error
-SHARE = 0.05  # of a tensor's values that may; what was measured stays below 0.02
-FLOAT = 1e-3  # of the largest value, where a tensor is float
-FEW = 8  # values of a tensor that may in any case
 INTEGERS = ("_rectified", "_quantized_limited", "_quantized")  # how onnx_values calls a step's integers
-
-
-@dataclass(frozen=True)
-class TensorDifference:
-    """One tensor's difference: the largest in scale steps (of float tensors, per largest value); share that differs."""
-
-    name: str
-    op: str
-    source: str
-    largest: float
-    share: float
-    values: int
-    quantised: bool
-
-    @property
-    def departs(self) -> bool:
-        """Whether this is more than rounding."""
-        if not self.quantised:
-            return self.largest > FLOAT
-        return self.largest > STEPS or self.share * self.values > SHARE * self.values + FEW
-
-    def __str__(self) -> str:
-        """What departs, where, by how much."""
-        amount = f"{self.largest:.2f} scale steps" if self.quantised else f"{self.largest:.2g} of its largest value"
-        return f"{self.name} ({self.op}, {self.source}) is off by up to {amount}, {self.share:.2%} of its values differ"
 
 
 def compare_tensors(
     model: ModelProto, network: CalibratedNetwork, image: np.ndarray, normalised: Tensor
 ) -> list[TensorDifference]:
-    """Each tensor of `model` in ONNX Runtime, nothing fused, beside the fake-quantised network's on the same inputs.
+    """Each tensor of `model` in ONNX Runtime, nothing fused, beside the fake-quantised network's and the program's.
 
-    Each step gets the tensors that the file made before it, so differences don't add up: a rounding that falls to the
-    other side moves everything behind it. `image`: as the file takes it; `normalised`: as the network does.
+    Each step gets the tensors that the file made before it. `image`: as the file takes it; `normalised`: as the network
+    does.
     """
-    return against_calib(network, tensors_of(model, network.program, image), normalised)
-
-
-def compare_program(network: CalibratedNetwork, normalised: Tensor, exact: bool = False) -> list[TensorDifference]:
-    """Each tensor of the program, run on integers, beside what the fake-quantised network makes of the same.
-
-    `exact`: without the fast kernels.
-    """
-    executed = ProgramNetwork(network.program, exact).tensors(normalised)
-    return against_calib(network, {name: tensor.numpy() for name, tensor in executed.items()}, normalised)
-
-
-def against_calib(
-    network: CalibratedNetwork, tensors: dict[str, np.ndarray], normalised: Tensor
-) -> list[TensorDifference]:
-    """`tensors`, real numbers by step, each against what stage calib makes of those before it."""
-    comparison = _TensorComparison(network, tensors)
-    with torch.no_grad():
-        comparison.run(normalised)
-    return comparison.differences
-
-
-def first_departure(differences: Sequence[TensorDifference]) -> TensorDifference | None:
-    """The first tensor that is off by more than rounding."""
-    return next((difference for difference in differences if difference.departs), None)
+    executed = tensors_of(model, network.program, image)
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in executed.items()}
+    return [
+        *against_calib(network, tensors, normalised),
+        *against_program(network, tensors, normalised),
+    ]
 
 
 def tensors_of(model: ModelProto, program: Program, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -128,40 +75,3 @@ def _tensor(opened: ModelProto, program: Program, step: Step, makers: dict[str, 
     inputs, compared = [name, scale.name, node.input[2]], f"{name}_to_compare"
     opened.graph.node.append(onnx.helper.make_node("DequantizeLinear", inputs, [compared]))
     return compared
-
-
-class _TensorComparison(fx.Interpreter):
-    """Runs the fake-quantised graph; every tensor that the file has too is compared, and the file's goes on."""
-
-    def __init__(self, network: CalibratedNetwork, tensors: dict[str, np.ndarray]) -> None:
-        super().__init__(network.calib, garbage_collect_values=True)
-        self.program, self.tensors = network.program, tensors
-        self.rounded = {node.name: node.all_input_nodes[0].name for node, _ in quantisers(network.prepared)}
-        self.differences: list[TensorDifference] = []
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Compute, compare, and go on with the file's tensor."""
-        value = super().run_node(n)
-        step = self._step(n)
-        if step is None or not isinstance(value, Tensor):
-            return value
-        file = torch.from_numpy(self.tensors[step.name]).view(value.shape)
-        self.differences.append(_difference(step, value, file))
-        return file
-
-    def _step(self, node: fx.Node) -> Step | None:
-        """The step whose tensor is final at `node`: where it is rounded, or, of float ones, made."""
-        name = node.name if node.name in self.tensors else self.rounded.get(node.name, "")
-        step = self.program.by_name.get(name)
-        if step is None or name not in self.tensors:
-            return None
-        is_rounding = node.name in self.rounded
-        return step if is_rounding == (step.quant is not None) else None
-
-
-def _difference(step: Step, value: Tensor, file: Tensor) -> TensorDifference:
-    unit = step.quant.scale if step.quant else float(value.abs().max()) or 1.0
-    off = (value - file).abs() / unit
-    share = float((off > 0.55).double().mean()) if step.quant else 0.0
-    largest = float(off.max()) if bool(off.isfinite().all()) else float("inf")
-    return TensorDifference(step.name, step.op, step.source, largest, share, off.numel(), step.quant is not None)

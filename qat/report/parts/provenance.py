@@ -141,6 +141,8 @@ def origins(sources: Sources) -> list[FactGroup]:
     versions |= {
         name: f"{record[name]['name']}: {record[name]['reason']}" for name in ("backend", "engine") if name in record
     }
+    kernels = sources.metrics.get("int_infer", {}).get("kernels")
+    versions |= {"int8 kernels": f"{kernels['name']}: {kernels['reason']}"} if kernels else {}
     groups = {
         HASHES: hashes,
         "Machine and versions": versions,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qat.compile.perf import roofline
-from qat.compile.perf.roofline import Peaks, Roofline, fp32_probe, int8_probe, macs_of, rate_of
+from qat.compile.perf.roofline import Peaks, Roofline, fp32_probe, int8_probe, macs_of, quantised_probe, rate_of
 
 
 @pytest.fixture
@@ -34,11 +34,13 @@ def test_peaks_are_the_best_of_all_probes_and_turns(small: None, monkeypatch: py
 def test_probes_compute_the_convolution_whose_macs_are_counted(layer: tuple[int, int, int, int]) -> None:
     channels, kernel, height, width = layer
     shape = (1, channels, height, width)
-    floats, integers = fp32_probe(*layer)(), int8_probe(*layer)()
+    floats, integers, quantised = (probe(*layer)() for probe in (fp32_probe, int8_probe, quantised_probe))
     assert isinstance(floats, torch.Tensor)
     assert isinstance(integers, torch.Tensor)
-    assert floats.shape == integers.shape == shape
-    assert integers.dtype == torch.quint8
+    assert isinstance(quantised, torch.Tensor)
+    assert floats.shape == integers.shape == quantised.shape == shape
+    assert (integers.dtype, quantised.dtype) == (torch.uint8, torch.quint8)
+    assert (integers.float() - quantised.int_repr().float()).abs().max() <= 1  # a rounding may fall to the other side
     assert macs_of(*layer) == floats.numel() * channels * kernel**2
 
 

@@ -12,7 +12,8 @@ from onnx import ModelProto, numpy_helper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form, to_onnx
-from qat.compile.verify.tensors import TensorDifference, compare_tensors
+from qat.compile.verify.tensors import compare_tensors
+from qat.program.departures import TensorDifference
 from qat.program.steps import Step
 from tests.compile.small import SPELLINGS, block, departing
 from tests.networks import BLOCK, pictures
@@ -115,7 +116,7 @@ def test_the_text_says_what_where_and_how_much(made: Network) -> None:
     line = departing(model, made)[0]
     assert line.startswith("deep (conv2d, tests/networks.py:")
     assert " scale steps, " in line
-    assert line.endswith("% of its values differ")
+    assert line.endswith("% of its values differ from stage calib")
 
 
 @pytest.mark.parametrize(
