@@ -13,9 +13,8 @@ from qat.environment import has_vnni
 from qat.errors import UserError, nearest
 
 ENGINES = ("x86", "fbgemm", "onednn", "qnnpack")  # torch's int8 kernels
-PROGRAM = (
-    "program"  # int_infer runs the program on plain integers; torch's kernels, where a file needs them, are auto's
-)
+AUTO = "auto"  # torch's kernels where they compute what stage calib does, else the program
+PROGRAM = "program"  # int_infer runs the program on plain integers
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Engine:
 
 
 @lru_cache
-def choose_engine(wanted: str = "auto") -> Engine:
+def choose_engine(wanted: str = AUTO) -> Engine:
     """The engine to use: with VNNI onednn, else x86 (it picks onednn's or fbgemm's kernels), fbgemm or qnnpack.
 
     All but qnnpack need `reduce_range` where the CPU has no VNNI. With VNNI, fbgemm's depthwise kernels (x86 takes them
@@ -37,7 +36,7 @@ def choose_engine(wanted: str = "auto") -> Engine:
     """
     supported = [name for name in torch.backends.quantized.supported_engines if name != "none"]
     name: str
-    if wanted in ("auto", PROGRAM):
+    if wanted in (AUTO, PROGRAM):
         order = ("onednn", "x86", "fbgemm", "qnnpack") if has_vnni() else ("x86", "fbgemm", "onednn", "qnnpack")
         name = next((name for name in order if name in supported), "none")
     elif wanted in supported:
@@ -53,7 +52,7 @@ def choose_engine(wanted: str = "auto") -> Engine:
     return Engine(name, True, "the CPU has no VNNI: reduce_range, or int8 products would saturate")
 
 
-def activate(wanted: str = "auto") -> Engine:
+def activate(wanted: str = AUTO) -> Engine:
     """Choose the engine and make it torch's current one for the whole process; `engine_in_use` restores it."""
     engine = choose_engine(wanted)
     torch.backends.quantized.engine = engine.name
@@ -61,7 +60,7 @@ def activate(wanted: str = "auto") -> Engine:
 
 
 @contextmanager
-def engine_in_use(wanted: str = "auto") -> Iterator[Engine]:
+def engine_in_use(wanted: str = AUTO) -> Iterator[Engine]:
     """Make the engine torch's current one for the block; the earlier one is restored after it.
 
     int8 weights are packed for the engine that is current when they are converted or loaded, and qnnpack's kernels look

@@ -12,6 +12,7 @@ from typing import Any
 
 from qat.analysis.layer_error import above, worst_first
 from qat.analysis.measurements import Measurements
+from qat.engine import AUTO, PROGRAM
 from qat.invocation import Invocation
 from qat.ptq.methods import method
 
@@ -128,7 +129,7 @@ def _kernels(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     wrong = [row["name"] for row in rows if (row["isolated"]["max_steps"] or 0) > STEPS]
     if wrong:
         why = f"int8 kernels differ from stage calib by more than a rounding in {_names(wrong)}"
-        engine = "onednn" if quant["ENGINE"] in ("auto", "x86") else "x86"
+        engine = PROGRAM if quant["ENGINE"] == AUTO else AUTO
         yield Remedy(why, "another engine of int8 kernels", "eval", ("QUANT.ENGINE", engine), "int_infer")
 
 

@@ -1,10 +1,10 @@
-"""Float, stage calib and the int8 kernels side by side, layer by layer, in the memory of single runs."""
+"""Float, stage calib and int8 side by side, layer by layer, in the memory of single runs."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, fx
 
 from qat.analysis.toggle import Switches, ToggledLayer
 from qat.graph.node_runner import NodeRunner
+from qat.program.run import ProgramNetwork
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,27 @@ def int8_beside_calib(
         accumulated.free(node)
         isolated.free(node)
     for _ in calib:  # the layers that no kernel has; a caller that counts them sees them all
+        pass
+
+
+def program_beside_calib(
+    program: ProgramNetwork, layers: Container[str], calib: Iterator[LayerTensors], x: Tensor
+) -> Iterator[LayerTensors]:
+    """Every one of the `layers` of the program against stage calib, which `calib` gives.
+
+    Isolated: the step gets calib's tensors, on its inputs' grids.
+    """
+    given: dict[str, Tensor] = {}
+    waiting: dict[str, Tensor] = {}
+    for (step, value), (_, alone) in zip(program.each(x), program.each(x, given), strict=True):
+        given.clear()
+        if step.name in layers:
+            while step.name not in waiting:
+                tensors = next(calib)
+                waiting[tensors.name] = tensors.accumulated
+            given[step.name] = waiting.pop(step.name)
+            yield LayerTensors(step.name, given[step.name], value, alone, alone)
+    for _ in calib:  # as in `int8_beside_calib`
         pass
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qat.analysis.compare_layers import LayerTensors, calib_beside_float, int8_beside_calib
+from qat.analysis.compare_layers import LayerTensors, calib_beside_float
 from qat.analysis.networks import Sample, Subject, channels
 from qat.backends.quantiser import ActivationQuantiser
 from qat.observers.histogram import centres
@@ -131,7 +131,7 @@ class LayerErrors:
         self.subject = subject
         self.images = 0
         self.calib = {name: LayerSums() for name in subject.on}
-        self.int8 = {name: LayerSums() for name in subject.on if name in subject.twins.values()}
+        self.int8 = {name: LayerSums() for name in subject.on if name in subject.int8_layers}
         self.observers = {quantiser: _observer(quantiser) for quantiser in set(subject.quantisers.values())}
         self.channels: dict[str, Tensor] = {}
 
@@ -139,7 +139,7 @@ class LayerErrors:
     def add(self, image: Tensor) -> None:
         """Take in one picture (1, 3, H, W), normalised."""
         calib = self._watched(calib_beside_float(self.subject.on, self.subject.off, image))
-        for tensors in int8_beside_calib(self.subject.converted, self.subject.twins, calib, image):
+        for tensors in self.subject.int8_beside(calib, image):
             self.int8[tensors.name].add(tensors)
         self.images += 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from qat.analysis.compare_layers import LayerTensors, int8_beside_calib, program_beside_calib
 from qat.analysis.toggle import Switches
 from qat.backends.fx import convert
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import freeze_scales, quantisers
+from qat.backends.scales import freeze_scales, quantisers, spec_of
+from qat.engine import AUTO, PROGRAM
+from qat.program.calibrated import CalibratedNetwork
+from qat.program.conversion import choose_kernels
 from qat.program.layer_twins import match_layers
 from qat.program.lower import program_of
+from qat.program.run import ProgramNetwork
 from qat.program.steps import Program
 
 
@@ -57,14 +63,34 @@ class Subject:
         return switches
 
     @cached_property
+    def runs_program(self) -> bool:
+        """Whether stage int_infer runs the program, not torch.ao's kernels."""
+        engine = spec_of(self.prepared).engine
+        if engine != AUTO:
+            return engine == PROGRAM
+        return choose_kernels(CalibratedNetwork(self.prepared, self.example), self.example).name == PROGRAM
+
+    @cached_property
     def converted(self) -> fx.GraphModule:
-        """Stage int_infer's kernels."""
+        """Stage int_infer's kernels, where they are torch.ao's."""
         return convert(self.prepared)
 
     @cached_property
     def twins(self) -> dict[fx.Node, str]:
         """Node of `converted` -> layer."""
         return match_layers(self.prepared, self.converted, self.on.layers)
+
+    @cached_property
+    def int8_layers(self) -> frozenset[str]:
+        """The layers that stage int_infer computes as such."""
+        known = self.program.by_name if self.runs_program else self.twins.values()
+        return frozenset(self.on.layers).intersection(known)
+
+    def int8_beside(self, calib: Iterator[LayerTensors], image: Tensor) -> Iterator[LayerTensors]:
+        """Every layer of stage int_infer beside stage calib, which `calib` gives."""
+        if self.runs_program:
+            return program_beside_calib(ProgramNetwork(self.program), self.int8_layers, calib, image)
+        return int8_beside_calib(self.converted, self.twins, calib, image)
 
     @cached_property
     def program(self) -> Program:

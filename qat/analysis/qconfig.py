@@ -15,7 +15,7 @@ from qat.backends.node_facts import module_path
 from qat.backends.scales import dead_observers
 from qat.graph.source import source_of
 from qat.graph.trace import trace
-from qat.program.steps import Step
+from qat.program.steps import Program, Step
 
 INT8, INT16, FLOAT = 8, 16, 32  # bits of an activation
 _MOVES = (torch.quantize_per_tensor, "dequantize")
@@ -71,7 +71,7 @@ def _high_precision(subject: Subject) -> Iterator[QconfigItem]:
 
 
 def _modules(network: nn.Module, example: Tensor) -> Iterator[QconfigItem]:
-    """Modules with weights that run twice (their int8 kernel has one output scale) or never."""
+    """Modules with weights that run twice (torch.ao's int8 kernel has one output scale) or never."""
     graph = trace(network, example).graph
     calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     used = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
@@ -82,7 +82,7 @@ def _modules(network: nn.Module, example: Tensor) -> Iterator[QconfigItem]:
         if not calls[name]:
             yield QconfigItem("unused module", "", name, "", f"nn.{type(module).__name__} is never called")
         elif calls[name] > 1:
-            text = f"called {calls[name]} times, and an int8 kernel has one output scale for all its calls"
+            text = f"called {calls[name]} times, and torch.ao's int8 kernel has one output scale for all its calls"
             yield QconfigItem("shared module", first[name].name, name, source_of(first[name]), text)
 
 
@@ -103,6 +103,9 @@ def _mismatches(subject: Subject) -> Iterator[QconfigItem]:
 
 def _fallbacks(subject: Subject) -> Iterator[QconfigItem]:
     """What the int8 network computes on dequantised tensors, but for the tail."""
+    if subject.runs_program:
+        yield from (_at("float fallback", step, "it has no int8 grid") for step in _without_grid(subject.program))
+        return
     floats: set[fx.Node] = set()
     for node in subject.converted.graph.nodes:
         is_float = node.op == "placeholder" or node.target == "dequantize"
@@ -113,6 +116,11 @@ def _fallbacks(subject: Subject) -> Iterator[QconfigItem]:
             step = subject.program.by_name.get(subject.twins.get(node, node.name))
             path, line = (step.module, step.source) if step else (module_path(node), source_of(node))
             yield QconfigItem("float fallback", step.name if step else node.name, path, line, "no int8 kernel runs it")
+
+
+def _without_grid(program: Program) -> list[Step]:
+    steps = (step for step in program.steps if step.quant is None and step.weight is None)
+    return [step for step in steps if step.name not in program.outputs]
 
 
 def _dead(subject: Subject) -> Iterator[QconfigItem]:

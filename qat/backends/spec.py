@@ -25,7 +25,7 @@ class QuantSpec:
         weight_observer: how weights' scales are chosen, a name of `qat.observers.weights.METHODS`.
         percentile: the share of values, in per cent, that observer percentile keeps.
         averaging_constant: a new batch's weight in a moving average of the statistics; None weighs all the same.
-        engine: of torch's int8 kernels: auto, or a name of `qat.engine.ENGINES`.
+        engine: what int8 runs on: auto, program, or a name of `qat.engine.ENGINES`.
         high_precision: names of more modules whose output stays float, besides the tail found from the graph.
 
     Example:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.backends.scales import keep_spec, quantisers, shape_of_pictures, spec_of
-from qat.engine import PROGRAM, choose_engine
+from qat.engine import AUTO, PROGRAM, choose_engine
 from qat.errors import UserError
 from qat.program.calibrated import CalibratedNetwork
 from qat.program.departures import compare_converted, compare_program, first_departure
@@ -84,7 +84,7 @@ def choose_kernels(network: CalibratedNetwork, picture: Tensor) -> Kernels:
     name, fault = choose_engine(engine).name, _fault(network, picture)
     if not fault:
         return Kernels(TORCH_AO, f"engine {name} computes every layer as stage calib does")
-    if engine != "auto":
+    if engine != AUTO:
         raise UserError(f"torch.ao's engine {name} {fault}; set QUANT.ENGINE auto or program")
     return _program(network, picture, f"torch.ao's engine {name} {fault}")
 

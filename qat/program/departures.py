@@ -84,9 +84,12 @@ def against_program(
     network: CalibratedNetwork, tensors: Mapping[str, Tensor], picture: Tensor
 ) -> list[TensorDifference]:
     """`tensors`, real numbers by step, each against what the program makes of those before it."""
-    expected = ProgramNetwork(network.program).given(picture, tensors)
-    steps = [step for step in network.program.steps if step.name in tensors]
-    found = [difference(step, expected[step.name], tensors[step.name].reshape(step.shape)) for step in steps]
+    with torch.no_grad():
+        found = [
+            difference(step, expected, tensors[step.name].reshape(expected.shape))
+            for step, expected in ProgramNetwork(network.program).each(picture, tensors)
+            if step.name in tensors
+        ]
     return [replace(one, reference="the program") for one in found]
 
 

@@ -60,24 +60,15 @@ class ProgramNetwork(nn.Module):
     @torch.no_grad()
     def tensors(self, x: Tensor) -> dict[str, Tensor]:
         """What every step gives of `x`, by name, as the real numbers that its levels stand for."""
-        tensors: dict[str, Tensor] = {}
-        for step, value in self._run(x):
-            tensors[step.name] = to_real(value, step.quant) if step.quant else value
-        return tensors
+        return {step.name: value for step, value in self.each(x)}
 
-    @torch.no_grad()
-    def given(self, x: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What every step gives of the real `tensors` before it, by name; of what isn't among them, its own go on."""
-        found: dict[str, Tensor] = {}
+    def each(self, x: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Iterator[tuple[Step, Tensor]]:
+        """Each step with what it gives, as real numbers; `tensors`, by step, go on instead of what those steps gave."""
         for step, value in self._run(x, tensors):
-            found[step.name] = to_real(value, step.quant) if step.quant else value
-        return found
+            yield step, to_real(value, step.quant) if step.quant else value
 
     def _run(self, x: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Iterator[tuple[Step, Tensor]]:
-        """Each step with its tensor, as levels where it has a grid; a tensor is freed after its last reader.
-
-        `tensors`: what goes on instead of what these steps gave.
-        """
+        """`each`, as levels where a step has a grid; a tensor is freed after its last reader."""
         values: dict[str, Tensor] = {}
         readers = Counter(self._readers)
         for step in self.program.steps:

@@ -26,6 +26,7 @@ from qat.errors import UserError
 from qat.files import replaced_folder
 from qat.invocation import Invocation
 from qat.models import short_name
+from qat.program.conversion import TORCH_AO
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain, sized
 from qat.workflow.progress import Progress, counter, silent
@@ -94,9 +95,9 @@ def _subject(config: CfgNode) -> Subject:
     """The calibrated network and the float one beside it."""
     stage = source_of(run_of(config))
     log.info("looking at stage %s", stage)
-    if config.QUANT.ENGINE == PROGRAM:
-        log.info("int_infer's layers are shown with torch.ao's kernels: the program is held to calib when it is loaded")
-    return Subject(load_graph(config), load_plain(config, stage), example_input(config))
+    subject = Subject(load_graph(config), load_plain(config, stage), example_input(config))
+    log.info("int_infer's layers are those of %s", PROGRAM if subject.runs_program else TORCH_AO)
+    return subject
 
 
 def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress) -> Measurements:

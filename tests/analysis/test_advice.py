@@ -77,7 +77,7 @@ def test_an_installed_package_s_command_is_its_script_s(monkeypatch: pytest.Monk
     place = "-c configs/camvid/pidnet_s.yaml OUTPUT_DIR /o"
     assert commands(measurements(weights=30.0)) == [f"rtseg-qat calib {place} QUANT.ADAROUND True"]
     (kernels,) = commands(measurements(steps=3.0), OBSERVER="auto", ADAROUND=True)
-    assert kernels == f"rtseg-qat eval --stage int_infer {place} QUANT.ENGINE onednn"
+    assert kernels == f"rtseg-qat eval --stage int_infer {place} QUANT.ENGINE program"
 
 
 def test_each_cause_has_its_remedy() -> None:
@@ -86,7 +86,7 @@ def test_each_cause_has_its_remedy() -> None:
     assert options(measurements(above=7.0, sensitive=False)) == ["QUANT.OBSERVER auto"]
     assert options(measurements(outliers=2), **on) == ["QUANT.EQUALISE True"]
     assert options(measurements(gain=2.0), **on) == ["QUANT.MAX_DROP 0.0005"]
-    assert options(measurements(steps=3.0), **on) == ["QUANT.ENGINE onednn"]
+    assert options(measurements(steps=3.0), **on) == ["QUANT.ENGINE program"]
     assert commands(measurements(calib=0.69), **on)[0].startswith("make qat ")
     assert commands(measurements(items=("dead observer",)), **on)[0].startswith("make check ")
 

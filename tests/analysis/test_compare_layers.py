@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import torch
+from torch import fx
 
-from qat.analysis.compare_layers import LayerTensors, calib_beside_float, int8_beside_calib
+from qat.analysis.compare_layers import LayerTensors, calib_beside_float
 from qat.analysis.layer_error import measure
 from qat.analysis.networks import Subject
+from qat.backends.scales import keep_spec, spec_of
+from qat.engine import choose_engine
 from qat.graph.node_runner import NodeRunner
 from tests.analysis.networks import block, samples
 
@@ -21,6 +26,20 @@ IMAGE = samples()[0].image
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     return block()
+
+
+@pytest.fixture(scope="module")
+def on_torch(subject: Subject) -> Iterator[Subject]:
+    """The same on torch.ao's kernels."""
+    before = torch.backends.quantized.engine
+    yield Subject(on_engine(subject.prepared), subject.plain, subject.example)
+    torch.backends.quantized.engine = before
+
+
+def on_engine(prepared: fx.GraphModule) -> fx.GraphModule:
+    copied = copy.deepcopy(prepared)
+    keep_spec(copied, replace(spec_of(prepared), engine=choose_engine().name))
+    return copied
 
 
 @torch.no_grad()
@@ -65,18 +84,29 @@ def test_one_layer_off_has_no_isolated_error(subject: Subject) -> None:
     assert not torch.equal(found["deep"].isolated, found["deep"].reference)
 
 
-def test_int8_kernels_are_calibs_twins_up_to_a_rounding(subject: Subject) -> None:
-    assert set(subject.twins.values()) == set(subject.on)
+def int8_errors(subject: Subject) -> dict[str, Any]:
     rows = measure(subject, samples(), lambda done: None).rows()["pairs"]["int_infer"]["layers"]
-    found = {row["name"]: row["isolated"]["relative_l2"] for row in rows}
+    return {row["name"]: row["isolated"]["relative_l2"] for row in rows}
+
+
+def test_torchs_kernels_are_calibs_twins_up_to_a_rounding(on_torch: Subject) -> None:
+    assert set(on_torch.twins.values()) == set(on_torch.on)
+    found = int8_errors(on_torch)
     shared = {name: found.pop(name) for name in ("conv", "relu")}
     assert max(found.values()) < 1e-6
     assert min(shared.values()) > 1e-3  # torch's kernel of a module that is called twice has one output scale
 
 
+def test_the_program_is_calibs_twin_up_to_a_rounding(subject: Subject) -> None:
+    assert subject.runs_program  # since torch's kernels aren't
+    found = int8_errors(subject)
+    assert set(found) == set(subject.on)
+    assert max(found.values()) < 1e-6
+
+
 @torch.no_grad()
 def test_a_wrong_kernel_is_found_where_it_is(subject: Subject) -> None:
-    broken = Subject(subject.prepared, subject.plain, subject.example)
+    broken = Subject(on_engine(subject.prepared), subject.plain, subject.example)
     kernel = cast(Any, broken.converted.get_submodule("deep"))
     weight, _ = kernel._weight_bias()
     kernel.set_weight_bias(weight, torch.full((len(weight),), 5 * float(broken.quantisers["deep"].scale)))
@@ -85,7 +115,9 @@ def test_a_wrong_kernel_is_found_where_it_is(subject: Subject) -> None:
 
 
 @torch.no_grad()
-def test_tensors_are_freed_after_their_last_reader(subject: Subject) -> None:
+@pytest.mark.parametrize("name", ["subject", "on_torch"])
+def test_tensors_are_freed_after_their_last_reader(name: str, request: pytest.FixtureRequest) -> None:
+    subject: Subject = request.getfixturevalue(name)
     held: list[weakref.ref[torch.Tensor]] = []
 
     def alive() -> int:
@@ -98,7 +130,7 @@ def test_tensors_are_freed_after_their_last_reader(subject: Subject) -> None:
             yield one
 
     most: list[int] = []
-    for _ in int8_beside_calib(subject.converted, subject.twins, watched(), IMAGE):
+    for _ in subject.int8_beside(watched(), IMAGE):
         pass
     assert max(most) <= 3 < len(held)
 

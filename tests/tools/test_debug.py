@@ -124,7 +124,7 @@ def test_from_a_notebook_and_without_labels(
 def test_as_one_object(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--json", *options, "DEBUG.SENSITIVITY_IMAGES", "0", "QUANT.ENGINE", "program") == 0
     shown = capsys.readouterr()
-    assert "int_infer's layers are shown with torch.ao's kernels" in shown.err
+    assert "int_infer's layers are those of program" in shown.err
     result = json.loads(shown.out)
     assert result["measured"]["layers"] == read(options, "layers.json")
     assert result["measured"]["sensitivity"] is None

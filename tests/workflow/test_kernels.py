@@ -150,8 +150,8 @@ def test_all_stages_pass_without_quantised_kernels_of_torch(
     def gone(*_: object, **__: object) -> None:
         raise RuntimeError("a quantised tensor of torch was made")
 
-    for name in ("quantize_per_tensor", "quantize_per_channel", "_empty_affine_quantized"):
-        monkeypatch.setattr(torch, name, gone)
+    for function in ("quantize_per_tensor", "quantize_per_channel", "_empty_affine_quantized"):
+        monkeypatch.setattr(torch, function, gone)
     monkeypatch.setattr(torch.ops, "quantized", Gone())
     with registered(TINY):
         weights = STREETS if name == "pidnet_s" else tiny_weights(tmp_path / "tiny.safetensors", 19)
