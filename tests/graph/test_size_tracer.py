@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +15,7 @@ from torch import Tensor, nn
 from qat.errors import UserError
 from qat.graph import rewrite, trace
 from qat.graph.nodes import op_name
-from qat.graph.proof import TOLERANCE, difference, plain, run
-from qat.torch_private import tree_flatten
+from qat.graph.proof import TOLERANCE, difference, run
 from tests.graph.test_trace import Untraceable as Function
 from tests.graph.test_trace import line_of
 
@@ -266,100 +263,3 @@ def test_a_failing_layer_names_its_line() -> None:
     with pytest.raises(UserError, match="doesn't take the example") as caught:
         trace(Undecided(), torch.zeros(SHAPE))
     assert f":{line_of(Undecided.forward, 'self.layer(x * 2)')}" in str(caught.value)
-
-
-@dataclass
-class Outputs:
-    logits: Tensor
-    aux: Tensor | None = None
-
-
-class Pair(NamedTuple):
-    logits: Tensor
-    aux: Tensor
-
-
-@pytest.mark.parametrize(
-    "outputs",
-    [
-        lambda x: {"out": x * 2, "aux": [x + 1]},
-        lambda x: OrderedDict(out=x * 2, aux=x + 1),
-        lambda x: Outputs(x * 2),
-        lambda x: Outputs(x * 2, x + 1),
-        lambda x: [Outputs(x * 2), {"aux": x + 1}],
-    ],
-    ids=["dict", "OrderedDict", "dataclass with None", "dataclass", "nested"],
-)
-def test_outputs_by_name(outputs: Callable[[Tensor], Any]) -> None:
-    """The graph gives dicts; each float tensor comes out of a stub; another key or value is a difference."""
-    model, x = Function(outputs), torch.randn(SHAPE)
-    module = rewrite(model, x, "x86").module
-    got = module(x)
-    assert difference(model(x), got) <= TOLERANCE
-    assert tree_flatten(got)[1] == tree_flatten(plain(model(x)))[1]
-    sources = next(node for node in module.graph.nodes if node.op == "output").all_input_nodes
-    assert {op_name(source) for source in sources} == {"dequant_stub"}
-    assert difference(model(x), model(x + 1)) > TOLERANCE
-
-
-def test_outputs_of_other_names_differ() -> None:
-    x = torch.ones(1)
-    assert difference(Outputs(x), {"logits": x, "aux": None}) == 0
-    assert difference(Outputs(x), {"logits": x}) == float("inf")
-    assert difference(OrderedDict(a=x), {"b": x}) == float("inf")
-
-
-def test_named_tuple_output() -> None:
-    x = torch.randn(SHAPE)
-    module = rewrite(Function(lambda x: tuple(Pair(x * 2, x + 1))), x, "x86").module
-    assert difference((x * 2, x + 1), module(x)) <= TOLERANCE
-
-
-class Renamed(nn.Conv2d):
-    """Own arguments, torch's computation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 3, padding=1)
-        self.note = "ours"
-
-
-class Standardised(nn.Conv2d):
-    def forward(self, input: Tensor) -> Tensor:
-        standard = self.weight - self.weight.mean()
-        return F.conv2d(input, standard, self.bias)
-
-
-class Halved(nn.Conv2d):
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        halved: Tensor = super()._conv_forward(input, weight / 2, bias)
-        return halved
-
-
-class Activated(nn.BatchNorm2d):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(super().forward(x))
-
-
-class Stacked(nn.Sequential):
-    pass
-
-
-@pytest.mark.parametrize(
-    ("layer", "leaf"),
-    [
-        (Renamed(8), True),
-        (Standardised(8, 8, 1), False),
-        (Halved(8, 8, 1), False),
-        (Activated(8), False),
-        (Stacked(nn.Conv2d(8, 8, 1)), True),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_subclasses_of_layers(layer: nn.Module, leaf: bool) -> None:
-    """One that only builds itself otherwise is torch's layer; one that computes otherwise is looked into."""
-    model, x = nn.Sequential(layer).eval(), torch.randn(SHAPE)
-    graph = trace(model, x)
-    layers = [graph.get_submodule(str(node.target)) for node in graph.graph.nodes if node.op == "call_module"]
-    assert [type(each) for each in layers] == ([nn.Conv2d] if leaf else [])
-    assert difference(model(x), graph(x)) <= TOLERANCE
-    assert type(model[0]) is type(layer)
