@@ -10,7 +10,7 @@ import torch
 
 from qat.observers.grid import Grid
 from qat.observers.observer import ActivationObserver
-from qat.observers.percentile import SHARES
+from qat.observers.ranges import SHARES
 from tests.observers.stored import BINS, Values, cut, divergence, shrunken, squared_error
 
 GRIDS = [Grid(0, 255, True), Grid(0, 255, False), Grid(0, 15, True), Grid(0, 15, False)]

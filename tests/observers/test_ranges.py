@@ -10,8 +10,7 @@ from torch import Tensor
 from qat.observers.grid import Grid, Statistics
 from qat.observers.histogram import BINS, count, exponent_of
 from qat.observers.mse import mse
-from qat.observers.percentile import percentile
-from qat.observers.ranges import AUTO, OBSERVERS, RANGES, Candidate, candidates, min_max
+from qat.observers.ranges import AUTO, OBSERVERS, RANGES, Candidate, candidates, min_max, percentile
 
 SYMMETRIC, AFFINE = Grid(0, 255, True), Grid(0, 255, False)
 GRIDS = [SYMMETRIC, AFFINE, Grid(0, 127, True), Grid(0, 127, False)]
