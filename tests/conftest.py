@@ -14,7 +14,7 @@ __all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]  # pytest 
 _ROOT = Path(__file__).resolve().parents[1]
 
 # Whole runs of commands, builds, accuracy on data: `make test-fast` leaves them out, as it does what is marked slow.
-_SLOW = ("accuracy", "packaging", "tools")
+_SLOW = ("accuracy", "faults", "packaging", "tools")
 
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("no deadline")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,12 +16,26 @@ from torch import Tensor
 from qat.backends.fx.backend import FxBackend
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
-from qat.files import atomic_path
 from qat.invocation import command
 from qat.origin import Origin
+from qat.state_file import read_state, write_state
 
 _FX = FxBackend()
 _ANYTHING = Origin({})  # where nobody says what a state was made from
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What lies in a state beside its network, so that both are replaced together.
+
+    `methods`: what each method did that has run. `views`: the content of the files that are written out of the state,
+    by name. `equalised`: the SHA-256 of the file with the float network as equalisation left it; "" without one.
+    """
+
+    methods: Mapping[str, Any] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
+    equalised: str = ""
 
 
 def calibrate(
@@ -61,7 +80,13 @@ def calibrate(
     return done
 
 
-def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin: Origin = _ANYTHING) -> None:
+def save_calibration(
+    prepared: Prepared,
+    path: str | Path,
+    done: int = 0,
+    origin: Origin = _ANYTHING,
+    record: Record | None = None,
+) -> None:
     """Write a prepared network's weights, statistics and scales, whole or not at all.
 
     Args:
@@ -69,6 +94,7 @@ def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin
         path: of the file.
         done: batches seen, which `load_calibration` gives back.
         origin: what it was made from, which `load_calibration` compares.
+        record: what belongs to it.
 
     Returns:
         Nothing; the file is there.
@@ -85,9 +111,9 @@ def save_calibration(prepared: Prepared, path: str | Path, done: int = 0, origin
         ...     qat.load_calibration(qat.prepare(qat.rewrite(model, picture, "x86")), f"{folder}/calib.ckpt")
         1
     """
-    with atomic_path(path) as aside:
-        state = {"format": 1, "done": done, "made_from": dict(origin.values), "state_dict": prepared.state_dict()}
-        torch.save(state, aside)
+    kept = vars(record or Record())
+    content = {"format": 1, "done": done, "made_from": dict(origin.values), **kept, "state_dict": prepared.state_dict()}
+    write_state(path, content)
 
 
 def load_calibration(prepared: Prepared, path: str | Path, origin: Origin = _ANYTHING, again: str = "") -> int:
@@ -113,29 +139,59 @@ def load_calibration(prepared: Prepared, path: str | Path, origin: Origin = _ANY
         ...
         qat.errors.UserError: no calibration at none.ckpt; run make calib first
     """
-    path = Path(path)
     again = again or command("calib")
-    if not path.is_file():
-        raise UserError(f"no calibration at {path}; run {again} first")
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        recorded, done, state = saved["made_from"], saved["done"], saved["state_dict"]
-    except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(f"{path} is damaged ({type(error).__name__}); delete it and run {again} again") from error
-    if difference := origin.difference(recorded):
+    saved, ours = _read(Path(path), again), prepared.state_dict()
+    if difference := origin.difference(saved["made_from"]):
         raise UserError(f"{path} was made with {difference}; run {again} again")
-    if state.keys() != prepared.state_dict().keys():
+    if _shapes(saved["state_dict"]) != _shapes(ours):
         raise UserError(
             f"{path} belongs to another graph (another QUANT.BACKEND, or version of torch or of this tool); "
             f"run {again} again"
         )
-    prepared.load_state_dict(state)
-    return int(done)
+    prepared.load_state_dict(saved["state_dict"])
+    return int(saved["done"])
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
+
+
+def _read(path: Path, again: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"no calibration at {path}; run {again} first")
+    saved = read_state(path, f"delete it and run {again} again")
+    if not {"made_from", "done", "state_dict"} <= saved.keys():
+        raise UserError(f"{path} is damaged (it holds no calibration); delete it and run {again} again")
+    return saved
 
 
 def resume_calibration(prepared: Prepared, path: Path, origin: Origin) -> int:
-    """Take up a killed run's statistics; returns its batches, 0 where there is none or it had other inputs."""
+    """Take up a killed run's statistics; returns its batches, 0 where there is none; what isn't taken up is said."""
+    if not path.is_file():
+        return 0
     try:
         return load_calibration(prepared, path, origin)
-    except UserError:
+    except UserError as error:
+        _log.warning("starting anew: %s", str(error).rpartition("; ")[0])
         return 0
+
+
+def recorded(path: Path) -> Record:
+    """Returns a state's record; an empty one for a file that isn't there, is older, or is no archive of torch's.
+
+    Raises UserError where the file is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return Record()
+    seen = path.stat()
+    return _recorded(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+
+
+@lru_cache(maxsize=8)  # a command asks for the same again and again
+def _recorded(path: Path, seen: tuple[int, ...]) -> Record:
+    return _record(_read(path, command("calib")))
+
+
+def _record(saved: Mapping[str, Any]) -> Record:
+    """An older version's state has none of it."""
+    return Record(saved.get("methods", {}), saved.get("views", {}), saved.get("equalised", ""))

@@ -11,6 +11,7 @@ from qat.evaluation.loop import Result
 from qat.files import sha256_text
 
 Metrics = Mapping[str, Any]
+MEASURED_ON = "measured_on"  # what identifies pictures and labels; older metrics don't say it
 
 
 def metrics(result: Result, class_names: Sequence[str], model: str, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,8 +73,11 @@ def passes(stage: Metrics, reference: Metrics, gate: float) -> bool:
 
 
 def comparable(stage: Metrics, reference: Metrics) -> bool:
-    """Whether two stages were measured on the same images and classes."""
+    """Whether two stages were measured on the same images, labels and classes."""
     same_images = stage["image_list"] == reference["image_list"] and has_labels(stage) == has_labels(reference)
+    both_say = MEASURED_ON in stage and MEASURED_ON in reference
+    if both_say and stage[MEASURED_ON] != reference[MEASURED_ON]:
+        return False
     return same_images and list(stage["class_iou"]) == list(reference["class_iou"])
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import io
+import logging
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -13,39 +17,48 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.errors import UserError
-from qat.files import atomic_path, read_json, write_json
+from qat.files import atomic_path, read_json, short_name, write_json
 from qat.invocation import command
+
+_UNKNOWN: Mapping[str, str] = {}
+_log = logging.getLogger(__name__)
 
 
 class LogitStore:
     """A folder with one float32 (C, h, w) .npy file per image, and an index that appears when all are there.
 
-    `key` says what made the logits (hashes of weights, config and preprocessing); another key's logits are refused.
+    `key` says what made the logits (hashes of weights, config and preprocessing), `pictures` the digest of each image's
+    file, by name; others' logits are refused. The index has those, and the digest of each file of logits; an older
+    version's index has neither.
     """
 
-    def __init__(self, folder: str | Path, key: str) -> None:
-        self.folder, self.key = Path(folder), key
-        self._written: list[str] = []
+    def __init__(self, folder: str | Path, key: str, pictures: Mapping[str, str] = _UNKNOWN) -> None:
+        self.folder, self.key, self.pictures = Path(folder), key, pictures
+        self._written: dict[str, str] = {}
 
     def write(self, names: Sequence[str], logits: Tensor) -> None:
         """Store a batch's logits (N, C, h, w); `evaluate`'s `record`. The folder counts once `finish` is called."""
         if not self._written:
             self._index.unlink(missing_ok=True)
         for name, one in zip(names, logits.detach().float().cpu().numpy(), strict=True):
-            with atomic_path(self._path(name)) as aside, open(aside, "wb") as file:
-                np.save(file, np.ascontiguousarray(one))
-            self._written.append(name)
+            content = io.BytesIO()
+            np.save(content, np.ascontiguousarray(one))
+            with atomic_path(self._path(name), durable=False) as aside:  # the digest finds what the disk lost
+                aside.write_bytes(content.getbuffer())
+            self._written[name] = hashlib.sha256(content.getbuffer()).hexdigest()
 
     def finish(self) -> None:
         """Write the index of everything written."""
-        write_json(self._index, {"key": self.key, "names": self._written})
+        names, digests = list(self._written), list(self._written.values())
+        pictures = [self.pictures.get(name, "") for name in names]
+        write_json(self._index, {"key": self.key, "names": names, "sha256": digests, "pictures": pictures})
 
     def holds(self, names: Sequence[str]) -> bool:
-        """Whether a finished recording with this key has all of these images."""
+        """Whether a finished recording with this key, of these pictures, has all of these images."""
         if not self._index.is_file():
             return False
-        index = read_json(self._index)
-        return index["key"] == self.key and set(names) <= set(index["names"])
+        index = self._read_index()
+        return not self._difference(index, names) and set(names) <= set(index["names"])
 
     def read(self, names: Sequence[str], inputs: Tensor | None = None) -> Tensor:
         """The logits (N, C, h, w) of these images; `evaluate`'s `reference` (`inputs` isn't needed).
@@ -53,31 +66,60 @@ class LogitStore:
         Raises UserError for logits that aren't there, are damaged, or were made by something else than `key`.
         """
         for name in names:
-            if name not in self._names:
+            if name not in self._digests:
                 raise UserError(f"no float logits of {name} in {self.folder}; {_again()}")
-        return torch.from_numpy(np.stack([self._load(self._path(name)) for name in names]))
+        if difference := self._difference(self._content, names):
+            raise UserError(f"the float logits in {self.folder} come from other {difference}; {_again()}")
+        return torch.from_numpy(np.stack([self._load(self._path(name), self._digests[name]) for name in names]))
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def _digests(self) -> Mapping[str, str]:
+        """By image; "" in an older version's recording."""
+        index = self._content
+        if "sha256" not in index:
+            _log.info("%s has no digests, an older version wrote it: damage to it wouldn't be seen", self.folder)
+        return dict(zip(index["names"], index.get("sha256", [""] * len(index["names"])), strict=True))
+
+    @cached_property
+    def _content(self) -> Mapping[str, Any]:
+        """The index of a recording with this key."""
         if not self._index.is_file():
             raise UserError(f"no finished recording of float logits in {self.folder}; {_again()}")
-        index = read_json(self._index)
+        index = self._read_index()
+        if difference := self._difference(index, ()):
+            raise UserError(f"the float logits in {self.folder} come from other {difference}; {_again()}")
+        return index
+
+    def _difference(self, index: Mapping[str, Any], names: Sequence[str]) -> str:
+        """What the recording of these images was made from that is another now; "" for nothing."""
         if index["key"] != self.key:
-            raise UserError(f"the float logits in {self.folder} come from other weights, config or images; {_again()}")
-        return frozenset(index["names"])
+            return "weights, config or images"
+        before = dict(zip(index["names"], index.get("pictures", ()), strict=False))
+        both_say = (name for name in names if before.get(name) and name in self.pictures)
+        changed = next((name for name in both_say if before[name] != self.pictures[name]), None)
+        return "" if changed is None else f"pictures under the same names, first {changed}"
+
+    def _read_index(self) -> Mapping[str, Any]:
+        index = read_json(self._index)
+        if not isinstance(index, dict) or not {"key", "names"} <= index.keys():
+            raise UserError(f"{self._index} is no index of float logits; {_again()}")
+        return index
 
     @property
     def _index(self) -> Path:
         return self.folder / "index.json"
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{quote(name, safe='')}.npy"
+        return self.folder / f"{short_name(quote(name, safe=''))}.npy"
 
-    def _load(self, path: Path) -> NDArray[np.float32]:
+    def _load(self, path: Path, digest: str) -> NDArray[np.float32]:
         try:
-            logits: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            content = path.read_bytes()
+            logits: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise UserError(f"can't read {path}: {error}; {_again()}") from error
+        if digest and hashlib.sha256(content).hexdigest() != digest:
+            raise UserError(f"{path} is damaged (its content isn't what was written); {_again()}")
         return logits
 
 

@@ -1,14 +1,15 @@
 """Files and folders that appear whole or not at all, hashes, and the content of JSON and YAML files."""
 
-from qat.files.content import read_json, sha256, sha256_text, write_json, write_text
+from qat.files.content import known_sha256, read_json, sha256, sha256_text, write_json, write_text
 from qat.files.locks import alone
-from qat.files.parts import restored, scratch_folder, short_name
+from qat.files.parts import restored, scratch_folder, short_name, sweep
 from qat.files.replacement import atomic_path, replaced_folder
 from qat.files.yaml_mapping import read_yaml
 
 __all__ = [
     "alone",
     "atomic_path",
+    "known_sha256",
     "read_json",
     "read_yaml",
     "replaced_folder",
@@ -17,6 +18,7 @@ __all__ = [
     "sha256",
     "sha256_text",
     "short_name",
+    "sweep",
     "write_json",
     "write_text",
 ]

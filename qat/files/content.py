@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from qat.errors import UserError
 from qat.files.replacement import atomic_path
 
 _BLOCK = 1 << 20  # bytes that are hashed at a time
+_SETTLED = 2.0  # seconds after which a change has another time
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -44,6 +47,23 @@ def sha256(path: str | Path) -> str:
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror or error}; put the file there") from error
     return digest.hexdigest()
+
+
+def known_sha256(path: str | Path) -> str:
+    """As `sha256`; a file that hasn't changed since it was asked for isn't read again."""
+    path = Path(path)
+    try:
+        seen = path.stat()
+    except OSError:
+        return sha256(path)  # says it
+    if time.time() - seen.st_mtime < _SETTLED:  # it may change again without another time
+        return sha256(path)
+    return _known(path.absolute(), (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+
+
+@lru_cache(maxsize=1 << 16)
+def _known(path: Path, seen: tuple[int, ...]) -> str:
+    return sha256(path)
 
 
 def sha256_text(text: str) -> str:

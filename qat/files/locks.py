@@ -25,6 +25,13 @@ def try_lock(path: Path) -> BaseFileLock | None:
     return lock
 
 
+def wait_for(path: Path) -> BaseFileLock:
+    """Take the lock of file `path` as soon as nobody holds it."""
+    lock = FileLock(path)
+    lock.acquire()
+    return lock
+
+
 def give_back(lock: BaseFileLock) -> None:
     """Remove the lock's file, then the lock: who waited for it makes the file anew."""
     with suppress(OSError):  # Windows refuses, and removes it itself
@@ -39,8 +46,7 @@ def alone(path: Path) -> Iterator[None]:
     lock = try_lock(file)
     if lock is None:
         _log.info("waiting for %s, who makes %s", _holder(file), path)
-        lock = FileLock(file)
-        lock.acquire()
+        lock = wait_for(file)
     try:
         with suppress(OSError):
             file.write_text(f"process {os.getpid()} on {platform.node()} ({Path(sys.argv[0]).name})", encoding="utf-8")

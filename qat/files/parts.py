@@ -14,11 +14,12 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from qat.files.locks import give_back, try_lock
+from qat.files.locks import give_back, try_lock, wait_for
 
 BEFORE = "before"  # in a folder's part: what lay in its place
 _LONGEST = 200  # bytes of a name; file systems take 255, and a part's name is longer than its file's
-_PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part")
+_LOCK = ".lock"  # what the name of a part's lock has beside the part's
+_PART = re.compile(rf"\.(?P<name>.+)\.[0-9a-f]{{8}}\.part({re.escape(_LOCK)})?")
 _SCRATCH = "rtseg-qat-"
 _log = logging.getLogger(__name__)
 
@@ -61,17 +62,16 @@ def scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def _held(aside: Path) -> Iterator[None]:
-    lock = try_lock(_lock_of(aside))  # its name is new: nobody else has it
+    lock = wait_for(_lock_of(aside))  # its name is new: no more than another's sweep has it
     try:
         yield
     finally:
         _remove(aside)
-        if lock is not None:
-            give_back(lock)
+        give_back(lock)
 
 
 def _lock_of(aside: Path) -> Path:
-    return aside.with_name(f"{aside.name}.lock")
+    return aside.with_name(aside.name.removesuffix(_LOCK) + _LOCK)
 
 
 def _remove(aside: Path) -> None:
@@ -97,7 +97,7 @@ def sweep(folder: Path) -> None:
             if (aside / BEFORE).exists() and not (place := folder / match["name"]).exists():
                 os.replace(aside / BEFORE, place)
                 _log.info("%s is as it was before a run that was killed", place)
-            if os.path.lexists(aside):
+            if os.path.lexists(aside) and aside.suffix != _LOCK:
                 _remove(aside)
                 _log.info("removed %s, which a killed run left", aside)
 
@@ -105,8 +105,8 @@ def sweep(folder: Path) -> None:
 @cache
 def _sweep_scratch(root: Path) -> None:
     for aside in _entries(root):
-        mine = aside.name.startswith(_SCRATCH) and aside.suffix != ".lock" and not aside.is_symlink()
-        if mine and _is_own(aside) and _is_free(aside):
+        mine = aside.name.startswith(_SCRATCH) and not aside.is_symlink() and _is_own(aside)
+        if mine and _is_free(aside) and aside.suffix != _LOCK:
             _remove(aside)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from qat.errors import UserError
 from qat.models.registry import NETWORKS
 from qat.resources import find_checkpoint
+from qat.state_file import load_tensors
 
 PREFIXES = ("module.model.", "model.", "module.")
 AUXILIARY = tuple({prefix for network in NETWORKS for prefix in network.auxiliary})
@@ -90,7 +90,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 def _torch_load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_tensors(path)
+    except UserError:
+        raise
     except Exception as error:  # torch raises whatever the damaged bytes lead to
         raise UserError(
             f"{path} can't be read as weights only ({_first_line(error)}); save a plain state dict with torch.save"

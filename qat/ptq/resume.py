@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from qat.files import atomic_path
+from qat.errors import UserError
+from qat.state_file import read_state, write_state
+
+_log = logging.getLogger(__name__)
 
 
 def fingerprint(model: nn.Module, *settings: object) -> str:
@@ -25,19 +29,19 @@ def save(path: Path | None, key: str, content: Any) -> None:
     """Write `content` (tensors, numbers, text, lists, dicts), whole or not at all; nothing without a path."""
     if path is None:
         return
-    with atomic_path(path) as aside:
-        torch.save({"key": key, "content": content}, aside)
+    write_state(path, {"key": key, "content": content})
 
 
 def load(path: Path | None, key: str) -> Any:
-    """The content that `save` wrote with this `key`; None where the file is missing, damaged or another run's."""
-    if path is None:
+    """The content that `save` wrote with this `key`; None for a missing, damaged (said) or another run's."""
+    if path is None or not path.is_file():
         return None
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        return saved["content"] if saved["key"] == key else None
-    except Exception:  # torch raises whatever the damaged bytes lead to; then the work starts again
+        saved = read_state(path, "its work starts again")
+    except UserError as error:
+        _log.warning("%s", error)
         return None
+    return saved["content"] if saved.get("key") == key else None
 
 
 def finish(path: Path | None) -> None:

@@ -12,7 +12,7 @@ from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
 from qat.invocation import command
-from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of
+from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of, read_record, read_view
 from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS
 
 Json = Mapping[str, Any]
@@ -67,7 +67,7 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         path = base / folder / name
         return read_json(path) if folder in current and path.is_file() else {}
 
-    compiled = read("compile", MANIFEST)
+    compiled = read_record(base / "compile") if "compile" in current else {}
     artefacts = _artefacts(base, compiled.get("artefacts", {}))
     return Sources(
         title=title,
@@ -77,8 +77,8 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         stale=tuple(name for name in _left(base) if name not in metrics and name not in current),
         sizes=_checkpoints(run) | {stage: record["bytes"] for stage, record in artefacts.items()},
         floats=frozenset({"float"} | {stage for stage, each in artefacts.items() if each["kind"] not in INT8_KINDS}),
-        calibration=read("calib", MANIFEST),
-        qparams=read("calib", QPARAMS),
+        calibration=read_record(base / "calib") if "calib" in current else {},
+        qparams=read_view(base / "calib", QPARAMS) if "calib" in current else {},
         compiled=compiled,
         parity=read("compile", PARITY),
         perf=read("compile", PERF),
@@ -102,8 +102,9 @@ def _left(base: Path) -> list[str]:
 def _artefacts(base: Path, records: Mapping[str, Json]) -> dict[str, Json]:
     """int_infer and each compiled stage -> the entry of the artefact that it ran."""
     manifests = sorted(base.glob(f"compile/eval/*/{MANIFEST}"))
-    names = {f"compiled {path.parent.name}": read_json(path).get("artefact") for path in manifests}
-    return {stage: records[name] for stage, name in {"int_infer": INT_MODEL, **names}.items() if name in records}
+    names = {f"compiled {path.parent.name}": read_record(path.parent).get("artefact") for path in manifests}
+    named = {"int_infer": INT_MODEL} | {stage: name for stage, name in names.items() if isinstance(name, str)}
+    return {stage: records[name] for stage, name in named.items() if name in records}
 
 
 def _checkpoints(run: Run) -> dict[str, int]:

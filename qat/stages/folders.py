@@ -9,7 +9,7 @@ STAGES = ("float", "calib", "qat", "int_infer", "compiled")
 CHECKPOINTS = {"calib": "calib-checkpoint-last.ckpt", "qat": "qat-checkpoint-last.ckpt"}  # of stages with scales
 PARTIAL = "calib-checkpoint.ckpt"  # an unfinished calibration's
 EQUALISED = "equalised.ckpt"  # the float network as equalisation left it
-
+FIGURES = "evaluation.json"  # a stage's figures with what they were measured on; the next two are written out of it
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 METHODS = "methods.json"  # what each method of a calibration did

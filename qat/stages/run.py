@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qat.environment import environment
 from qat.errors import UserError
-from qat.files import read_json, sha256, write_json, write_text
+from qat.files import known_sha256, read_json
 from qat.origin import Origin
 from qat.resources import find_checkpoint
-from qat.stages.folders import CHECKPOINTS, CONFIG, HANDOVER, MANIFEST, METRICS, PERF_STAGE, PLUGIN, STAGES, Folders
+from qat.stages.folders import CHECKPOINTS, FIGURES, HANDOVER, METRICS, PERF_STAGE, PLUGIN, STAGES, Folders
+from qat.stages.record import current_figures, is_current, read_record
 
-STANDARD = ("stage", "made_from", "engine", "backend", "environment")  # written by every stage
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Returns the folder's manifest; {} if it has none."""
-    path = folder / MANIFEST
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def write_record(folder: Path, stage: str, config: str, origin: Origin, more: Mapping[str, Any]) -> None:
-    """Write config.yaml (resolved) and manifest.json (what the stage was made from, machine, `more`)."""
-    write_text(folder / CONFIG, config)
-    record = {"stage": stage, "made_from": dict(origin.values), **more, "environment": environment()}
-    write_json(folder / MANIFEST, record)
-
-
-def previous_record(folder: Path) -> dict[str, Any]:
-    """Returns what the stage recorded beside the standard keys (images, rewrites); {} before its first run."""
-    return {key: value for key, value in read_record(folder).items() if key not in STANDARD}
-
-
-def is_current(folder: Path, origin: Origin) -> bool:
-    """Whether the folder's record says that it was made from `origin`."""
-    record = read_record(folder)
-    return bool(record) and origin.difference(record["made_from"]) is None
+ANYTHING = Origin({})  # pictures and labels, where nobody says which
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +52,7 @@ class Run:
     @property
     def weights_digest(self) -> str:
         """The SHA-256 of the float weights: of the checkpoint's file, or of the network's own."""
-        return sha256(self.weights_file) if self.weights or not self.own_weights else self.own_weights
+        return known_sha256(self.weights_file) if self.weights or not self.own_weights else self.own_weights
 
     @property
     def weights_file(self) -> Path:
@@ -131,40 +109,60 @@ def _taken_over(tuned: Tuned | None, scaled: str | None) -> dict[str, Any]:
 
 
 def _hash(path: Path) -> str:
-    return sha256(path) if path.is_file() else "missing"
+    return known_sha256(path) if path.is_file() else "missing"
 
 
-def finished_stages(run: Run) -> dict[str, dict[str, Any]]:
-    """Returns metrics.json of every stage that was evaluated and is current, in stage order, by title."""
+def finished_stages(run: Run, measured_on: Origin = ANYTHING) -> dict[str, dict[str, Any]]:
+    """Returns the metrics of every stage that was evaluated and is current, in stage order, by title.
+
+    `measured_on`: what identifies pictures and labels; a stage that was measured on others isn't current.
+    """
     folders = {stage: run.folders.stage(stage) for stage in STAGES[:-1]}
-    evaluated = {stage: folder for stage, folder in folders.items() if _is_evaluated(run, stage, folder)}
+    found = {stage: _metrics(folder, origin_of(run, stage), measured_on) for stage, folder in folders.items()}
     for folder in sorted((run.folders.stage("compile") / "eval").glob("*")):
-        if (folder / METRICS).is_file() and _ran_this_artefact(folder, origin_of(run, "compiled")):
-            evaluated[f"compiled {folder.name}"] = folder
-    evaluated |= _taken_over_from_the_image(run)
-    return {title: read_metrics(folder / METRICS) for title, folder in evaluated.items()}
+        origin = origin_of(run, "compiled")
+        if is_evaluated(folder) and _ran_this_artefact(folder, origin):
+            found[f"compiled {folder.name}"] = _metrics(folder, origin, measured_on)
+    found |= _taken_over_from_the_image(run, measured_on)
+    return {title: metrics for title, metrics in found.items() if metrics is not None}
 
 
-def _taken_over_from_the_image(run: Run) -> dict[str, Path]:
+def is_evaluated(folder: Path) -> bool:
+    """Whether a folder has figures, of whatever."""
+    return (folder / FIGURES).is_file() or (folder / METRICS).is_file()
+
+
+def _metrics(folder: Path, origin: Origin, measured_on: Origin) -> dict[str, Any] | None:
+    """A folder's metrics, if they are of `origin`; those of an older version don't say what they were measured on."""
+    if not is_evaluated(folder) or not is_current(folder, origin):
+        return None
+    if not (folder / FIGURES).is_file():
+        return read_metrics(folder / METRICS)
+    figures = current_figures(folder)
+    if figures is None or origin.difference(figures.record["made_from"]):
+        return None
+    if difference := measured_on.difference(figures.measured_on):
+        _log.info("left out, for it was measured on others: %s has %s", folder, difference)
+        return None
+    return dict(figures.metrics)
+
+
+def _taken_over_from_the_image(run: Run, measured_on: Origin) -> dict[str, dict[str, Any] | None]:
     """The plugin's stages of the bundle that is current, by title."""
     folders = [run.folders.stage(PLUGIN) / stage for stage in (*STAGES[1:-1], PERF_STAGE)]
-    return {f"{PLUGIN} {folder.name}": folder for folder in folders if _is_evaluated(run, HANDOVER, folder)}
+    return {f"{PLUGIN} {folder.name}": _metrics(folder, origin_of(run, HANDOVER), measured_on) for folder in folders}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """Reads a stage's metrics; UserError if the file holds something else."""
+    """Reads an older version's metrics; UserError if the file holds something else."""
     content = read_json(path)
     if not isinstance(content, dict) or not {"mean_iou", "class_iou", "images", "image_list"} <= content.keys():
         raise UserError(f"{path} holds no metrics of a stage; delete it and evaluate the stage again")
     return content
 
 
-def _is_evaluated(run: Run, stage: str, folder: Path) -> bool:
-    return (folder / METRICS).is_file() and is_current(folder, origin_of(run, stage))
-
-
 def _ran_this_artefact(folder: Path, origin: Origin) -> bool:
     """Whether the evaluated artefact is the one in the compile folder now."""
     record = read_record(folder)
     artefact = folder.parent.parent / record.get("artefact", "")
-    return artefact.is_file() and sha256(artefact) == record["artefact_sha256"] and is_current(folder, origin)
+    return artefact.is_file() and known_sha256(artefact) == record["artefact_sha256"] and is_current(folder, origin)

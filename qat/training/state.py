@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from qat.errors import UserError
 from qat.files import atomic_path
+from qat.state_file import read_state, write_state
 
 CHECKPOINT = "checkpoint.pth.tar"
 FORMAT = 1
@@ -50,8 +51,7 @@ class State:
             "config": config,
             **vars(self.progress),
         }
-        with atomic_path(path) as aside:
-            torch.save(content, aside)
+        write_state(path, content)
 
     def load(self, path: Path) -> str:
         """Continue from a checkpoint; returns the config that it was saved with.
@@ -89,11 +89,12 @@ def changed_lines(before: str, after: str) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    again = "delete it to start anew, or set TRAIN.RESUME False"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(f"can't read checkpoint {path}; delete it to start anew, or set TRAIN.RESUME False") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        content = read_state(path, again)
+    except UserError as error:
+        raise UserError(f"can't read checkpoint {path}; {again}") from error
+    if content.get("format") != FORMAT:
         raise UserError(f"{path} is no checkpoint of a training; set MODEL.PRETRAINED to start from its weights")
     return content
 

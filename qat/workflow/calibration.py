@@ -11,17 +11,18 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from qat.backends.calibration import Record, recorded, resume_calibration, save_calibration
 from qat.backends.calibration import calibrate as observe_all
-from qat.backends.calibration import resume_calibration, save_calibration
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
-from qat.files import read_json, sha256_text, write_json, write_text
+from qat.files import sha256_text
 from qat.graph import Rewritten
 from qat.origin import Origin
 from qat.ptq.methods import tunes_weights
-from qat.stages import PARTIAL, origin_of
-from qat.stages.folders import IMAGES, METHODS, METRICS, QPARAMS
+from qat.stages import EQUALISED, PARTIAL, origin_of, write_views
+from qat.stages.folders import CONFIG, FIGURES, IMAGES, MANIFEST, METHODS, METRICS, QPARAMS
+from qat.stages.record import as_text
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_calibration, load_graph, load_prepared
 from qat.workflow.progress import Progress, counter, silent
@@ -67,9 +68,8 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
     else:
         _tune(config, progress)
     folders = folders_of(config)
-    methods = folders.stage("calib") / METHODS
-    images = (folders.stage("calib") / IMAGES).read_text(encoding="utf-8").count("\n")
-    return Calibration(folders.checkpoint("calib"), images, read_json(methods) if methods.is_file() else {})
+    record = recorded(folders.checkpoint("calib"))
+    return Calibration(folders.checkpoint("calib"), record.views[IMAGES].count("\n"), record.methods)
 
 
 def _tune(config: CfgNode, progress: Progress) -> None:
@@ -78,12 +78,13 @@ def _tune(config: CfgNode, progress: Progress) -> None:
     loaded, rewritten = load_prepared(config)
     prepared = as_graph(loaded)
     done = resume_calibration(prepared, stage.folder / PARTIAL, stage.origin)
-    tuner = Tuner.of(config, stage.pictures, stage.origin, resumed=done > 0, progress=progress)
+    resumed = recorded(stage.folder / PARTIAL) if done else None
+    tuner = Tuner.of(config, stage.pictures, stage.origin, resumed, progress)
     if not done:
         tuner.before(prepared)
-    stage.observe(prepared, done, progress)
+    stage.observe(prepared, done, progress, tuner.kept)
     tuner.after(prepared)
-    stage.keep(prepared, rewritten)
+    stage.keep(prepared, rewritten, tuner.kept)
 
 
 def _calibrate_twin(config: CfgNode, progress: Progress) -> None:
@@ -109,10 +110,10 @@ def hand_over(config: CfgNode, stage_name: str, progress: Progress) -> None:
     prepared, rewritten = load_prepared(config)
     takes_over.take_weights(prepared, tuned)
     done = resume_calibration(prepared, stage.folder / PARTIAL, stage.origin)
-    stage.observe(prepared, done, progress)
+    stage.observe(prepared, done, progress, Record())
     if stage_name == "qat" or tunes_weights(config.QUANT):
         takes_over.take_weight_scales(prepared, tuned)
-    stage.keep(prepared, rewritten)
+    stage.keep(prepared, rewritten, Record())
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ class _Stage:
 
     @cached_property
     def origin(self) -> Origin:
-        """What decides the stage, including the list of pictures."""
-        names = {"the image list (sha256)": sha256_text(self.pictures.names)}
+        """What decides the stage, including the list of pictures and what they hold."""
+        names = {"the image list (sha256)": sha256_text(self.pictures.names), **self.pictures.content}
         return origin_of(run_of(self.config), self.name).with_values(names)
 
     @property
@@ -138,7 +139,7 @@ class _Stage:
         """The stage's folder."""
         return folders_of(self.config).stage(self.name)
 
-    def observe(self, prepared: Prepared, done: int, progress: Progress) -> None:
+    def observe(self, prepared: Prepared, done: int, progress: Progress, record: Record) -> None:
         """Run the pictures after the first `done` batches, and warn about observers that saw nothing."""
         backend, quant, path = backend_choice(self.config).backend, self.config.QUANT, self.folder / PARTIAL
         left = -(-len(self.pictures.indices) // quant.CALIB_BATCH_SIZE) - done
@@ -150,22 +151,34 @@ class _Stage:
             def after_batch(count: int) -> None:
                 advance(1)
                 if count % quant.SAVE_EVERY == 0:
-                    save_calibration(prepared, path, count, self.origin)
+                    save_calibration(prepared, path, count, self.origin, record)
 
             batches = self.pictures.batches(done, self.config.WORKERS)
             prepared.to(device(self.config))
             done = observe_all(prepared, batches, after_batch, done, backend.observe)
-            save_calibration(prepared, path, done, self.origin)
+            save_calibration(prepared, path, done, self.origin, record)
         for node, why in backend.dead_observers(prepared):
             log.warning("dead observer: %s (%s)", node, why)
 
-    def keep(self, prepared: Prepared, rewritten: Rewritten) -> None:
-        """Write the stage's folder."""
+    def keep(self, prepared: Prepared, rewritten: Rewritten, record: Record) -> None:
+        """Write the stage's state, which takes its place in one step, and what is written out of it."""
         pictures, checkpoint = self.pictures, folders_of(self.config).checkpoint(self.name)
-        write_text(self.folder / IMAGES, pictures.names)
-        write_json(self.folder / QPARAMS, backend_choice(self.config).backend.qparams(prepared))
-        more = {"images": sha256_text(pictures.names), "rewrites": asdict(rewritten.log)}
-        record_stage(self.config, self.name, more)
-        save_calibration(prepared, checkpoint, len(pictures.indices), self.origin)
-        (self.folder / METRICS).unlink(missing_ok=True)  # of an earlier calibration
-        (self.folder / PARTIAL).unlink(missing_ok=True)
+        more = {"images": sha256_text(pictures.names), **pictures.content, "rewrites": asdict(rewritten.log)}
+        views = {
+            IMAGES: pictures.names,
+            QPARAMS: as_text(backend_choice(self.config).backend.qparams(prepared)),
+            MANIFEST: as_text(record_stage(self.config, self.name, more)),
+            CONFIG: self.config.dump(),
+        }
+        if backend_choice(self.config).backend.takes_over is None:
+            views[METHODS] = as_text(record.methods)
+        whole = Record(record.methods, views, record.equalised)
+        save_calibration(prepared, checkpoint, len(pictures.indices), self.origin, whole)
+        forget(self.folder, FIGURES, METRICS, PARTIAL, *([] if record.equalised else [EQUALISED]))
+        write_views(self.folder)
+
+
+def forget(folder: Path, *names: str) -> None:
+    """Remove what an earlier run of a stage left; the state that is there now doesn't ask for it."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

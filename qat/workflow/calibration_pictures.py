@@ -10,6 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced, held_out
+from qat.data.content import pictures_of
 from qat.data.transforms import InferenceTransform, network_input
 from qat.errors import UserError
 from qat.workflow.load import device
@@ -40,6 +41,11 @@ class CalibrationPictures:
     def names(self) -> str:
         """Their names, one a line: images.txt."""
         return "".join(f"{self.dataset.names[i]}\n" for i in self.indices)
+
+    @cached_property
+    def content(self) -> dict[str, str]:
+        """What identifies the pictures' files, by name."""
+        return pictures_of(self.dataset, self.indices)
 
     def batches(self, done: int = 0, workers: int = 0) -> Iterator[Tensor]:
         """Yields batches of QUANT.CALIB_BATCH_SIZE after the first `done`; UserError for pictures of another size."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,32 @@ from yacs.config import CfgNode
 
 from qat.config.checks import RULES
 from qat.data import SegmentationDataset, build_dataset, data_loader
+from qat.data.content import content_of, picture_digests
 from qat.data.fit import Fit
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import ConfusionMatrix, LogitStore, Result
 from qat.evaluation import evaluate as score
-from qat.evaluation.metrics import image_list, metrics, passes
+from qat.evaluation.metrics import MEASURED_ON, image_list, metrics, passes
 from qat.evaluation.table import verdict
-from qat.files import write_json
+from qat.files import sha256_text
 from qat.invocation import command
 from qat.models import short_name
+from qat.origin import Origin
 from qat.runtimes import get_runtime
-from qat.stages import CHECKPOINTS, finished_stages, origin_of, previous_record, source_of
+from qat.stages import (
+    CHECKPOINTS,
+    STAGES,
+    Figures,
+    checkpoint_digest,
+    finished_stages,
+    origin_of,
+    previous_record,
+    source_of,
+    write_figures,
+    write_views,
+)
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form, realigned
 from qat.workflow.kernels import recorded_kernels
@@ -80,11 +93,12 @@ def evaluate(
     if gate is not None:
         _check_gate(gate)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    _settle(config)
     if stage != "float" and not _float_is_recorded(config, dataset):
         log.info("float isn't evaluated on these images yet: doing that first")
         measure(config, "float", dataset, progress)
     measure(config, stage, dataset, progress)
-    finished, folders = finished_stages(run_of(config)), folders_of(config)
+    finished, folders = finished_stages(run_of(config), measured_on(config, dataset)), folders_of(config)
     title, bound = folders.title(stage), config.QUANT.GATE if gate is None else gate
     return Evaluation(
         stage=stage,
@@ -106,7 +120,7 @@ def _check_gate(gate: float) -> None:
 def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress = silent) -> None:
     """Evaluate `stage` and write its folder."""
     announce(config, stage)
-    model, store, names = load_stage(config, stage), float_logits(config), evaluated_names(config, dataset)
+    model, store, names = load_stage(config, stage), float_logits(config, dataset), evaluated_names(config, dataset)
     batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
     advance = counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
 
@@ -165,25 +179,26 @@ def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Re
         artefact, runtime = find_artefact(config), config.COMPILE.RUNTIME
         more |= {"artefact": artefact.path.name, "artefact_sha256": artefact.record["sha256"]}
         more |= {"runtime": f"{runtime} {get_runtime(runtime).version}"}
-    record_stage(config, stage, more)
-    content = metrics(result, dataset.class_names, short_name(config.MODEL.NAME), environment())
+    record, data = record_stage(config, stage, more), dict(measured_on(config, dataset).values)
+    content = metrics(result, dataset.class_names, short_name(config.MODEL.NAME), environment()) | {MEASURED_ON: data}
     if stage == "int_infer" and (kernels := recorded_kernels(config)):
         content["kernels"] = asdict(kernels)
-    write_json(folder / METRICS, content)
+    write_figures(folder, Figures(content, record, config.dump(), checkpoint_digest(folder), data))
+    write_views(folder)
     log.info("%s: %s", stage, folder / METRICS)
 
 
 def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
     """Whether float's logits are there; UserError for those of more pictures, with which a stage can't be compared."""
     found, names = finished_stages(run_of(config)).get("float"), evaluated_names(config, dataset)
-    if found is None or not float_logits(config).holds(names):
+    if found is None or not float_logits(config, dataset).holds(names):
         return False
     if found["image_list"] != image_list(names):
         raise UserError(
             f"float was evaluated on {found['images']} images and TEST.NUM_IMAGES leaves {len(names)}; set it to what "
             f"it was, or evaluate float again: {command('eval', stage='float')}"
         )
-    return True
+    return "float" in finished_stages(run_of(config), measured_on(config, dataset))
 
 
 def to_input(config: CfgNode, stage: str, fit: Fit | None = None) -> Callable[[Tensor], Tensor]:
@@ -208,8 +223,26 @@ def stage_fit(config: CfgNode, stage: str, one_size: bool = False) -> Fit:
     return fit_of(config, (height, width) if one_size else None)
 
 
-def float_logits(config: CfgNode) -> LogitStore:
-    """Returns the store of stage float's logits; it refuses a recording of other weights or another config."""
+def float_logits(config: CfgNode, dataset: SegmentationDataset | None = None) -> LogitStore:
+    """Returns the store of stage float's logits; it refuses those of other weights or another config.
+
+    `dataset`: it refuses those of other pictures too.
+    """
     run = run_of(config)
-    key = json.dumps(origin_of(run, "float").unlike_older)
-    return LogitStore(run.folders.stage("float") / "logits", hashlib.sha256(key.encode()).hexdigest())
+    key, pictures = json.dumps(origin_of(run, "float").unlike_older), {}
+    if dataset is not None:
+        pictures = picture_digests(dataset, range(len(evaluated_names(config, dataset))))
+    return LogitStore(run.folders.stage("float") / "logits", sha256_text(key), pictures)
+
+
+def measured_on(config: CfgNode, dataset: SegmentationDataset) -> Origin:
+    """Returns what identifies the evaluated pictures and their labels."""
+    return Origin(content_of(dataset, range(len(evaluated_names(config, dataset)))))
+
+
+def _settle(config: CfgNode) -> None:
+    """Writes out of the stages' states and figures what a killed run didn't."""
+    folders = folders_of(config)
+    for stage in STAGES:
+        with suppress(UserError):  # a folder that can't be written to will do; damage is said where it is read
+            write_views(folders.stage(stage))

@@ -15,18 +15,19 @@ from yacs.config import CfgNode
 from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
 from qat.config import default_config, with_values
-from qat.files import write_json
+from qat.files import known_sha256
 from qat.graph.trace import trace
 from qat.origin import Origin
 from qat.ptq.methods import undone_by_equalising
-from qat.stages import EQUALISED, finished_stages, origin_of
-from qat.stages.folders import METRICS, QPARAMS
+from qat.stages import EQUALISED, finished_stages, origin_of, write_views
+from qat.stages.folders import CONFIG, FIGURES, MANIFEST, METRICS, QPARAMS
+from qat.stages.record import as_text
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
 from qat.training.data import WithoutLabels, has_labels
 from qat.training.distillation import TeacherStudent
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
 from qat.training.optim import Plan
-from qat.workflow.calibration import hand_over
+from qat.workflow.calibration import forget, hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared
 from qat.workflow.progress import Progress, silent
@@ -177,7 +178,7 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
     run = run_of(config)
     calibrated = load_graph(config, stage="calib")
     path = run.folders.stage("qat") / EQUALISED
-    if write:
+    if write and not calibration.recorded(run.folders.checkpoint("qat")).equalised:  # else the state there is has it
         path.unlink(missing_ok=True)
     if not start.equalised:
         return calibrated
@@ -193,10 +194,16 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
 
 
 def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:
-    """Writes stage qat's folder."""
+    """Writes stage qat's state, which takes its place in one step, and what is written out of it."""
     run = run_of(config)
     folder = run.folders.stage("qat")
-    write_json(folder / QPARAMS, scales.qparams(prepared))
-    record_stage(config, "qat", {"epochs": epochs, **start})
-    calibration.save_calibration(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"))
-    (folder / METRICS).unlink(missing_ok=True)  # of an earlier run
+    views = {
+        QPARAMS: as_text(scales.qparams(prepared)),
+        MANIFEST: as_text(record_stage(config, "qat", {"epochs": epochs, **start})),
+        CONFIG: config.dump(),
+    }
+    equalised = known_sha256(folder / EQUALISED) if start["equalised"] else ""
+    record = calibration.Record({}, views, equalised)
+    calibration.save_calibration(prepared, run.folders.checkpoint("qat"), epochs, origin_of(run, "qat"), record)
+    forget(folder, FIGURES, METRICS, *([] if equalised else [EQUALISED]))
+    write_views(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 import torch
@@ -15,9 +16,10 @@ from qat.backends.protocol import Prepared
 from qat.backends.scales import is_prepared
 from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError, nearest
+from qat.files import known_sha256
 from qat.graph import Rewritten, rewrite
 from qat.invocation import command
-from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of
+from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of, write_views
 from qat.workflow.kernels import load_int8
 from qat.workflow.network import build_network, load_weights
 from qat.workflow.run import run_of
@@ -123,6 +125,8 @@ def load_calibrated(
     prepared, rewritten = load_prepared(config, prove=False, size=size)
     stage = stage or source_of(run)
     calibration.load_calibration(prepared, run.folders.checkpoint(stage), origin_of(run, stage), again=command(stage))
+    with suppress(UserError):  # a folder that can't be written to will do
+        write_views(run.folders.stage(stage))
     return prepared, rewritten
 
 
@@ -134,14 +138,22 @@ def load_graph(config: CfgNode, size: list[int] | None = None, stage: str | None
 def load_plain(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
     """Loads the prepared graph with float's weights, equalised as stage calib or qat is; its observers saw nothing.
 
-    Raises UserError if QUANT.EQUALISE is on and the calibration hasn't begun.
+    Raises UserError where the file that equalisation left isn't the one that belongs to the stage.
     """
     run = run_of(config)
-    prepared, _ = load_prepared(config, prove=False)
-    own = stage == "qat" and (run.folders.stage(stage) / EQUALISED).is_file()  # fine-tuning's own start
-    if own or config.QUANT.EQUALISE:
-        source = "qat" if own else "calib"
-        calibration.load_calibration(prepared, run.folders.stage(source) / EQUALISED, origin_of(run, source))
+    path, record = run.folders.stage(stage) / EQUALISED, calibration.recorded(run.folders.checkpoint(stage))
+    if record.equalised and not (path.is_file() and known_sha256(path) == record.equalised):
+        raise UserError(f"{path} isn't the one of {run.folders.checkpoint(stage)}; run {command(stage)} again")
+    if stage == "qat" and not (record.equalised or (path.is_file() and not record.views)):  # views: not an older one
+        return load_plain(config)
+    return load_equalised(config, stage)
+
+
+def load_equalised(config: CfgNode, stage: str = "calib") -> fx.GraphModule:
+    """As `load_plain`, of a stage in the making; UserError if QUANT.EQUALISE is on and the calibration hasn't begun."""
+    run, prepared = run_of(config), load_prepared(config, prove=False)[0]
+    if stage == "qat" or config.QUANT.EQUALISE:
+        calibration.load_calibration(prepared, run.folders.stage(stage) / EQUALISED, origin_of(run, stage))
     return as_graph(prepared)
 
 

@@ -10,12 +10,13 @@ from yacs.config import CfgNode
 from qat.data import build_dataset, class_set, data_loader
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
+from qat.evaluation.metrics import MEASURED_ON
 from qat.files import write_text
 from qat.invocation import Invocation, command
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
-from qat.workflow.evaluation import announce, evaluated_names, float_logits, stage_fit, to_input
+from qat.workflow.evaluation import announce, evaluated_names, float_logits, measured_on, stage_fit, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of
@@ -79,7 +80,11 @@ def _pictures(
         line = command("eval", path, stage=stage)
         return WorstPictures(why=f"Stage {title} isn't evaluated yet.", command=line)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
-    names, store = evaluated_names(config, dataset), float_logits(config)
+    names, store = evaluated_names(config, dataset), float_logits(config, dataset)
+    recorded = sources.metrics[title].get(MEASURED_ON)  # an older version's figures don't say it
+    if recorded and (difference := measured_on(config, dataset).difference(recorded)):
+        line = command("eval", path, stage=stage)
+        return WorstPictures(why=f"The stage was measured on other pictures or labels ({difference}).", command=line)
     if not store.holds(names):
         line = command("eval", path, stage="float")
         return WorstPictures(why="float's logits of these pictures aren't stored.", command=line)

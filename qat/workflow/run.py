@@ -16,8 +16,7 @@ from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.invocation import Invocation
 from qat.models import default_fit
-from qat.origin import Origin
-from qat.stages import Folders, Run, Tuned, origin_of, write_record
+from qat.stages import Folders, Run, Tuned, origin_of, record_of
 from qat.stages.folders import CONFIG
 from qat.workflow.network import network_origin, own_weights
 from qat.workflow.settings import backend_choice, built_in_origin, descriptor_origin
@@ -63,13 +62,12 @@ def twin(config: CfgNode) -> CfgNode:
     return with_values(config, {"QUANT.BACKEND": TUNES, "OUTPUT_DIR": str(Path(config.OUTPUT_DIR, TUNES))})
 
 
-def record_stage(config: CfgNode, stage: str, more: Mapping[str, Any], origin: Origin | None = None) -> None:
-    """Write config.yaml and manifest.json into a stage's folder."""
+def record_stage(config: CfgNode, stage: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of a stage's manifest.json: what it was made from, engine, backend, machine, `more`."""
     parts: dict[str, Any] = {"engine": asdict(choose_engine(config.QUANT.ENGINE))}
     if stage != "float":
         parts["backend"] = backend_choice(config).record()
-    run = run_of(config)
-    write_record(run.folders.stage(stage), stage, config.dump(), origin or origin_of(run, stage), parts | dict(more))
+    return record_of(stage, origin_of(run_of(config), stage), parts | dict(more))
 
 
 def _quant_keys() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat.analysis.sensitivity import most_sensitive
-from qat.backends.calibration import save_calibration
+from qat.backends.calibration import Record, save_calibration
 from qat.backends.fx import float_view
 from qat.backends.fx.backend import as_graph
 from qat.backends.scales import freeze_scales
@@ -22,14 +22,14 @@ from qat.data import data_loader
 from qat.data.transforms import network_input
 from qat.errors import UserError
 from qat.evaluation.distance import Scorer
-from qat.files import read_json, write_json
+from qat.files import known_sha256, write_json
 from qat.origin import Origin
 from qat.ptq.context import Context
 from qat.ptq.methods import Method, active, not_taken_over
 from qat.stages import EQUALISED, PARTIAL
 from qat.stages.folders import METHODS
 from qat.workflow.calibration_pictures import CalibrationPictures
-from qat.workflow.load import device, example_input, load_plain, load_prepared, load_stage
+from qat.workflow.load import device, example_input, load_equalised, load_prepared, load_stage
 from qat.workflow.network import network_spec
 from qat.workflow.progress import Progress
 from qat.workflow.run import folders_of
@@ -43,7 +43,7 @@ CROP = (256, 192)  # width and height of the parts of pictures that reconstructi
 class Tuner:
     """Runs the methods of one calibration, which sees `images` pictures and is made from `origin`, on `device`.
 
-    `record`: what each method did, kept in methods.json. A resumed run doesn't repeat the methods in it.
+    `record`: what each method did, kept in the state. A resumed run doesn't repeat the methods in it.
     """
 
     methods: tuple[Method, ...]
@@ -55,19 +55,20 @@ class Tuner:
 
     @classmethod
     def of(
-        cls, config: CfgNode, pictures: CalibrationPictures, origin: Origin, resumed: bool, progress: Progress
+        cls, config: CfgNode, pictures: CalibrationPictures, origin: Origin, resumed: Record | None, progress: Progress
     ) -> Tuner:
-        """The tuner that the config describes; `resumed`: whether the run continues from saved statistics."""
-        path, methods = folders_of(config).stage("calib") / METHODS, active(config.QUANT)
+        """The tuner that the config describes; `resumed`: the record of the state that the run continues from."""
+        methods = active(config.QUANT)
         if any("judge" in method.needs for method in methods):
             pictures.held_out()  # before anything is computed
-        record = read_json(path) if resumed and path.is_file() else {}
+        record = dict(resumed.methods) if resumed else {}
         context = _context(config, pictures, progress)
         return cls(methods, context, origin, len(pictures.indices), device(config), record)
 
     def before(self, prepared: fx.GraphModule) -> None:
         """Run the methods that come before any statistics; this leaves the graph on DEVICE."""
         prepared.to(self.device)
+        (self.context.folder / PARTIAL).unlink(missing_ok=True)  # of other inputs, or damaged
         self._write()  # replaces an earlier calibration's record
         for method in self.methods:
             if method.before_statistics:
@@ -80,10 +81,17 @@ class Tuner:
         for method in self.methods:
             if not method.before_statistics and method.name not in self.record:
                 self._run(method, prepared)
-                save_calibration(prepared, self.context.folder / PARTIAL, self.images, self.origin)
+                save_calibration(prepared, self.context.folder / PARTIAL, self.images, self.origin, self.kept)
         freeze_scales(prepared)
         self._write()
         prepared.cpu()
+
+    @property
+    def kept(self) -> Record:
+        """What belongs to the state."""
+        path = self.context.folder / EQUALISED
+        equalised = path.is_file() and any(method.before_statistics for method in self.methods)
+        return Record(dict(self.record), {}, known_sha256(path) if equalised else "")
 
     def _run(self, method: Method, prepared: fx.GraphModule) -> None:
         start = time.perf_counter()
@@ -100,7 +108,7 @@ def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress)
     """Returns what the methods may ask for; costly parts are made once, on first use."""
 
     def plain() -> fx.GraphModule:
-        return float_view(load_plain(config)).to(device(config))
+        return float_view(load_equalised(config)).to(device(config))
 
     def judge() -> Scorer:
         return _scorer(config, pictures)

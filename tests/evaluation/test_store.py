@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from qat.errors import UserError
 from qat.evaluation import LogitStore
+from qat.files import read_json, write_json
 
 NAMES = ["frankfurt/000000_000294", "frankfurt/000000_000576", "a b%2F"]
 
@@ -53,6 +55,49 @@ def test_a_recording_cut_short_does_not_count(tmp_path: Path, logits: torch.Tens
 def test_recording_again_withdraws_the_old_index_first(folder: Path, logits: torch.Tensor) -> None:
     LogitStore(folder, "new").write(NAMES[:1], logits[:1])
     assert not LogitStore(folder, "key").holds(NAMES)
+
+
+def test_other_pictures_under_the_same_names_are_refused(tmp_path: Path, logits: torch.Tensor) -> None:
+    files = {name: f"digest of {name}" for name in NAMES}
+    store = LogitStore(tmp_path, "key", files)
+    store.write(NAMES, logits)
+    store.finish()
+    assert LogitStore(tmp_path, "key", files).holds(NAMES)
+    changed = LogitStore(tmp_path, "key", files | {NAMES[1]: "another"})
+    assert not changed.holds(NAMES)
+    assert changed.holds([NAMES[0], NAMES[2]])
+    with pytest.raises(UserError, match=f"come from other pictures under the same names, first {NAMES[1]}; "):
+        changed.read(NAMES)
+
+
+def test_an_older_recording_without_digests_is_read_with_a_line(
+    folder: Path, logits: torch.Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = read_json(folder / "index.json")
+    write_json(folder / "index.json", {"key": index["key"], "names": index["names"]})
+    store = LogitStore(folder, "key", dict.fromkeys(NAMES, "digest"))
+    assert store.holds(NAMES)
+    with caplog.at_level(logging.INFO):
+        assert torch.equal(store.read(NAMES), logits)
+    assert "has no digests, an older version wrote it" in caplog.text
+
+
+def test_a_name_longer_than_a_file_system_takes(tmp_path: Path, logits: torch.Tensor) -> None:
+    """50 Chinese letters are 150 bytes, and percent-encoded 450."""
+    names = ["采" * 50 + end for end in "abc"]
+    store = LogitStore(tmp_path, "key")
+    store.write(names, logits)
+    store.finish()
+    assert torch.equal(LogitStore(tmp_path, "key").read(names), logits)
+
+
+def test_a_flipped_bit_is_seen(folder: Path) -> None:
+    damaged = sorted(folder.glob("frankfurt*.npy"))[0]
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(UserError, match=r"frankfurt.*\.npy is damaged \(its content isn't what was written\)"):
+        LogitStore(folder, "key").read(NAMES)
 
 
 def test_a_damaged_file_is_named(folder: Path) -> None:

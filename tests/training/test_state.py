@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -44,8 +45,8 @@ def test_a_failed_save_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: py
     state = make_state(tiny_net())
     state.save(tmp_path / "c", "first")
 
-    def full_disk(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full_disk(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
