@@ -23,6 +23,7 @@ __all__ = [
     "at_node",
     "fake_quantise_learnable",
     "norms",
+    "pickled_names",
     "quiet_fake_tensors",
     "storage_id",
     "tree_flatten",
@@ -30,6 +31,12 @@ __all__ = [
     "tree_map_only",
     "unset_fake_temporarily",
 ]
+
+
+def pickled_names() -> dict[tuple[str, str], Any]:
+    """The functions that a pickled tensor or parameter calls to be made again, by module and name."""
+    names = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
+    return {("torch._utils", name): getattr(torch._utils, name) for name in names}
 
 
 def fake_quantise_learnable(x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int) -> Tensor:

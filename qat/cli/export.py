@@ -1,4 +1,4 @@
-"""Write a trained checkpoint as half-precision safetensors of the predict form, small enough to ship."""
+"""Write a trained checkpoint in half precision and predict form, small enough to ship: .safetensors or .npz."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qat.cli.output import Output
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own."""
     parser.add_argument("--weights", help="checkpoint to read (default: the run's best.safetensors)")
-    parser.add_argument("--output", required=True, help="safetensors file to write")
+    parser.add_argument("--output", required=True, help="file to write: .safetensors, or .npz for numpy")
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:

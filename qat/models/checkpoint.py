@@ -5,16 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from qat.errors import UserError
 from qat.models.registry import NETWORKS
+from qat.models.tensor_files import read_file
 from qat.resources import find_checkpoint
-from qat.state_file import load_tensors
 
 PREFIXES = ("module.model.", "model.", "module.")
 AUXILIARY = tuple({prefix for network in NETWORKS for prefix in network.auxiliary})
@@ -26,13 +23,15 @@ _log = logging.getLogger(__name__)
 def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
     """Load a checkpoint into `model`, whole or not at all.
 
-    The file is read as weights only. It holds a state dict, bare or under "state_dict", with keys as they are or under
-    `model.`, `module.` or `module.model.`, and the loss's own keys beside them. Auxiliary heads of the registered
-    networks (see `NetworkSpec`) and loss keys that the model hasn't are left out and named.
+    A `.safetensors`, `.npz` or `.pkl` (arrays by name) file, or one of torch's, of which no code is run: a module that
+    was pickled whole gives its tensors. It holds a state dict, bare or under "state_dict", with keys as they are, under
+    `model.`, `module.` or `module.model.`, or without the prefix that all of the model's own have; the loss's own keys
+    may stand beside them. Auxiliary heads of the registered networks (see `NetworkSpec`) and loss keys that the model
+    hasn't are left out and named.
 
     Args:
         model: takes the tensors, in place.
-        path: of a `.safetensors` or torch file.
+        path: of the file.
 
     Returns:
         Lines to log: how many tensors were loaded, and the names of those that were left out.
@@ -69,12 +68,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise UserError(
             f"no checkpoint at {str(path) or '(empty path)'}; set TEST.MODEL_FILE to a .pt, .pth or .safetensors file"
         )
-    try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else _torch_load(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is not a readable checkpoint ({_first_line(error)}); download or train it again"
-        ) from error
+    loaded = read_file(path)
     if not isinstance(loaded, dict):
         raise UserError(f"{path} holds a {type(loaded).__name__}; expected a state dict of tensors")
     state = loaded.get("state_dict", loaded)
@@ -88,26 +82,22 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _torch_load(path: Path) -> Any:
-    try:
-        return load_tensors(path)
-    except UserError:
-        raise
-    except Exception as error:  # torch raises whatever the damaged bytes lead to
-        raise UserError(
-            f"{path} can't be read as weights only ({_first_line(error)}); save a plain state dict with torch.save"
-        ) from error
-
-
 def fitting_form(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Returns a checkpoint's tensors as the network calls them, and the keys left out.
 
-    They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix. Where
-    nothing fits, the likeliest is returned.
+    They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix, then
+    with the one that all of the network's own keys have. Where nothing fits, the likeliest is returned.
     """
     alone = ((prefix,) for prefix in PREFIXES)
-    forms = [(read, []), *(_for(wanted, *strip(read, prefixes)) for prefixes in (PREFIXES, *alone))]
+    forms = [_for(wanted, read, []), *(_for(wanted, *strip(read, prefixes)) for prefixes in (PREFIXES, *alone))]
+    forms += [_for(wanted, {own + key: value for key, value in read.items()}, []) for own in _own_prefix(wanted)]
     return next((form for form in forms if not any(differences(wanted, form[0]))), forms[1])
+
+
+def _own_prefix(wanted: dict[str, Tensor]) -> list[str]:
+    """The first part of the keys, where all have the same."""
+    first = {key.partition(".")[0] for key in wanted}
+    return [f"{first.pop()}."] if len(first) == 1 else []
 
 
 def _for(
@@ -145,10 +135,6 @@ def _shorten(problems: list[str]) -> str:
     problems = sorted(problems)
     more = len(problems) - SHOWN
     return ", ".join(problems[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def load_pretrained(model: nn.Module, path: str) -> None:

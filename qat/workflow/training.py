@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.files import atomic_path, sha256
+from qat.files import sha256
 from qat.models import load_checkpoint
 from qat.models.checkpoint import load_pretrained
+from qat.models.tensor_files import check_suffix, write_tensors
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig, has_labels
 from qat.training.loop import Loop, LoopConfig
@@ -221,24 +221,25 @@ class Export:
 def export(
     config: CfgNode, progress: Progress = silent, *, output: str | Path, weights: str | Path | None = None
 ) -> Export:
-    """Write a checkpoint as half-precision safetensors of the predict form.
+    """Write a checkpoint in half precision and predict form, as safetensors or as an `.npz` that numpy alone reads.
 
     Args:
         config: the run's config; MODEL.NAME and DATASET.NUM_CLASSES must be the checkpoint's.
         progress: not called.
-        output: the file to write.
+        output: the file to write, `.safetensors` or `.npz`.
         weights: the checkpoint to read; by default the run's best.safetensors.
 
     Returns:
         The file and its SHA-256.
 
     Raises:
-        UserError: if the checkpoint is missing or belongs to another network, or if `output` can't be written.
+        UserError: if the checkpoint is missing or belongs to another network, or if `output` can't be written or has
+            another suffix.
     """
+    check_suffix(Path(output))
     model = build_network(config)
     load_checkpoint(model, weights or folders_of(config).stage("train") / "best.safetensors")
-    with atomic_path(output) as aside:
-        save_file({name: _half(value) for name, value in model.state_dict().items()}, aside)
+    write_tensors(Path(output), {name: _half(value) for name, value in model.state_dict().items()})
     return Export(Path(output), sha256(output))
 
 
