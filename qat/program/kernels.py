@@ -1,31 +1,26 @@
-"""Fast ways to compute a step on uint8 tensors.
-
-Convolutions are torch's oneDNN kernels, which are private to torch and change: they are tried before they are used.
-"""
+"""Convolutions of uint8 levels by torch's oneDNN kernels, which are private and change: they are tried before use."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.environment import has_vnni
 from qat.program.functions import bias_of
+from qat.program.levels import FULL, within
 from qat.program.steps import Quant, Step, Weight
 
 
-@lru_cache(maxsize=1)
-def available() -> bool:
-    """Whether the kernels are there, and exact on extremes: full-range input needs VNNI."""
-    if not has_vnni() or not hasattr(torch.ops.onednn, "qconv_pointwise"):
+@lru_cache
+def available(high: int = FULL) -> bool:
+    """Whether the kernels are there, and exact on extremes of levels up to `high`: above 127 they need VNNI."""
+    if (high > FULL // 2 and not has_vnni()) or not hasattr(torch.ops.onednn, "qconv_pointwise"):
         return False
     try:
-        return _agrees()
+        return _agrees(high)
     except (RuntimeError, TypeError):  # another torch's schema
         return False
 
@@ -50,7 +45,7 @@ class Convolution:
         """uint8 (N, C, H, W) -> uint8 levels of `target`, or float32."""
         weight, scales, zeros, bias = self._packed or self._pack(levels)
         scale, zero = (1.0, 0) if self.target is None else (self.target.scale, self.target.zero_point)
-        result: Tensor = torch.ops.onednn.qconv_pointwise(
+        result: Tensor = torch.ops.onednn.qconv_pointwise.default(
             levels,
             self.source.scale,
             self.source.zero_point,
@@ -69,7 +64,7 @@ class Convolution:
             [],
             "",
         )
-        return result
+        return result if self.target is None else within(result, self.target)
 
     def _pack(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         assert self._weight is not None
@@ -91,55 +86,14 @@ class Convolution:
         return self._packed
 
 
-class Sum:
-    """Two tensors of levels added in one pass: a level of the sum is a weighted sum of the levels, and a constant.
-
-    Sums in float32: a tie between two levels may fall to the other side than in the reference.
-    """
-
-    def __init__(self, step: Step, first: Quant, second: Quant) -> None:
-        assert step.quant is not None
-        target, self.relu, self.zero = step.quant, step.relu, step.quant.zero_point
-        self.weights = first.scale / target.scale, step.attributes.get("alpha", 1) * second.scale / target.scale
-        self.shift = target.zero_point - self.weights[0] * first.zero_point - self.weights[1] * second.zero_point
-
-    def __call__(self, inputs: list[Tensor]) -> Tensor:
-        """uint8 and uint8 of one shape -> uint8."""
-        first, second = inputs
-        if first.stride() != second.stride() or not is_dense(first):
-            first, second = (one.contiguous(memory_format=torch.channels_last) for one in inputs)
-        result = torch.empty_like(first)
-        one, other, out = (flat(tensor).numpy() for tensor in (first, second, result))
-        cv2.addWeighted(one, self.weights[0], other, self.weights[1], self.shift, dst=out)
-        return result.clamp_min_(self.zero) if self.relu else result
-
-
-def look_up(levels: Tensor, table: NDArray[np.uint8]) -> Tensor:
-    """Each level's entry in a table of 256."""
-    source = levels if is_dense(levels) else levels.contiguous()
-    result = torch.empty_like(source)
-    cv2.LUT(flat(source).numpy(), table, dst=flat(result).numpy())
-    return result
-
-
-def is_dense(tensor: Tensor) -> bool:
-    """Whether the tensor's values lie one behind the other in memory, in the order of any axes."""
-    return tensor.is_contiguous() or (tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
-
-
-def flat(tensor: Tensor) -> Tensor:
-    """A dense tensor's values as (n, 1), as they lie in memory."""
-    return tensor.as_strided((tensor.numel(), 1), (1, 1))
-
-
 def _pair(value: int | tuple[int, ...]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value)
 
 
-def _agrees() -> bool:
+def _agrees(high: int) -> bool:
     """Extremes of input and weight, dense and depthwise, against the sums in float64."""
     for groups, channels in ((1, 64), (128, 128)):
-        levels = torch.full((1, channels, 8, 8), 255, dtype=torch.uint8)
+        levels = torch.full((1, channels, 8, 8), high, dtype=torch.uint8)
         weight = torch.full((128, channels // groups, 3, 3), 127, dtype=torch.int8)
         weight[::2] = -127
         step = Step(

@@ -10,23 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from qat.graph.ops import op_called
+from qat.program.elementwise import Product, Sum, look_up
 from qat.program.functions import compute
-from qat.program.kernels import Convolution, Sum, available, look_up
+from qat.program.kernels import Convolution, available
+from qat.program.levels import centred, rounded, to_levels, to_real
 from qat.program.steps import Program, Quant, Step
 
 Run = Callable[[list[Tensor]], Tensor]
 MOVES = ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "cat", "stack", "repeat", "max_pool2d")
 """Operations that give some of their input's values; on tensors of one grid they move integers."""
-
-
-def to_levels(x: Tensor, quant: Quant) -> Tensor:
-    """Float32 to the nearest levels (uint8), ties to even."""
-    return torch.clamp(torch.round(x * (1.0 / quant.scale) + quant.zero_point), quant.low, quant.high).to(torch.uint8)
-
-
-def to_real(levels: Tensor, quant: Quant) -> Tensor:
-    """Levels to the float32 numbers that they stand for."""
-    return (levels.float() - quant.zero_point) * quant.scale
 
 
 class ProgramNetwork(nn.Module):
@@ -94,8 +86,7 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
     """How `step` runs, chosen once."""
     quants = [program[name].quant for name in step.inputs]
     first = quants[0] if quants else None
-    fast = not exact and (step.quant is None or (step.quant.low, step.quant.high) == (0, 255))  # kernels clip there
-    if step.op == "conv2d" and first and fast and _is_int8(step) and available():
+    if step.op == "conv2d" and first and not exact and _is_int8(step) and available(first.high):
         convolution = Convolution(step, first, step.quant)
         return lambda inputs: convolution(inputs[0])
     if step.quant and first and all(quant == step.quant for quant in quants):
@@ -103,8 +94,8 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
             return lambda inputs: _rectified(compute(step, inputs), step)
         if op_called(step.op).resampling:
             return lambda inputs: _resampled(step, inputs[0])
-    if step.op == "add" and step.quant and fast and _are_tensors(step, program):
-        return Sum(step, *(quant for quant in quants if quant))
+    if pair := None if exact else _pair(step, program):
+        return pair
     if step.quant and first and len(quants) == 1 and _is_table(step):
         return _Table(step, first)
     return lambda inputs: _reference(step, quants, inputs)
@@ -112,6 +103,20 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
 
 def _is_int8(step: Step) -> bool:
     return step.weight is not None and step.weight.scales is not None and isinstance(step.attributes["padding"], tuple)
+
+
+def _pair(step: Step, program: Program) -> Sum | Product | None:
+    """The sum or product of two tensors of levels, where it is one."""
+    quants = [quant for name in step.inputs if (quant := program[name].quant)]
+    if not step.quant or len(quants) != 2 or len(step.inputs) != 2:
+        return None
+    if step.op == "add" and _are_tensors(step, program):
+        pair: Sum | Product = Sum(step, *quants)
+    elif step.op == "mul":
+        pair = Product(step, *quants)
+    else:
+        return None
+    return pair if pair.fits else None
 
 
 def _are_tensors(step: Step, program: Program) -> bool:
@@ -142,8 +147,8 @@ def _resampled(step: Step, levels: Tensor) -> Tensor:
     """Averages of levels around the zero point, ties to even, as stage calib rounds them."""
     assert step.quant is not None
     zero = step.quant.zero_point
-    means = torch.round(compute(step, [levels.float() - zero]))
-    return _rectified((means + zero).clamp(step.quant.low, step.quant.high).to(torch.uint8), step)
+    means = compute(step, [centred(levels, zero)]).round_()
+    return _rectified(rounded(means, 1.0, zero), step)
 
 
 class _Table:

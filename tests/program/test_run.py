@@ -13,7 +13,8 @@ from torch import nn
 import qat
 from qat.program import kernels
 from qat.program.departures import compare_program
-from qat.program.run import ProgramNetwork, to_levels, to_real
+from qat.program.levels import to_levels, to_real
+from qat.program.run import ProgramNetwork
 from qat.program.steps import Program, Quant, Step
 from tests.compile.operations import OPERATIONS, Operation, title
 from tests.compile.small import block, of

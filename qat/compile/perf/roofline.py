@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from qat.engine import engine_in_use
 from qat.program.kernels import Convolution
-from qat.program.run import to_levels
+from qat.program.levels import to_levels
 from qat.program.steps import Quant, Step, Weight
 
 Probe = Callable[[], object]
