@@ -126,12 +126,13 @@ def _record(
 ) -> dict[str, Any]:
     """The manifest's part on the files; the runtimes of each are those that ran it."""
     ran = {spec.name: [name for name, entry in parity[spec.name].items() if "images" in entry] for spec in artefacts}
-    height, width = network.example.shape[2:]
+    channels, height, width = network.example.shape[1:]
+    more = {} if channels == 3 else {"channels": channels}
     batch, macs = "any" if form.dynamic_batch else "1", network.program.macs
     return {
         "artefacts": {spec.name: spec.record(folder, macs, ran[spec.name]) for spec in artefacts},
         "best": {runtime: name for runtime, name in BEST.items() if runtime in ran.get(name, [])},
-        "input": {"height": height, "width": width, "type": form.io.source, "batch": batch},
+        "input": {"height": height, "width": width, "type": form.io.source, "batch": batch, **more},
         "output": form.io.result,
         "opset": form.opset,
         "runtimes": installed(),

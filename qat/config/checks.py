@@ -67,11 +67,16 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
 }
 
 
+MOST_CHANNELS = 16  # of pictures
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a folder aside has a longer name
 
 
 def _numbers(value: Any, count: int) -> bool:
     return len(value) == count and all(type(part) in (int, float) for part in value)
+
+
+def _per_channel(value: Any) -> bool:
+    return 1 <= len(value) <= MOST_CHANNELS and _numbers(value, len(value))
 
 
 def _is_size(value: Any) -> bool:
@@ -108,12 +113,12 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "LOSS.SB_WEIGHTS": _WEIGHT,
     "DATASET.MEAN": (
-        lambda value: _numbers(value, 3) and min(value) >= 0 and max(value) <= 1,
-        "three numbers from 0 to 1 (of 0 to 255, a 255th), of red, green, blue, such as [0.485, 0.456, 0.406]",
+        lambda value: _per_channel(value) and min(value) >= 0 and max(value) <= 1,
+        "a number from 0 to 1 (of 0 to 255, a 255th) for each channel, such as [0.485, 0.456, 0.406]",
     ),
     "DATASET.STD": (
-        lambda value: _numbers(value, 3) and min(value) > 0 and max(value) <= 1,
-        "three numbers above 0, at most 1 (of 0 to 255, a 255th), of red, green, blue, such as [0.229, 0.224, 0.225]",
+        lambda value: _per_channel(value) and min(value) > 0 and max(value) <= 1,
+        "a number above 0, at most 1 (of 0 to 255, a 255th), for each channel, such as [0.229, 0.224, 0.225]",
     ),
     "TRAIN.IMAGE_SIZE": _SIZE,
     "TRAIN.COLOR": (_is_weight, "a strength from 0 (off), such as 0.2"),
@@ -150,11 +155,25 @@ def validate(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for key, least in AT_LEAST.items():
         if flat[key] is not None and flat[key] < least:
             raise UserError(f"{key} is {flat[key]}; expected at least {least}")
+    _check_levels(flat)
     for key, (is_right, expected) in RULES.items():
         if not is_right(flat[key]):
             raise UserError(f"{key} is {flat[key]!r}; expected {expected}")
     if flat["COMPILE.OPSET"] != defaults["COMPILE.OPSET"]:
         _check_opset(flat["COMPILE.OPSET"], opsets())
+
+
+def _check_levels(flat: Mapping[str, Any]) -> None:
+    """Raises UserError for a mean and deviation of 0 to 255, as mmsegmentation writes them, and for unlike lengths."""
+    mean, std = flat["DATASET.MEAN"], flat["DATASET.STD"]
+    for key, value in (("DATASET.MEAN", mean), ("DATASET.STD", std)):
+        if _per_channel(value) and min(value) >= 0 and 1 < max(value) <= 255:
+            shares = [round(part / 255, 4) for part in value]
+            raise UserError(f"{key} is {list(value)}; expected {RULES[key][1]}; these are levels of 0 to 255: {shares}")
+    if _per_channel(mean) and _per_channel(std) and len(mean) != len(std):
+        raise UserError(
+            f"DATASET.MEAN has {len(mean)} numbers and DATASET.STD {len(std)}; expected one a channel in both"
+        )
 
 
 def _check_words(chosen: Mapping[str, Any]) -> None:

@@ -53,7 +53,9 @@ _C.DATASET.TRAIN_SET = None  # a split's name, or a list file relative to the ro
 _C.DATASET.EXTRA_TRAIN_SET = ""
 _C.DATASET.TEST_SET = None
 _C.DATASET.LABELS = None  # new: the label files' encoding: auto (by file name), labelIds, trainIds
-_C.DATASET.MEAN = None  # new: of RGB / 255; where the descriptor has none, the network's
+# new: a number a channel, of RGB / 255; where the descriptor has none, the network's. As many numbers as the pictures
+# have channels, 1 to 16
+_C.DATASET.MEAN = None
 _C.DATASET.STD = None  # new
 _C.DATASET.STREETS_TRAIN = None  # new: pictures that `streets` writes for training
 _C.DATASET.STREETS_VAL = None  # new

@@ -61,7 +61,8 @@ def _resize(planes: Planes, long_side: float) -> Planes:
     size = (int(width * ratio + 0.5), int(height * ratio + 0.5))
     image, *maps = planes
     label, edge = (cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) for plane in maps)
-    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), label, edge  # type: ignore[return-value]
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).reshape(size[1], size[0], image.shape[2])
+    return scaled, label, edge  # type: ignore[return-value]
 
 
 def _cut(planes: Planes, crop: tuple[int, int], rng: np.random.Generator) -> Planes:
@@ -81,7 +82,8 @@ def _flip(planes: Planes, mirror: bool) -> Planes:
 def _pad(plane: Picture, crop: tuple[int, int], value: int) -> Picture:
     """Pads at the right and below, up to `crop`."""
     down, right = crop[1] - plane.shape[0], crop[0] - plane.shape[1]
-    return cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(value,) * 3)  # type: ignore[return-value]
+    whole: Picture = cv2.copyMakeBorder(plane, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(value,) * 3)  # type: ignore[assignment]
+    return whole.reshape(*whole.shape[:2], *plane.shape[2:])
 
 
 def boundary_map(label: Picture) -> Picture:
@@ -97,18 +99,22 @@ def boundary_map(label: Picture) -> Picture:
 
 
 def jitter(image: Picture, strength: float, rng: np.random.Generator) -> Picture:
-    """(H, W, 3) RGB -> the same with brightness, contrast and saturation each times 1 +- `strength` (0 = unchanged)."""
+    """(H, W, 3) RGB -> the same with brightness, contrast and saturation each times 1 +- `strength` (0 = unchanged).
+
+    Other numbers of channels have no saturation.
+    """
     if strength == 0:
         return image
     brightness, contrast, saturation = rng.uniform(max(0.0, 1 - strength), 1 + strength, size=3)
-    return _saturate(_contrast(image, brightness, contrast), saturation)
+    changed = _contrast(image, brightness, contrast)
+    return _saturate(changed, saturation) if image.shape[2] == 3 else changed
 
 
 def _contrast(image: Picture, brightness: float, contrast: float) -> Picture:
     """About the mean, so that contrast doesn't darken or lighten."""
-    pivot = brightness * float(np.mean(cv2.mean(image)[:3]))
+    pivot = brightness * float(np.mean(cv2.mean(image)[:3]) if image.shape[2] == 3 else image.mean())
     values = pivot + (np.arange(256) * brightness - pivot) * contrast
-    return cv2.LUT(image, np.clip(np.rint(values), 0, 255).astype(np.uint8))  # type: ignore[return-value]
+    return cv2.LUT(image, np.clip(np.rint(values), 0, 255).astype(np.uint8)).reshape(image.shape)  # type: ignore[return-value]
 
 
 def _saturate(image: Picture, saturation: float) -> Picture:

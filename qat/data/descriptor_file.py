@@ -16,6 +16,7 @@ from qat.files import read_yaml
 from qat.resources import NAME, built_in_descriptor, find_descriptor
 
 EXAMPLE = "{name: potholes, images: 'images/{split}', labels: 'masks/{split}', classes: [road, pothole]}"
+MOST_CHANNELS = 16
 _MOST_CLASSES = 255  # train ids are bytes, and 255 is ignored
 
 
@@ -157,7 +158,9 @@ def _weight(value: Any) -> float:
 def _shares(least: float, expected: str) -> Callable[[Any], tuple[float, ...]]:
     def read(value: Any) -> tuple[float, ...]:
         numbers = value if isinstance(value, list) else []
-        if len(numbers) != 3 or not all(type(one) in (int, float) and least <= one <= 1 for one in numbers):
+        if not 1 <= len(numbers) <= MOST_CHANNELS or not all(
+            type(one) in (int, float) and least <= one <= 1 for one in numbers
+        ):
             raise _Wrong(expected)
         return tuple(float(one) for one in numbers)
 
@@ -221,7 +224,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "unlabelled": _texts,
     "classes": _classes,
     "void": _void,
-    "mean": _shares(0, "three numbers from 0 to 1, of red, green and blue, such as [0.485, 0.456, 0.406]"),
-    "std": _shares(1e-6, "three numbers above 0, at most 1, of red, green and blue, such as [0.229, 0.224, 0.225]"),
+    "mean": _shares(0, "a number from 0 to 1 for each channel, such as [0.485, 0.456, 0.406]"),
+    "std": _shares(1e-6, "a number above 0, at most 1, for each channel, such as [0.229, 0.224, 0.225]"),
     "streets": _streets,
 }

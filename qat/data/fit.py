@@ -98,4 +98,4 @@ def resized(images: Tensor, size: list[int]) -> Tensor:
     if [images.shape[2], images.shape[1]] == list(size):
         return images
     scaled = [cv2.resize(image, tuple(size), interpolation=cv2.INTER_LINEAR) for image in images.numpy()]
-    return torch.from_numpy(np.stack(scaled))
+    return torch.from_numpy(np.stack(scaled)).view(len(scaled), size[1], size[0], images.shape[3])

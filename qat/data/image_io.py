@@ -12,14 +12,75 @@ from numpy.typing import NDArray
 from qat.errors import UserError
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """An 8-bit image as (H, W, 3) RGB uint8; grey images are repeated over the channels, alpha is dropped.
+def read_image(path: Path, channels: int = 3) -> NDArray[np.uint8]:
+    """An 8-bit image as (H, W, `channels`) uint8: RGB, or what a file of that many channels holds, in its order.
 
-    Raises UserError, with the path, for a file that is missing, damaged or not 8 bits a channel.
+    With 3 channels grey images are repeated and alpha is dropped. A `.npy` file holds (H, W, channels), or (H, W) of
+    one channel. A TIFF may have a page a channel. Raises UserError, with the path, for a file that is missing, damaged,
+    not 8 bits a channel, or of another number of channels.
     """
-    image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, "image")
-    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    return image
+    if path.suffix.lower() == ".npy":
+        return _with_channels(_array(path), channels, path)
+    if channels == 3:
+        image = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, "image")
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+        return image
+    if channels == 1:
+        return _decode(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, "image")[:, :, None]
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return _with_channels(_pages(path), channels, path)
+    image = _decode(path, cv2.IMREAD_UNCHANGED, "image")
+    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(image.shape[2] if image.ndim == 3 else 1)
+    return _with_channels(image if order is None else cv2.cvtColor(image, order), channels, path)
+
+
+def _with_channels(image: NDArray[Any], channels: int, path: Path) -> NDArray[np.uint8]:
+    image = image[:, :, None] if image.ndim == 2 else image
+    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8:
+        shape = "x".join(map(str, image.shape))
+        expected = f"expected uint8, height x width x {channels}: DATASET.MEAN has a number a channel"
+        raise UserError(f"image {path} holds {image.dtype} {shape}; {expected}")
+    return np.ascontiguousarray(image)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or "damaged, or no array"
+        raise UserError(f"can't read image {path}: {reason}; expected a .npy file of uint8") from error
+    return array
+
+
+def _pages(path: Path) -> NDArray[Any]:
+    """The channels of a TIFF's pages, one after another."""
+    _decode(path, cv2.IMREAD_UNCHANGED, "image")  # it says what is wrong
+    _, pages = cv2.imdecodemulti(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    planes = [page[:, :, None] if page.ndim == 2 else page for page in pages]
+    sizes = {page.shape[:2] for page in planes}
+    if len(sizes) != 1:
+        raise UserError(f"image {path} has pages of {len(sizes)} sizes; expected one size, a page a channel")
+    return np.concatenate(planes, 2)
+
+
+def channels_in(path: Path) -> int:
+    """The channels of a `.npy` file or a TIFF; 3 for other pictures, as which grey ones are read too."""
+    if path.suffix.lower() == ".npy":
+        array = _array(path)
+        return int(array.shape[2]) if array.ndim == 3 else 1
+    return int(_pages(path).shape[2]) if path.suffix.lower() in (".tif", ".tiff") else 3
+
+
+def rgb_view(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What is shown of a picture (H, W, channels): the first three channels, one as grey.
+
+    >>> rgb_view(np.zeros((2, 2, 8), np.uint8)).shape, rgb_view(np.zeros((2, 2, 1), np.uint8)).shape
+    ((2, 2, 3), (2, 2, 3))
+    """
+    count = image.shape[2]
+    if count == 1:
+        return np.repeat(image, 3, 2)
+    return image[:, :, :3] if count >= 3 else np.concatenate([image, np.zeros_like(image[:, :, :1])], 2)
 
 
 def read_label(path: Path) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from qat.data.descriptor import Descriptor
 from qat.data.encodings import AUTO
 from qat.errors import UserError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".npy")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
 _LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
 

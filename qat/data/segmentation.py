@@ -38,13 +38,15 @@ class SegmentationDataset(Dataset[Sample]):
         classes: ClassSet,
         transform: Transform,
         seed: int = 0,
+        channels: int = 3,
     ) -> None:
-        """`encodings`: one an entry."""
+        """`encodings`: one an entry. `channels`: of the pictures."""
         self.entries = list(entries)
         self.encodings = list(encodings)
         self.classes = classes
         self.transform = transform
         self.seed = seed
+        self.channels = channels
         self.epoch = 0
 
     @property
@@ -83,7 +85,7 @@ class SegmentationDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`; UserError with the file's name if the image or label can't be used."""
         entry = self.entries[index]
-        image = read_image(entry.image)
+        image = read_image(entry.image, self.channels)
         label = self._label(index, image)
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return {**self.transform(image, label, rng), "name": entry.name}
@@ -107,7 +109,7 @@ class DataSpec:
 
     `root`: the data set's folder, unless the descriptor's variable names it; may hold `${NAME}`. `train`,
     `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
-    `seed`: of random pictures. `streets`: of a generated data set.
+    `seed`: of random pictures. `streets`: of a generated data set. `channels`: of the pictures.
     """
 
     descriptor: Descriptor
@@ -118,6 +120,7 @@ class DataSpec:
     labels: str = AUTO
     seed: int = 0
     streets: Streets | None = None
+    channels: int = 3
 
     @property
     def subsets(self) -> dict[str, str]:
@@ -135,7 +138,7 @@ def build_dataset(spec: DataSpec, split: str, transform: Transform) -> Segmentat
     subset = spec.subsets[split]
     entries = find_entries(spec, find_root(spec, subset), subset)
     encodings = [encoding_of(entry.label, spec.labels, spec.descriptor, spec.num_classes) for entry in entries]
-    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed)
+    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed, spec.channels)
 
 
 def class_set(spec: DataSpec) -> ClassSet:

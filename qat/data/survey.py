@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qat.data.image_io import read_image, read_label
+from qat.data.image_io import channels_in, read_image, read_label
 from qat.data.listing import IMAGE_SUFFIXES
 from qat.data.loading import evenly_spaced
 from qat.errors import UserError
@@ -43,7 +43,7 @@ class Survey:
     """What pictures and labels show.
 
     `splits`: pairs of train and val. `made`: whether the folders have no splits, so that val is every fifth picture.
-    `sizes`: (width, height) -> pictures, of the `read` ones. `mean`, `std`: of red, green and blue / 255. `values`: of
+    `sizes`: (width, height) -> pictures, of the `read` ones. `mean`, `std`: of each channel / 255. `values`: of
     `labels_read` label files, in order; () without labels. `unpaired`: pictures without a label, left out where others
     have one.
     """
@@ -69,9 +69,10 @@ class Survey:
         return max(self.sizes, key=lambda size: self.sizes[size])
 
 
-def survey(images: str | Path, labels: str | Path | None = None) -> Survey:
+def survey(images: str | Path, labels: str | Path | None = None, channels: int | None = None) -> Survey:
     """Looks at the pictures below `images` and the labels below `labels`.
 
+    `channels`: of the pictures; None: those of the first.
     Raises UserError for a folder that isn't there or is empty, pictures of which none has a label, and files that can't
     be read.
     """
@@ -86,7 +87,7 @@ def survey(images: str | Path, labels: str | Path | None = None) -> Survey:
         )
     taken = pairs if found is None else labelled
     splits, made = _splits(taken)
-    sizes, mean, std, read = _colours(Path(images), taken)
+    sizes, mean, std, read = _colours(Path(images), taken, channels)
     values, labels_read = _values(Path(labels), labelled) if labels is not None else ((), 0)
     return Survey(splits, made, sizes, read, mean, std, values, labels_read, len(pairs) - len(taken))
 
@@ -166,14 +167,15 @@ def _splits(pairs: Sequence[Pair]) -> tuple[dict[str, tuple[Pair, ...]], bool]:
 
 
 def _colours(
-    folder: Path, pairs: Sequence[Pair]
+    folder: Path, pairs: Sequence[Pair], channels: int | None
 ) -> tuple[dict[tuple[int, int], int], tuple[float, ...], tuple[float, ...], int]:
     """Sizes, mean and deviation of some pictures."""
     chosen = [pairs[i] for i in evenly_spaced(len(pairs), MOST_PICTURES)]
     sizes: Counter[tuple[int, int]] = Counter()
     total, squares, count = np.zeros(1), np.zeros(1), 0
+    channels = channels or channels_in(folder / chosen[0].image)
     for pair in chosen:
-        pixels = read_image(folder / pair.image)
+        pixels = read_image(folder / pair.image, channels)
         sizes[(pixels.shape[1], pixels.shape[0])] += 1
         values = pixels.reshape(-1, pixels.shape[2]).astype(np.float64) / 255
         total, squares, count = total + values.sum(0), squares + (values**2).sum(0), count + len(values)

@@ -79,7 +79,7 @@ class Normaliser:
 
 
 def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """(1, 256, 3) float32: the normalised value of each uint8 value in each channel."""
+    """(1, 256, C) float32: the normalised value of each uint8 value in each channel."""
     values = np.arange(256, dtype=np.float64)[None, :, None] / 255
     normalised: NDArray[np.float32] = ((values - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
     return normalised
@@ -88,8 +88,8 @@ def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
 def lookup(
     image: NDArray[np.uint8], lut: NDArray[np.float32], out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Looks (H, W, 3) uint8 up in `table`'s result -> (H, W, 3) float32, written to `out` if it isn't None."""
-    return cv2.LUT(image, lut, dst=out)  # type: ignore[return-value]
+    """Looks (H, W, C) uint8 up in `table`'s result -> (H, W, C) float32, written to `out` if it isn't None."""
+    return cv2.LUT(image, lut, dst=out).reshape(image.shape)  # type: ignore[return-value]
 
 
 def _by_table(

@@ -17,14 +17,16 @@ from qat.models.user import UserNetwork, call, short_name
 SMALL = (128, 128)  # height and width of the picture
 
 
-def load_user_network(user: UserNetwork, classes: int, size: tuple[int, int]) -> tuple[nn.Module, NetworkSpec]:
+def load_user_network(
+    user: UserNetwork, classes: int, size: tuple[int, int], channels: int = 3
+) -> tuple[nn.Module, NetworkSpec]:
     """Returns the network, which gives its logits alone, and its row.
 
     `classes`: how many the logits must have. `size`: height and width of a picture that it takes if it takes no small
-    one. UserError for a network that gives no such logits.
+    one. `channels`: of the picture. UserError for a network that gives no such logits.
     """
     network = user.build().eval()
-    picture, outputs, smallest = _run(user, network, size)
+    picture, outputs, smallest = _run(user, network, size, channels)
     key = find_output(user, outputs)
     logits = outputs if key is None else take(outputs, key)
     _check(user, logits, classes)
@@ -33,9 +35,9 @@ def load_user_network(user: UserNetwork, classes: int, size: tuple[int, int]) ->
     stride = _stride(user, picture, logits)
     spec = NetworkSpec(
         name=short_name(user.name),
-        build=lambda count, _: load_user_network(user, count, size)[0],
+        build=lambda count, _: load_user_network(user, count, size, channels)[0],
         stride=stride,
-        multiple=_multiple(network, stride),
+        multiple=_multiple(network, stride, channels),
         smallest_side=smallest,
         loss="cross_entropy",
     )
@@ -57,13 +59,13 @@ class Look:
     spec: NetworkSpec
 
 
-def look_at(user: UserNetwork, classes: Sequence[int], size: tuple[int, int]) -> Look:
+def look_at(user: UserNetwork, classes: Sequence[int], size: tuple[int, int], channels: int = 3) -> Look:
     """Runs the network once. Where it has several outputs and none is named, the likeliest is taken for the logits.
 
-    `classes`: numbers that the logits may have, the likeliest first. `size`: as of `load_user_network`. UserError for a
-    network that gives no logits.
+    `classes`: numbers that the logits may have, the likeliest first. `size`, `channels`: as of `load_user_network`.
+    UserError for a network that gives no logits.
     """
-    _, outputs, _ = _run(user, user.build().eval(), size)
+    _, outputs, _ = _run(user, user.build().eval(), size, channels)
     guesses = (likely_output(outputs, count) for count in (*classes, None)) if user.output is None else ()
     guess = next((one for one in guesses if one is not None), None)
     chosen = user if guess is None else replace(user, output=guess)
@@ -71,33 +73,34 @@ def look_at(user: UserNetwork, classes: Sequence[int], size: tuple[int, int]) ->
     logits = outputs if key is None else take(outputs, key)
     if logits.dim() != 4:
         _check(user, logits, 0)
-    _, spec = load_user_network(chosen, logits.shape[1], size)
+    _, spec = load_user_network(chosen, logits.shape[1], size, channels)
     parts = {} if isinstance(outputs, Tensor) else {name: shown(part) for name, part in parts_of(outputs).items()}
     return Look(parts, key, guess is not None and len(parts) > 1, logits.shape[1], spec)
 
 
-def _run(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
+def _run(user: UserNetwork, network: nn.Module, size: tuple[int, int], channels: int) -> tuple[Tensor, Any, int]:
     """Returns a picture, the network's outputs, and the side of a picture whose deepest map has one value."""
     try:
-        return _outputs(user, network, SMALL)
+        return _outputs(user, network, (channels, *SMALL))
     except UserError:
-        return _outputs(user, network, size)
+        return _outputs(user, network, (channels, *size))
 
 
-def _outputs(user: UserNetwork, network: nn.Module, size: tuple[int, int]) -> tuple[Tensor, Any, int]:
+def _outputs(user: UserNetwork, network: nn.Module, shape: tuple[int, int, int]) -> tuple[Tensor, Any, int]:
     heights: list[int] = []
+    channels, height, width = shape
 
     def note(_: nn.Module, __: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.dim() == 4 and 1 < output.shape[2] <= size[0]:
+        if isinstance(output, Tensor) and output.dim() == 4 and 1 < output.shape[2] <= shape[1]:
             heights.append(output.shape[2])
 
     hooks = [module.register_forward_hook(note) for module in network.modules()]
-    picture = torch.zeros(1, 3, *size)
-    doing = f"MODEL.NAME {user.name}: calling forward with a picture (1, 3, {size[0]}, {size[1]})"
+    picture = torch.zeros(1, *shape)
+    doing = f"MODEL.NAME {user.name}: calling forward with a picture (1, {channels}, {height}, {width})"
     try:
         with torch.no_grad():
             outputs = call(doing, lambda: network(picture))
-        return picture, outputs, size[0] // min(heights, default=size[0])
+        return picture, outputs, height // min(heights, default=height)
     finally:
         for hook in hooks:
             hook.remove()
@@ -125,7 +128,7 @@ def _stride(user: UserNetwork, picture: Tensor, logits: Tensor) -> int:
     return stride
 
 
-def _multiple(network: nn.Module, stride: int) -> int:
+def _multiple(network: nn.Module, stride: int, channels: int) -> int:
     """What a picture's sides are multiples of: the least of stride, twice the stride and so on that the network takes.
 
     Each is tried on a picture whose sides are an odd multiple of it. Where none is taken, the stride.
@@ -133,16 +136,16 @@ def _multiple(network: nn.Module, stride: int) -> int:
     multiple = stride
     while multiple < SMALL[0]:
         side = multiple * (SMALL[0] // multiple | 1)
-        if _takes(network, side, stride):
+        if _takes(network, (channels, side, side), stride):
             return multiple
         multiple *= 2
     return stride
 
 
-def _takes(network: nn.Module, side: int, stride: int) -> bool:
+def _takes(network: nn.Module, shape: tuple[int, int, int], stride: int) -> bool:
     try:
         with torch.no_grad():
-            logits = network(torch.zeros(1, 3, side, side))
+            logits = network(torch.zeros(1, *shape))
     except Exception:  # whatever the user's code raises
         return False
-    return tuple(logits.shape[2:]) == (side // stride, side // stride)
+    return tuple(logits.shape[2:]) == (shape[1] // stride, shape[2] // stride)

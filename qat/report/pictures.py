@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qat.data.descriptor import IGNORE
 from qat.data.fit import AS_IS, Fit
+from qat.data.image_io import rgb_view
 from qat.evaluation import upsample_argmax
 from qat.report.overlay import Picture, overlay
 
@@ -82,7 +83,7 @@ def _compared(
     size, canvas = images.shape[1:3], fit.canvas(images.shape[1:3])
     classes, expected = (upsample_argmax(x, size, align_corners, canvas).numpy() for x in (logits, reference(names)))
     for name, image, truth, before, after in zip(names, images.numpy(), labels, expected, classes, strict=True):
-        yield ComparedPicture(name, image, truth, before, after)
+        yield ComparedPicture(name, rgb_view(image), truth, before, after)
 
 
 WIDEST, THUMB = 1024, 168  # pixels

@@ -27,7 +27,7 @@ class Artefact:
     path: Path
     kind: str
     input: str = "image"
-    shape: tuple[int | None, ...] = (None, 3, None, None)
+    shape: tuple[int | None, ...] = (None, None, None, None)
     dtype: np.dtype[Any] | None = None
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from tensorboardX import SummaryWriter
 from torch import Tensor
 
 from qat.data.fit import Fit
+from qat.data.image_io import rgb_view
 from qat.evaluation import Result, upsample_argmax
 from qat.training.state import Progress
 
@@ -135,7 +136,11 @@ class Board:
 
     def picture(self, iteration: int, name: str, image: Tensor, label: Tensor, prediction: Tensor) -> None:
         """Add image (H, W, 3) uint8 RGB, label and prediction (H, W) uint8, one below the other."""
-        rows = [image.numpy(), colour(label.numpy(), self._palette), colour(prediction.numpy(), self._palette)]
+        rows = [
+            rgb_view(image.numpy()),
+            colour(label.numpy(), self._palette),
+            colour(prediction.numpy(), self._palette),
+        ]
         self._writer.add_image(name, np.concatenate(rows), iteration, dataformats="HWC")
 
     def close(self) -> None:

@@ -124,7 +124,7 @@ def realigned(logits: Tensor, size: Size, fit: Fit, artefact: CompiledFile, alig
 def _example(artefact: CompiledFile) -> np.ndarray:
     kind = np.uint8 if artefact.input.get("type") == "uint8" else np.float32
     width, height = artefact.size
-    return np.zeros((1, 3, height, width), kind)
+    return np.zeros((1, artefact.input.get("channels", 3), height, width), kind)
 
 
 class SessionNetwork(nn.Module):

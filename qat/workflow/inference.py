@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from qat.data import class_set
 from qat.data.descriptor import ClassSet
-from qat.data.image_io import read_image
+from qat.data.image_io import read_image, rgb_view
 from qat.data.listing import find_images
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
@@ -22,6 +22,7 @@ from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
+from qat.workflow.network import channels_of
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
@@ -74,7 +75,7 @@ def infer(
     written = []
     for path in watched(paths, progress, len(paths), f"infer {stage}"):
         target = (folder / path.absolute().relative_to(common)).with_suffix(".png")
-        overlay.save(target, draw(read_image(path), networks, classes))
+        overlay.save(target, draw(read_image(path, channels_of(config)), networks, classes))
         written.append(target)
     return Inference(stage, folder, tuple(written))
 
@@ -82,6 +83,7 @@ def infer(
 def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) -> Picture:
     """Draws each network's classes over the picture (H, W, 3), side by side, with a legend; changes are white."""
     predicted = {name: classify(image) for name, classify in networks.items()}
+    image = rgb_view(image)
     panels = [(name, overlay.overlay(image, prediction, classes.palette)) for name, prediction in predicted.items()]
     if len(predicted) == 2:
         first, second = predicted.values()

@@ -21,7 +21,7 @@ from qat.graph import Rewritten, rewrite
 from qat.invocation import command
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of, write_views
 from qat.workflow.kernels import load_int8
-from qat.workflow.network import build_network, load_weights
+from qat.workflow.network import build_network, channels_of, load_weights
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
 
@@ -93,9 +93,9 @@ def load_float(config: CfgNode) -> nn.Module:
 
 
 def example_input(config: CfgNode, size: list[int] | None = None) -> Tensor:
-    """Returns a picture of fixed noise, (1, 3, H, W); `size`: width and height, by default the graph's."""
+    """Returns a picture of fixed noise, (1, channels, H, W); `size`: width and height, by default the graph's."""
     width, height = size or graph_size(config)
-    noise = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(1, channels_of(config), height, width, generator=torch.Generator().manual_seed(0))
     return noise.contiguous(memory_format=torch.channels_last)
 
 

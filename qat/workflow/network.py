@@ -23,6 +23,7 @@ from qat.models.own import SMALL
 from qat.models.user import names_onnx
 from qat.workflow.onnx_network import prove_equal
 
+RGB = 3  # channels
 DIGEST = "MODEL.NAME's network (sha256)"  # how a record names it
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def build_network(config: CfgNode, aux: bool = False) -> nn.Module:
     user = user_network(config)
     if user is None:
         return build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux)
-    return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config))[0]
+    return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config), channels_of(config))[0]
 
 
 def load_weights(config: CfgNode, network: nn.Module, path: Any) -> None:
@@ -90,7 +91,7 @@ def network_spec(config: CfgNode) -> NetworkSpec:
 def facts_of(config: CfgNode, user: UserNetwork) -> Facts:
     """Returns what is known of the user's network as its code is now."""
     seen = (user.source, os.getcwd(), json.dumps(user.kwargs, default=str, sort_keys=True), user.output, user.name)
-    return _facts(_Request(seen, user), config.DATASET.NUM_CLASSES, _size(config))
+    return _facts(_Request(seen, user), config.DATASET.NUM_CLASSES, _size(config), channels_of(config))
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,30 @@ class _Request:
 
 
 @lru_cache(maxsize=8)
-def _facts(request: _Request, classes: int, size: tuple[int, int]) -> Facts:
-    network, spec = load_user_network(request.user, classes, size)
+def _facts(request: _Request, classes: int, size: tuple[int, int], channels: int) -> Facts:
+    network, spec = load_user_network(request.user, classes, size, channels)
     if names_onnx(request.user.name):
         prove_equal(request.user, network, spec)
     spec = replace(spec, smallest_side=min(spec.smallest_side, *size))
-    return Facts(spec, graph_digest(network, size), _weights_digest(network))
+    return Facts(spec, graph_digest(network, size, channels), _weights_digest(network))
 
 
 def _size(config: CfgNode) -> tuple[int, int]:
     width, height = config.TEST.IMAGE_SIZE
     return height, width
+
+
+def channels_of(config: CfgNode) -> int:
+    """Returns how many channels pictures have, as DATASET.MEAN says; UserError where the network takes another number.
+
+    A registered network and target j5 take three.
+    """
+    channels = len(config.DATASET.MEAN)
+    if channels != RGB and not names_own(config.MODEL.NAME):
+        raise UserError(f"MODEL.NAME {config.MODEL.NAME} takes {RGB} channels and DATASET.MEAN has {channels} numbers")
+    if channels != RGB and config.QUANT.TARGET == "j5":
+        raise UserError(f"QUANT.TARGET j5 takes pictures of {RGB} channels and DATASET.MEAN has {channels} numbers")
+    return channels
 
 
 def network_origin(config: CfgNode) -> dict[str, Any]:
@@ -136,23 +150,23 @@ def own_weights(config: CfgNode) -> str:
     return "" if user is None else facts_of(config, user).weights
 
 
-def graph_digest(network: nn.Module, size: tuple[int, int]) -> str:
+def graph_digest(network: nn.Module, size: tuple[int, int], channels: int = 3) -> str:
     """Returns the digest of the traced graph: each step, its module, its output's shape; the state's shapes.
 
     Weights don't count; constants that no checkpoint holds do.
     """
-    graph = _trace(network, size)
+    graph = _trace(network, size, channels)
     state = network.state_dict()
     constants = ((name, value) for name, value in graph.named_buffers() if name not in state)
     lines = [*_steps(graph), *(f"{name} {tuple(value.shape)} {value.dtype}" for name, value in state.items())]
     return sha256_text("\n".join([*lines, _digest(constants)]))
 
 
-def _trace(network: nn.Module, size: tuple[int, int]) -> fx.GraphModule:
+def _trace(network: nn.Module, size: tuple[int, int], channels: int) -> fx.GraphModule:
     try:
-        return trace(network, torch.zeros(1, 3, *SMALL))
+        return trace(network, torch.zeros(1, channels, *SMALL))
     except UserError:  # a network for one size
-        return trace(network, torch.zeros(1, 3, *size))
+        return trace(network, torch.zeros(1, channels, *size))
 
 
 def _steps(graph: fx.GraphModule) -> Iterator[str]:

@@ -8,6 +8,7 @@ from qat.data.classes_seen import ClassGuess
 from qat.data.survey import Survey
 
 SHOWN_CLASSES = 30
+RGB = 3
 
 
 def pictures_found(seen: Survey) -> list[str]:
@@ -49,5 +50,6 @@ def data_guessed(seen: Survey, guess: ClassGuess, mean: Sequence[float], std: Se
     if seen.made:
         lines.append("the folders have no train and val: every fifth picture is for val")
     rounded = [[round(value, 3) for value in values] for values in (mean, std)]
-    lines.append(f"the network was trained with DATASET.MEAN {rounded[0]}, STD {rounded[1]}")
+    what = "the network was trained with" if len(mean) == RGB else "the network was trained with the pictures' own"
+    lines.append(f"{what} DATASET.MEAN {rounded[0]}, STD {rounded[1]}")
     return lines

@@ -24,7 +24,7 @@ from qat.models.checkpoint import read_tensors, strip
 from qat.models.onnx import read_network
 from qat.models.user import names_onnx
 from qat.resources import built_in_descriptor
-from qat.workflow.network import plain, user_network
+from qat.workflow.network import RGB, channels_of, plain, user_network
 from qat.workflow.new_findings import data_guessed, labels_found, pictures_found
 
 PLAIN_FOLDERS = ("images", "image", "img", "imgs", "pictures", "rgb", "leftImg8bit")  # their parent has the set's name
@@ -79,8 +79,11 @@ def new_run(
         UserError: for a file that is there already, folders without pictures, pictures without labels, labels that
             don't fit the network's classes, and a network that can't be loaded.
     """
-    seen = survey(images, labels)
-    config = load_config(None, ["MODEL.NAME", model, *_size_of(seen, options), *options])
+    taken = read_network(model).input if names_onnx(model) else None
+    seen = survey(images, labels, None if taken is None else taken.channels)
+    own = _levels_of(seen, options)
+    config = load_config(None, ["MODEL.NAME", model, *_size_of(seen, options), *own, *options])
+    options = [*own, *options]
     network = _look(config, seen, classes)
     values = [one.value for one in seen.values]
     known = [read_descriptor(name) for name in KNOWN]
@@ -122,6 +125,16 @@ def _size_of(seen: Survey, options: Sequence[str]) -> list[str]:
     return [] if "TEST.IMAGE_SIZE" in options[::2] else ["TEST.IMAGE_SIZE", f"{seen.size[0]},{seen.size[1]}"]
 
 
+def _levels_of(seen: Survey, options: Sequence[str]) -> list[str]:
+    """Mean and deviation of pictures of other than three channels, for which no network states any."""
+    if len(seen.mean) == RGB or "DATASET.MEAN" in options[::2]:
+        return []
+    mean, std = (
+        [round(max(value, least), 4) for value in values] for values, least in ((seen.mean, 0), (seen.std, 1e-3))
+    )
+    return ["DATASET.MEAN", str(mean), "DATASET.STD", str(std)]
+
+
 def _look(config: CfgNode, seen: Survey, classes: int | None) -> _Network:
     user = user_network(config)
     width, height = config.TEST.IMAGE_SIZE
@@ -135,7 +148,7 @@ def _look(config: CfgNode, seen: Survey, classes: int | None) -> _Network:
     values = [one.value for one in seen.values]
     inner = [value for value in values if value != IGNORE]
     likely = [len(inner), len(values), max(inner, default=0) + 1] if values else []
-    look = look_at(user, [classes] if classes else likely, (height, width))
+    look = look_at(user, [classes] if classes else likely, (height, width), channels_of(config))
     sides = f"pictures' sides are multiples of {look.spec.side_multiple}"
     line = f"network: {user.name}, logits of {look.classes} classes at 1/{look.spec.stride}, {sides}"
     outputs = ", ".join(f"{key}: {shape}" for key, shape in look.outputs.items())

@@ -11,7 +11,7 @@ from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descrip
 from qat.data.augmentation import TrainingTransform
 from qat.data.descriptor import Streets
 from qat.data.fit import Fit, Size
-from qat.workflow.network import network_spec
+from qat.workflow.network import channels_of, network_spec
 
 DESCRIPTOR = "DATASET.DATASET descriptor (sha256)"  # how a record names it
 
@@ -61,6 +61,7 @@ def data_spec(config: CfgNode) -> DataSpec:
         labels=data.LABELS,
         seed=config.TRAIN.SEED,
         streets=generated,
+        channels=channels_of(config),
     )
 
 

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from qat.graph import RewriteLog, Violation, rewrite
 from qat.graph import check as violations_of
 from qat.models import short_name
-from qat.workflow.network import build_network
+from qat.workflow.network import build_network, channels_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
@@ -61,7 +61,8 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     model = build_network(config)
     width, height = graph_size(config)
     small_size = fit_of(config).network_size(proof_size(height, width))
-    example, small = torch.zeros(1, 3, height, width), torch.zeros(1, 3, *small_size)
+    channels = channels_of(config)
+    example, small = torch.zeros(1, channels, height, width), torch.zeros(1, channels, *small_size)
     target = config.QUANT.TARGET
     before = violations_of(model, example, target)
     rewritten = rewrite(model, example, target, prove=example.shape == small.shape)

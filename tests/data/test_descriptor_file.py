@@ -130,9 +130,9 @@ def test_like_means_the_neighbour_else_the_project_s_own() -> None:
         (SIX_LINES + "void: 1", "classes in mine.yaml: id 1 is there twice"),
         (
             SIX_LINES + "mean: [123.675, 116.28, 103.53]",
-            "mean in mine.yaml is [123.675, 116.28, 103.53]; expected three",
+            "mean in mine.yaml is [123.675, 116.28, 103.53]; expected a number from 0 to 1",
         ),
-        (SIX_LINES + "std: [0.2, 0, 0.2]", "std in mine.yaml is [0.2, 0, 0.2]; expected three numbers above 0"),
+        (SIX_LINES + "std: [0.2, 0, 0.2]", "std in mine.yaml is [0.2, 0, 0.2]; expected a number above 0"),
         (SIX_LINES + "streets: {train: 3}", "streets in mine.yaml is"),
         (SIX_LINES + "streets: {train: 3, val: -1, seed: 0}", "expected whole numbers from 0"),
         (SIX_LINES + "like: camvd", "no data set camvd"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,3 +70,31 @@ def test_sixteen_bits_are_refused(tmp_path: Path, save: Save) -> None:
 def test_a_coloured_label_is_refused(tmp_path: Path, save: Save) -> None:
     with pytest.raises(UserError, match=r"colour\.png has 3 channels"):
         read_label(save(tmp_path / "colour.png", COLOUR))
+
+
+def test_other_channels_come_as_npy_tiff_and_png(tmp_path: Path, save: Save) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 5), dtype=np.uint8)
+    np.save(tmp_path / "five.npy", pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / "five.npy", 5), pixels)
+    cv2.imwritemulti(str(tmp_path / "five.tif"), [np.ascontiguousarray(pixels[..., c]) for c in range(5)])
+    np.testing.assert_array_equal(read_image(tmp_path / "five.tif", 5), pixels)
+    np.save(tmp_path / "grey.npy", pixels[..., 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.npy", 1), pixels[..., :1])
+    save(tmp_path / "rgba.png", pixels[..., :4])
+    np.testing.assert_array_equal(read_image(tmp_path / "rgba.png", 4), pixels[..., [2, 1, 0, 3]])
+    np.testing.assert_array_equal(read_image(save(tmp_path / "grey.png", GREY), 1), GREY[:, :, None])
+
+
+def test_other_channels_than_wanted_are_one_line(tmp_path: Path, save: Save) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((4, 6, 5), np.uint8))
+    with pytest.raises(UserError, match=r"a\.npy holds uint8 4x6x5; expected uint8, height x width x 4"):
+        read_image(tmp_path / "a.npy", 4)
+    np.save(tmp_path / "f.npy", np.zeros((4, 6, 3), np.float32))
+    with pytest.raises(UserError, match=r"f\.npy holds float32 4x6x3"):
+        read_image(tmp_path / "f.npy")
+    (tmp_path / "o.npy").write_bytes(b"no array")
+    with pytest.raises(UserError, match=r"can't read image .*o\.npy"):
+        read_image(tmp_path / "o.npy")
+    save(tmp_path / "c.png", COLOUR)
+    with pytest.raises(UserError, match=r"c\.png holds uint8 .*x3; expected uint8, height x width x 6"):
+        read_image(tmp_path / "c.png", 6)

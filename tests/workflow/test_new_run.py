@@ -137,3 +137,14 @@ def test_ids_of_a_known_data_set_are_known() -> None:
     guess = guess_classes([0, 3, 7, 8, 26, 33], 19, [read_descriptor("cityscapes")])
     assert dict(guess.classes)["road"] == (7,)
     assert 3 in guess.void
+
+
+def test_pictures_of_five_channels_have_their_own_levels(folder: Path) -> None:
+    for path in sorted((folder / "dots" / "images").rglob("*.png")):
+        np.save(path.with_suffix(".npy"), np.full((64, 128, 5), 51, np.uint8))
+        path.unlink()
+    (folder / "net.py").write_text(NET.replace("nn.Conv2d(3,", "nn.Conv2d(5,"))
+    made = new_run(model="net.py:build", images="dots/images", labels="dots/masks")
+    config = load_config(made.config)
+    assert (config.DATASET.MEAN, config.DATASET.STD) == ([0.2] * 5, [0.001] * 5)
+    assert main(["eval", "-c", str(made.config), "WORKERS", "0", "DEVICE", "cpu"]) == 0

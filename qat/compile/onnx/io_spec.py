@@ -30,13 +30,13 @@ class IOSpec:
 
     @property
     def gain(self) -> np.ndarray:
-        """The factor of raw pixels, (1, 3, 1, 1) float32."""
-        return np.asarray(1 / (255 * np.array(self.std, np.float64)), np.float32).reshape(1, 3, 1, 1)
+        """The factor of raw pixels, (1, channels, 1, 1) float32."""
+        return np.asarray(1 / (255 * np.array(self.std, np.float64)), np.float32).reshape(1, -1, 1, 1)
 
     @property
     def shift(self) -> np.ndarray:
-        """The number that is added then, (1, 3, 1, 1) float32."""
-        return np.asarray(-np.array(self.mean, np.float64) / np.array(self.std), np.float32).reshape(1, 3, 1, 1)
+        """The number that is added then, (1, channels, 1, 1) float32."""
+        return np.asarray(-np.array(self.mean, np.float64) / np.array(self.std), np.float32).reshape(1, -1, 1, 1)
 
 
 def start(values: Values, io: IOSpec) -> str:

@@ -22,7 +22,7 @@ def _shape(step: Step, x: Value) -> list[Any]:
 def _reshape(step: Step, x: Value, shape: Value = None) -> Value:
     wanted = step.get("shape") if shape is None else numbers(step, shape)
     if is_numbers(x):
-        return sizes.flat(x) if len(wanted) else sizes.flat(x)[0]
+        return sizes.shaped(sizes.flat(x), wanted)
     x = tensor(step, x)
     keep = not step.get("allowzero", 0)
     sides = [x.shape[axis] if keep and type(side) is int and side == 0 else side for axis, side in enumerate(wanted)]
@@ -64,6 +64,8 @@ def _unsqueeze(step: Step, x: Value, axes: Value = None) -> Value:
 
 
 def _transpose(step: Step, x: Value) -> Value:
+    if isinstance(x, list):
+        return [list(row) for row in zip(*x, strict=True)]
     x = tensor(step, x)
     return x.permute(step.get("perm") or list(range(int(x.dim())))[::-1])
 

@@ -75,6 +75,18 @@ def flat(value: Any) -> list[Any]:
     return [part for one in value for part in flat(one)] if isinstance(value, list) else [value]
 
 
+def shaped(values: list[Any], shape: Sequence[int]) -> Any:
+    """Numbers as a number, a list, or a list of lists, as the pads of a picture come.
+
+    >>> shaped([1, 2, 3, 4], [-1, 2])
+    [[1, 2], [3, 4]]
+    """
+    if len(shape) == 2:
+        width = shape[1] if shape[1] > 0 else len(values) // shape[0]
+        return [values[start : start + width] for start in range(0, len(values), width)]
+    return values if shape else values[0]
+
+
 def total(step: Step, values: Any) -> Any:
     """A reduction of all numbers to one."""
     functions: dict[str, Callable[..., Any]]
