@@ -86,7 +86,7 @@ def main() -> int:
         print(row(options.name, options.train_form, options.classes, UserNetwork(options.against).build()))
         return 0
     width, height = map(int, options.size.split("x"))
-    ours = build_model(options.name, options.classes, options.train_form)
+    ours = build_model(options.name, options.classes, "train" if options.train_form else "eval")
     lines, equal = compare(ours, UserNetwork(options.against).build(), seeded_picture(height, width, batch=2))
     print("\n".join(lines))
     return 0 if equal else 1

@@ -41,7 +41,7 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
             then stays as it was.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, torch
         >>> layer = nn.Linear(2, 3)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     torch.save({"state_dict": layer.state_dict()}, f"{folder}/layer.pt")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from qat.errors import UserError, close
+from qat.models.forms import change_output
 from qat.models.user import UserNetwork
 
 LIKELY = ("out", "logits", "seg", "pred", "output")  # what networks call their logits
@@ -118,12 +118,4 @@ def select(network: nn.Module, key: int | str) -> None:
         output.args = (take(output.args[0], key),)
         network.recompile()
         return
-    kind: Any = type(network)
-
-    @functools.wraps(kind.forward)
-    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        outputs = kind.forward(self, *args, **kwargs)
-        return outputs if isinstance(outputs, Tensor) else take(outputs, key)
-
-    members = {"forward": forward, "__module__": kind.__module__, "__doc__": kind.__doc__}
-    network.__class__ = type(kind.__name__, (kind,), members)
+    change_output(network, lambda outputs: outputs if isinstance(outputs, Tensor) else take(outputs, key))

@@ -8,6 +8,7 @@ from torch import nn
 
 from qat.errors import UserError, nearest
 from qat.models import bisenet, ddrnet, litehrnet, mnasnet, pidnet, yolov5
+from qat.models.forms import EVAL, PRED, TRAIN, change_output, check_aux_mode, classes_of
 from qat.models.spec import IMAGENET_MEAN, IMAGENET_STD, Branch, NetworkSpec
 from qat.models.user import names_own
 
@@ -56,25 +57,36 @@ def default_fit(name: str) -> str:
     return NetworkSpec.fit if names_own(name) else resolve(name).fit
 
 
-def build_model(name: str, num_classes: int, aux: bool = False) -> nn.Module:
+def build_model(name: str, num_classes: int, aux_mode: str = EVAL) -> nn.Module:
     """Build a float network with random weights.
 
     Args:
         name: a network's name or alias, such as pidnet_s or the official YAML files' pidnet_small.
-        num_classes: channels of the logits.
-        aux: whether the train form with its auxiliary heads is wanted; else the predict form.
+        num_classes: channels of the logits; of a pose network the key points, of a detector the classes.
+        aux_mode: train (with the auxiliary heads, a list of outputs), eval (without them, the main output; a detector
+            has three), or pred (eval with the argmax inside).
 
     Returns:
-        The network, (N, 3, H, W) normalised -> logits (N, num_classes, h, w); the train form gives a list.
+        The network, (N, 3, H, W) normalised -> logits (N, num_classes, h, w); with pred classes (N, h, w), int32.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name or aux_mode, and for pred of a network whose outputs are no classes.
 
     Example:
         >>> build_model("pidnet_s", num_classes=19).final_layer.conv2.out_channels
         19
+        >>> import torch
+        >>> build_model("bisenetv2", num_classes=19, aux_mode="pred").eval()(torch.zeros(1, 3, 64, 32)).shape
+        torch.Size([1, 64, 32])
     """
-    return resolve(name).build(num_classes, aux)
+    spec = resolve(name)
+    check_aux_mode(aux_mode)
+    network = spec.build(num_classes, aux_mode == TRAIN)
+    if aux_mode == PRED:
+        if spec.task not in ("segmentation", "classification"):
+            raise UserError(f"{name} has no aux_mode pred: its task is {spec.task}; use eval")
+        change_output(network, classes_of)
+    return network
 
 
 def branches_of(modules: Iterable[str]) -> tuple[Branch, ...]:

@@ -19,6 +19,7 @@ from qat.errors import UserError
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
+from qat.models.forms import EVAL
 from qat.models.own import SMALL
 from qat.models.user import names_onnx
 from qat.workflow.onnx_network import prove_equal
@@ -56,11 +57,11 @@ def plain(value: Any) -> Any:
     return {key: plain(part) for key, part in value.items()} if isinstance(value, Mapping) else value
 
 
-def build_network(config: CfgNode, aux: bool = False) -> nn.Module:
-    """Builds the network with its first weights. `aux`: the train form, with the auxiliary heads."""
+def build_network(config: CfgNode, aux_mode: str = EVAL) -> nn.Module:
+    """Builds the network with its first weights. `aux_mode`: train, with the auxiliary heads, or eval."""
     user = user_network(config)
     if user is None:
-        return build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux)
+        return build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux_mode)
     return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config), channels_of(config))[0]
 
 

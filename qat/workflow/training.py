@@ -18,6 +18,7 @@ from qat.errors import UserError
 from qat.files import sha256
 from qat.models import load_checkpoint
 from qat.models.checkpoint import load_pretrained
+from qat.models.forms import TRAIN
 from qat.models.tensor_files import check_suffix, write_tensors
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig, has_labels
@@ -73,7 +74,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
-    model = build_network(config, aux=True)
+    model = build_network(config, TRAIN)
     if config.MODEL.PRETRAINED:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)

@@ -28,7 +28,7 @@ class Net(nn.Module):
 
 def networks() -> list[nn.Module]:
     torch.manual_seed(0)
-    return [shuffle_norms(Net()).eval(), shuffle_norms(qat.build_model("pidnet_s", 4, aux=False)).eval()]
+    return [shuffle_norms(Net()).eval(), shuffle_norms(qat.build_model("pidnet_s", 4)).eval()]
 
 
 @pytest.mark.parametrize("index", [0, 1])

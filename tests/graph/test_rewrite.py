@@ -82,7 +82,7 @@ def test_any_batch_size_at_the_examples_size(small: nn.Module, on_x86: Rewritten
 
 
 def test_train_form_with_its_three_outputs() -> None:
-    model = build_model("pidnet_s", num_classes=5, aux=True).eval()
+    model = build_model("pidnet_s", num_classes=5, aux_mode="train").eval()
     result = rewrite(model, EXAMPLE, "x86")
     x = torch.randn(EXAMPLE.shape)
     expected, got = run(model, [x]), run(result.module, [x])

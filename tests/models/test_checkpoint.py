@@ -183,7 +183,7 @@ def test_another_number_of_classes_is_named(tmp_path: Path) -> None:
 def test_a_really_trained_checkpoint_loads(aux: bool) -> None:
     if not SHARED.is_file():
         pytest.skip(f"needs the trained checkpoint: no {SHARED}")
-    model = build_model("pidnet_s", 11, aux=aux)
+    model = build_model("pidnet_s", 11, aux_mode="train" if aux else "eval")
     log = load_checkpoint(model, SHARED)
     assert log[0].startswith(f"loaded {479 if aux else 453} tensors")
     assert ("seghead_d.conv2.bias" in log[-1]) != aux

@@ -61,7 +61,7 @@ SHAPES = {
 @cache
 def network(name: str, aux: bool) -> nn.Module:
     with torch.device("meta"):  # shapes only
-        return build_model(name, 19, aux).eval()
+        return build_model(name, 19, "train" if aux else "eval").eval()
 
 
 @pytest.mark.parametrize(("name", "aux"), ENTRIES)
@@ -97,7 +97,7 @@ def test_the_train_form_gives_detail_main_and_boundary_logits(name: str) -> None
 
 
 def test_both_forms_give_the_same_main_logits() -> None:
-    train, predict = build_model("pidnet_s", 19, aux=True).eval(), copy.deepcopy(network("pidnet_s", False))
+    train, predict = build_model("pidnet_s", 19, aux_mode="train").eval(), copy.deepcopy(network("pidnet_s", False))
     predict.load_state_dict(train.state_dict(), strict=False, assign=True)
     x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -74,7 +74,7 @@ def test_weights_without_the_networks_own_prefix(tmp_path: Path, form: str) -> N
     ("name", "auxiliary"), [("bisenetv1", "conv_out16."), ("bisenetv2", "aux5_4."), ("ddrnet23_slim", "seghead_extra.")]
 )
 def test_a_train_form_goes_into_the_predict_form(tmp_path: Path, name: str, auxiliary: str) -> None:
-    source, model = build_model(name, 3, aux=True), build_model(name, 3)
+    source, model = build_model(name, 3, aux_mode="train"), build_model(name, 3)
     torch.save(source.state_dict(), tmp_path / "net.pth")
     loaded, left_out = load_checkpoint(model, tmp_path / "net.pth")
     assert loaded == f"loaded {len(model.state_dict())} tensors from {tmp_path / 'net.pth'}"
