@@ -15,6 +15,7 @@ from torch import Tensor
 
 from qat.backends.fx.backend import FxBackend
 from qat.backends.protocol import Prepared
+from qat.backends.weight_scales import as_now, wrong_scale
 from qat.errors import UserError
 from qat.invocation import command
 from qat.origin import Origin
@@ -143,12 +144,15 @@ def load_calibration(prepared: Prepared, path: str | Path, origin: Origin = _ANY
     saved, ours = _read(Path(path), again), prepared.state_dict()
     if difference := origin.difference(saved["made_from"]):
         raise UserError(f"{path} was made with {difference}; run {again} again")
-    if _shapes(saved["state_dict"]) != _shapes(ours):
+    state = as_now(saved["state_dict"], ours)
+    if _shapes(state) != _shapes(ours):
         raise UserError(
             f"{path} belongs to another graph (another QUANT.BACKEND, or version of torch or of this tool); "
             f"run {again} again"
         )
-    prepared.load_state_dict(saved["state_dict"])
+    if wrong := wrong_scale(state):
+        raise UserError(f"{path} is damaged ({wrong}, and a scale is finite and above 0); run {again} again")
+    prepared.load_state_dict(state)
     return int(saved["done"])
 
 

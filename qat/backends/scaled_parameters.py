@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from qat.backends.scales import weighted
 from qat.backends.trainable import RoundedWeight, trainable_quantisers
+from qat.backends.weight_scales import weighted
 
 ROUNDS = 10
 LEAST = 2.0**-16  # of a scale, so that a dead channel isn't dead for ever

@@ -1,22 +1,18 @@
-"""Where a prepared graph keeps its scales: in each activation's quantiser and beside each weight, open or settled."""
+"""A prepared graph's scales, in each activation's quantiser and beside each weight: open, settled, or in more bits."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from typing import Any, cast
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx
 
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.spec import QuantSpec
+from qat.backends.weight_scales import keep_in_float, open_weight, settle_weight, weighted
 from qat.errors import UserError, nearest
-from qat.graph.ops import INT8_LAYERS
-from qat.observers.weights import fake_quantise, weight_scales
 
 _SPEC, _SHAPE = "spec", "shape"
-_FLOAT = -1.0  # instead of a weight's scales
-_WHOLE = nn.ConvTranspose2d  # one scale for the whole weight: torch has no kernel for one per channel
 
 
 def spec_of(prepared: fx.GraphModule) -> QuantSpec:
@@ -53,30 +49,6 @@ def quantisers(prepared: fx.GraphModule) -> Iterator[tuple[fx.Node, ActivationQu
                 yield node, module
 
 
-def weighted(model: nn.Module) -> Iterator[nn.Module]:
-    """Every convolution and linear layer."""
-    return (module for module in model.modules() if isinstance(module, INT8_LAYERS))
-
-
-def round_weight(module: nn.Module) -> None:
-    """Round a layer's weight to the levels of its settled scales, unless it is kept in float."""
-    weight = cast(Tensor, module.weight)
-    if not in_float(module):
-        weight.data = fake_quantise(weight, cast(Tensor, module.weight_scale))
-
-
-def in_float(module: nn.Module) -> bool:
-    """Whether mixed precision keeps this layer's weight in float."""
-    return bool((cast(Tensor, module.weight_scale) == _FLOAT).all())
-
-
-def add_weight_scales(prepared: fx.GraphModule) -> None:
-    """Give each weight a buffer for its scales, open yet (zeros)."""
-    for module in weighted(prepared):
-        scales = 1 if isinstance(module, _WHOLE) else len(cast(Tensor, module.weight))
-        module.register_buffer("weight_scale", torch.zeros(scales))
-
-
 def freeze_scales(prepared: fx.GraphModule) -> None:
     """Fix every open scale: activations' from what was observed, weights' by the scheme's weight observer.
 
@@ -86,14 +58,7 @@ def freeze_scales(prepared: fx.GraphModule) -> None:
     for _, quantiser in quantisers(prepared):
         quantiser.freeze()
     for module in weighted(prepared):
-        if not cast(Tensor, module.weight_scale).any():
-            _scale_weight(module, spec_of(prepared).weight_observer)
-
-
-def _scale_weight(module: nn.Module, method: str) -> None:
-    weight = cast(Tensor, module.weight)
-    rows = weight.view(1, -1) if isinstance(module, _WHOLE) else weight
-    cast(Tensor, module.weight_scale).copy_(weight_scales(rows, method))
+        settle_weight(module, spec_of(prepared).weight_observer)
 
 
 def keep_bits(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> None:
@@ -110,7 +75,7 @@ def keep_bits(prepared: fx.GraphModule, layers: Collection[str], bits: int) -> N
         quantiser.keep_bits(bits)
         if bits == 32 and node.op == "call_module":
             for module in weighted(prepared.get_submodule(str(node.target))):
-                cast(Tensor, module.weight_scale).fill_(_FLOAT)
+                keep_in_float(module)
 
 
 def kept_bits(prepared: fx.GraphModule) -> dict[str, int]:
@@ -133,7 +98,7 @@ def reset_scales(prepared: fx.GraphModule) -> None:
         quantiser.settled.fill_(False)
         quantiser.bits.fill_(8)
     for module in weighted(prepared):
-        cast(Tensor, module.weight_scale).zero_()
+        open_weight(module)
 
 
 def dead_observers(prepared: fx.GraphModule) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from torch.nn.utils import parametrize
 from qat.backends.fx import frozen
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import in_float, quantisers, weighted
+from qat.backends.scales import quantisers
+from qat.backends.weight_scales import in_float, weighted
 from qat.observers.grid import LEAST
 from qat.observers.weights import HIGH, LOW
 from qat.torch_private import fake_quantise_learnable
@@ -101,7 +102,7 @@ def write_back(trained: fx.GraphModule, prepared: fx.GraphModule) -> None:
             cast(Tensor, core.weight_scale).copy_(module.scales)
     for node, quantiser in trainable_quantisers(trained):
         settled = cast(ActivationQuantiser, prepared.get_submodule(str(node.target)))
-        settled.scale.copy_(quantiser.scale)
+        settled.scale.copy_(quantiser.scale.clamp_min(LEAST))  # as the copy computes with it
         settled.settled.fill_(True)
 
 

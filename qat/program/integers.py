@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qat.ao import core_of
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import in_float
+from qat.backends.weight_scales import in_float
 from qat.graph.layers import affine_of
 from qat.graph.ops import INT8_LAYERS, op_called
 from qat.observers.weights import HIGH, LOW

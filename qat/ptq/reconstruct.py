@@ -19,8 +19,8 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
 from qat.backends.scaled_parameters import learn_in_units
-from qat.backends.scales import round_weight, weighted
 from qat.backends.trainable import trainable, write_back
+from qat.backends.weight_scales import round_weight, weighted
 from qat.errors import UserError
 from qat.evaluation.distance import divergence
 from qat.finite import culprit

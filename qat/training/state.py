@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from qat.backends.weight_scales import as_now
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.state_file import read_state, write_state
@@ -60,8 +61,8 @@ class State:
         """
         content = _read(path)
         try:
-            self.model.load_state_dict(content["state_dict"])
-            self.average.model.load_state_dict(content["ema"])
+            for model, name in ((self.model, "state_dict"), (self.average.model, "ema")):
+                model.load_state_dict(as_now(content[name], model.state_dict()))
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             reason = str(error).strip().split("\n")[0]

@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 
 from qat.analysis.layer_error import Error, above, above_best, least_rounding, measure, weights_above_best, worst_first
 from qat.analysis.networks import Subject
-from qat.backends.scales import weighted
+from qat.backends.weight_scales import weighted
 from qat.observers.grid import Grid
 from qat.observers.observer import ActivationObserver
 from qat.observers.weights import fake_quantise, weight_scales

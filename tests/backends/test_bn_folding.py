@@ -9,7 +9,7 @@ from torch import nn
 import qat
 from qat.backends.bn_folding import folded
 from qat.backends.fx import float_view, prepare
-from qat.backends.scales import weighted
+from qat.backends.weight_scales import weighted
 from tests.networks import shuffle_norms
 
 SHAPE = (1, 3, 64, 64)

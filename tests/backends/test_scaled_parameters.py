@@ -10,6 +10,7 @@ import qat
 from qat.backends.scaled_parameters import channel_scales, learn_in_units
 from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.trainable import trainable, trainable_quantisers, write_back
+from qat.backends.weight_scales import keep_in_float
 
 SHAPE = (2, 3, 16, 24)
 
@@ -61,7 +62,7 @@ def steps(model: nn.Module, x: Tensor, count: int = 3) -> Tensor:
         quantiser.keep_bits(32)
     for module in graph.modules():
         if hasattr(module, "weight_scale"):
-            module.weight_scale.fill_(-1.0)
+            keep_in_float(module)
     student = trainable(graph)
     optimizer = torch.optim.Adam(learn_in_units(student), 0.01, eps=1e-30)
     for _ in range(count):

@@ -7,7 +7,8 @@ import torch
 from torch import fx, nn
 
 import qat
-from qat.backends.scales import freeze_scales, keep_bits, kept_bits, quantisers, reset_scales, weighted
+from qat.backends.scales import freeze_scales, keep_bits, kept_bits, quantisers, reset_scales
+from qat.backends.weight_scales import keep_in_float, weighted
 from qat.errors import UserError
 from qat.program.lower import program_of
 
@@ -63,7 +64,7 @@ def test_everything_in_float_is_float() -> None:
     model, graph = calibrated()
     keep_bits(graph, names(graph), 32)
     for module in weighted(graph):
-        module.weight_scale.fill_(-1.0)  # the tail too
+        keep_in_float(module)  # the tail too
     assert error(qat.fake_quantized(graph), model) < 1e-10
     assert error(qat.convert(graph), model) < 1e-10
 

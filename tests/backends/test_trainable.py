@@ -7,8 +7,9 @@ import torch
 from torch import fx, nn
 
 import qat
-from qat.backends.scales import freeze_scales, quantisers, weighted
+from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.trainable import trainable, trainable_quantisers, write_back
+from qat.backends.weight_scales import weighted
 
 SHAPE = (1, 3, 16, 24)
 

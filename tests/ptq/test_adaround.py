@@ -15,7 +15,8 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.backends.fx import float_view
-from qat.backends.scales import freeze_scales, weighted
+from qat.backends.scales import freeze_scales
+from qat.backends.weight_scales import weighted
 from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner
 from qat.observers.weights import fake_quantise

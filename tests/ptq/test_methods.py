@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 import qat
 from qat.analysis.sensitivity import most_sensitive
 from qat.backends.fx import float_view
-from qat.backends.scales import weighted
+from qat.backends.weight_scales import weighted
 from qat.config import default_config
 from qat.errors import UserError
 from qat.evaluation.distance import Score

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 import qat
-from qat.backends.scales import freeze_scales, quantisers, weighted
+from qat.backends.scales import freeze_scales, quantisers
+from qat.backends.weight_scales import weighted
 from qat.config import load_config
 from qat.data.descriptor import IGNORE
 from qat.errors import UserError

@@ -15,18 +15,16 @@ from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, s
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
-    add_weight_scales,
     freeze_scales,
     keep_shape,
     keep_spec,
     quantisers,
     remove_kept_roundings,
     reset_scales,
-    round_weight,
     spec_of,
-    weighted,
 )
 from qat.backends.spec import QuantSpec, float_output_modules
+from qat.backends.weight_scales import add_weight_scales, round_weight, weighted
 from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten

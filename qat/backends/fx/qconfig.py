@@ -19,8 +19,8 @@ from qat.ao import (
     get_x86_backend_config,
 )
 from qat.backends.quantiser import ActivationQuantiser
-from qat.backends.scales import in_float
 from qat.backends.spec import QuantSpec
+from qat.backends.weight_scales import in_float
 from qat.graph.ops import INT8_LAYERS
 from qat.observers.weights import HIGH, LOW
 

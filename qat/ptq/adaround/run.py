@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.backends.fx import fake_quantized, float_view
-from qat.backends.scales import freeze_scales, in_float
+from qat.backends.scales import freeze_scales
+from qat.backends.weight_scales import in_float
 from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
