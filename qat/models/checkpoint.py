@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,6 +17,19 @@ from qat.resources import find_checkpoint
 PREFIXES = ("module.model.", "model.", "module.")
 AUXILIARY = tuple({prefix for network in NETWORKS for prefix in network.auxiliary})
 LOSS_KEYS = ("sem_loss.", "bd_loss.")
+HOLDERS = (  # keys under which training scripts save a state dict, in the order in which they are looked for
+    *("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema", "ema_state_dict", "ema"),
+    *("net", "network", "weights", "params"),
+)
+WRAPPERS = (
+    "module",
+    "model",
+    "_orig_mod",
+    "net",
+    "network",
+)  # first parts of keys: DataParallel's, torch.compile's ...
+BOOKKEEPING = ("total_ops", "total_params", "n_averaged")  # thop's and AveragedModel's
+COUNTER = "num_batches_tracked"  # which no inference reads, and some files lack
 SHOWN = 8
 _log = logging.getLogger(__name__)
 
@@ -24,9 +38,10 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
     """Load a checkpoint into `model`, whole or not at all.
 
     A `.safetensors`, `.npz` or `.pkl` (arrays by name) file, or one of torch's, of which no code is run: a module that
-    was pickled whole gives its tensors. It holds a state dict, bare or under "state_dict", with keys as they are, under
-    `model.`, `module.` or `module.model.`, or without the prefix that all of the model's own have; the loss's own keys
-    may stand beside them. Auxiliary heads of the registered networks (see `NetworkSpec`) and loss keys that the model
+    was pickled whole gives its tensors. It holds a state dict, bare or under the keys that training scripts use
+    (`HOLDERS`, also one in another), with keys as they are, under any nesting of `WRAPPERS` (`module._orig_mod.`), or
+    without the prefix that all of the model's own have; the loss's own keys, thop's counts and an average's may stand
+    beside them. Auxiliary heads of the registered networks (see `NetworkSpec`) and loss keys that the model
     hasn't are left out and named.
 
     Args:
@@ -71,9 +86,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     loaded = read_file(path)
     if not isinstance(loaded, dict):
         raise UserError(f"{path} holds a {type(loaded).__name__}; expected a state dict of tensors")
-    state = loaded.get("state_dict", loaded)
-    if not isinstance(state, dict):
-        raise UserError(f"{path} holds a {type(state).__name__} as state_dict; expected tensors by name")
+    if not isinstance(loaded.get("state_dict", {}), dict):
+        raise UserError(f"{path} holds a {type(loaded['state_dict']).__name__} as state_dict; expected tensors by name")
+    state = _held(loaded)
     tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise UserError(
@@ -82,16 +97,50 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     return tensors
 
 
+def _held(loaded: dict[Any, Any]) -> dict[Any, Any]:
+    """The innermost state dict that known keys hold."""
+    for key in HOLDERS:
+        inner = loaded.get(key)
+        if isinstance(inner, dict) and _has_tensors(inner):
+            return _held(inner)
+    return loaded
+
+
+def _has_tensors(tree: dict[Any, Any]) -> bool:
+    return any(
+        isinstance(value, Tensor) or (isinstance(value, dict) and _has_tensors(value)) for value in tree.values()
+    )
+
+
 def fitting_form(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Returns a checkpoint's tensors as the network calls them, and the keys left out.
 
-    They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix, then
-    with the one that all of the network's own keys have. Where nothing fits, the likeliest is returned.
+    They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix, the
+    longest first, then with the one that all of the network's own keys have. Where nothing fits, the likeliest is
+    returned.
     """
     alone = ((prefix,) for prefix in PREFIXES)
     forms = [_for(wanted, read, []), *(_for(wanted, *strip(read, prefixes)) for prefixes in (PREFIXES, *alone))]
+    forms += [_for(wanted, *strip(read, (prefix,))) for prefix in _wrapping(read)]
     forms += [_for(wanted, {own + key: value for key, value in read.items()}, []) for own in _own_prefix(wanted)]
     return next((form for form in forms if not any(differences(wanted, form[0]))), forms[1])
+
+
+def _wrapping(read: dict[str, Tensor]) -> list[str]:
+    """Every prefix of the keys that is made of wrappers' names, the longest first.
+
+    >>> _wrapping({"module._orig_mod.conv.weight": Tensor()})
+    ['module._orig_mod.', 'module.']
+    """
+    found: set[str] = set()
+    for key in read:
+        prefix = ""
+        for part in key.split(".")[:-1]:
+            if part not in WRAPPERS:
+                break
+            prefix += f"{part}."
+            found.add(prefix)
+    return sorted(found, key=len, reverse=True)
 
 
 def _own_prefix(wanted: dict[str, Tensor]) -> list[str]:
@@ -103,9 +152,13 @@ def _own_prefix(wanted: dict[str, Tensor]) -> list[str]:
 def _for(
     wanted: dict[str, Tensor], state: dict[str, Tensor], foreign: list[str]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Leaves out what only the train form has."""
-    left_out = [key for key in state if key not in wanted and key.startswith(AUXILIARY)] + foreign
-    return {key: value for key, value in state.items() if key not in left_out}, left_out
+    """Leaves out what only the train form has, and tools' counts; counters that the file lacks are the network's."""
+    unknown = [key for key in state if key not in wanted]
+    left_out = [key for key in unknown if key.startswith(AUXILIARY) or key.rpartition(".")[2] in BOOKKEEPING] + foreign
+    counters = {key: value for key, value in wanted.items() if key.rpartition(".")[2] == COUNTER}
+    is_bare = wanted.keys() - state.keys() == counters.keys()
+    own = counters if is_bare else {}
+    return {key: value for key, value in state.items() if key not in left_out} | own, left_out
 
 
 def strip(state: dict[str, Tensor], prefixes: Iterable[str] = PREFIXES) -> tuple[dict[str, Tensor], list[str]]:

@@ -6,16 +6,18 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from qat.errors import UserError
 from qat.models import build_model, load_checkpoint
 from qat.models.checkpoint import load_pretrained
-from tests.networks import tiny_net
+from tests.networks import TinyNet, tiny_net
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "pretrained" / "pidnet_s_camvid.pt"
 State = dict[str, Tensor]
@@ -231,3 +233,42 @@ def test_a_network_s_own_part_called_model_is_no_wrapper(prefix: str, tmp_path: 
     nn.init.zeros_(network.model.conv1.weight)
     load_checkpoint(network, saved(tmp_path, prefixed(state, prefix)))
     assert_equal(network.state_dict(), state)
+
+
+def wrapped(state: dict[str, Tensor], form: str) -> Any:
+    forms: dict[str, Callable[[], Any]] = {
+        "torch.compile": lambda: {f"_orig_mod.{key}": value for key, value in state.items()},
+        "DataParallel of torch.compile": lambda: {f"module._orig_mod.{key}": value for key, value in state.items()},
+        "DataParallel twice": lambda: {f"module.module.{key}": value for key, value in state.items()},
+        "AveragedModel": lambda: AveragedModel(small_net()).state_dict(),
+        "without counters": lambda: {key: value for key, value in state.items() if "num_batches" not in key},
+        "thop": lambda: state | {"total_ops": torch.zeros(1), "body.0.total_params": torch.zeros(1)},
+        "model": lambda: {"model": state, "epoch": torch.tensor(1)},
+        "model_state_dict": lambda: {"model_state_dict": state},
+        "state_dict_ema": lambda: {"state_dict_ema": state, "optimizer": {"lr": 1.0}},
+        "one in another": lambda: {
+            "state_dict": {"model": {f"model.net.{key}": value for key, value in state.items()}}
+        },
+    }
+    return forms[form]()
+
+
+def small_net() -> nn.Module:
+    torch.manual_seed(3)
+    return TinyNet(aux=False)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("torch.compile", "DataParallel of torch.compile", "DataParallel twice", "AveragedModel", "without counters"),
+        *("thop", "model", "model_state_dict", "state_dict_ema", "one in another"),
+    ],
+)
+def test_wrappers_of_training_scripts_are_known(form: str, tmp_path: Path) -> None:
+    state = small_net().state_dict()
+    torch.save(wrapped(state, form), tmp_path / "c.pt")
+    network = TinyNet(aux=False)
+    load_checkpoint(network, tmp_path / "c.pt")
+    loaded = network.state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items() if "num_batches" not in key)
