@@ -62,20 +62,20 @@ def load_tensors(path: str | Path) -> Any:
 
     Raises UserError for a file that unpacks to much more than its size, else what torch raises for damage.
     """
-    _check_growth(Path(path))
+    check_growth(Path(path))
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _check_growth(path: Path) -> None:
-    """Raises UserError before anything of such a file is unpacked."""
+def check_growth(path: Path, growth: int = _GROWTH) -> None:
+    """Raises UserError for an archive that would unpack to more than `growth` times its size."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     size = path.stat().st_size
-    if unpacked > max(_GROWTH * size, _SMALL):
+    if unpacked > max(growth * size, _SMALL):
         raise UserError(
-            f"{path} has {size / 1e6:.1f} MB and unpacks to {unpacked / 1e6:.0f} MB, which no file of torch's does; "
+            f"{path} has {size / 1e6:.1f} MB and would unpack to {unpacked / 1e6:.0f} MB, which no such file does; "
             "it isn't read: get it from somebody you trust"
         )
 

@@ -86,5 +86,5 @@ def test_what_unpacks_without_measure_is_not_unpacked(tmp_path: Path) -> None:
         archive.writestr("a/data.pkl", b"N" * (64 << 20))
         archive.writestr("a/version", "3")
     for read in (load_tensors, lambda path: read_state(path, "again")):
-        with pytest.raises(UserError, match=r"unpacks to 67 MB, which no file of torch's does"):
+        with pytest.raises(UserError, match=r"would unpack to 67 MB, which no such file"):
             read(tmp_path / "bomb.pt")

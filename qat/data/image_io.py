@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.data.picture_header import MOST_PIXELS, declared_size
 from qat.errors import UserError
 
 
@@ -46,7 +47,7 @@ def _with_channels(image: NDArray[Any], channels: int, path: Path) -> NDArray[np
 def _array(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, MemoryError) as error:  # it says that it is larger than there is memory
         reason = getattr(error, "strerror", None) or "damaged, or no array"
         raise UserError(f"can't read image {path}: {reason}; expected a .npy file of uint8") from error
     return array
@@ -102,6 +103,12 @@ def _decode(path: Path, flags: int, kind: str) -> NDArray[Any]:
         raise UserError(
             f"can't read {kind} {path}: {error.strerror or error}; check the path and its rights"
         ) from error
+    size = declared_size(data)
+    if size is not None and size[0] * size[1] > MOST_PIXELS:
+        raise UserError(
+            f"{kind} {path} says that it has {size[0]}x{size[1]} pixels; at most {MOST_PIXELS >> 20} million are read: "
+            "cut it into parts"
+        )
     pixels = _pixels(data, flags)
     if pixels is None:
         raise UserError(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qat.errors import UserError
 from qat.models.registry import NETWORKS
 from qat.models.tensor_files import read_file
+from qat.models.unusable import check_usable
 from qat.resources import find_checkpoint
 
 PREFIXES = ("module.model.", "model.", "module.")
@@ -52,8 +53,8 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
         Lines to log: how many tensors were loaded, and the names of those that were left out.
 
     Raises:
-        UserError: if the file is missing or damaged, or a tensor is missing, unexpected or of another shape; the model
-            then stays as it was.
+        UserError: if the file is missing or damaged, or a tensor is missing, unexpected, of another shape, not finite,
+            or of a type that no network computes with; the model then stays as it was.
 
     Example:
         >>> import tempfile, torch
@@ -71,6 +72,7 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
         raise UserError(
             f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; check MODEL.NAME and DATASET.NUM_CLASSES"
         )
+    check_usable(path, state, wanted)
     model.load_state_dict(state)
     log = [f"loaded {len(state)} tensors from {path}"]
     return log + ([f"not used by this form of the network: {', '.join(left_out)}"] if left_out else [])
@@ -201,6 +203,7 @@ def load_pretrained(model: nn.Module, path: str) -> None:
     fitting = {key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape}
     if not fitting:
         raise UserError(f"nothing in MODEL.PRETRAINED {path} fits {type(model).__name__}; check MODEL.NAME")
+    check_usable(path, fitting, wanted)
     model.load_state_dict(fitting, strict=False)
     _log.info("starting from %d of %d tensors of %s", len(fitting), len(state) + len(foreign), path)
     _log_names("keep their random weights", wanted.keys() - fitting.keys())

@@ -16,8 +16,9 @@ from torch import Tensor
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.models.pickled import read_numpy_pickle, read_pickled
-from qat.state_file import load_tensors
+from qat.state_file import check_growth, load_tensors
 
+PACKED = 100  # times its own size that an .npz may unpack to: numpy can pack it
 WRITTEN = (".safetensors", ".npz")
 
 
@@ -35,6 +36,7 @@ def read_file(path: Path) -> Any:
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
+    check_growth(path, PACKED)
     with np.load(path, allow_pickle=False) as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
