@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from qat.errors import UserError
+from qat.models.placement import placed
 from qat.models.registry import NETWORKS
 from qat.models.tensor_files import read_file
 from qat.models.unusable import check_usable
@@ -196,10 +197,12 @@ def load_pretrained(model: nn.Module, path: str) -> None:
     """Load every tensor of `path` that `model` has in the same shape, to start a training; log the names of the rest.
 
     Official ImageNet checkpoints have no segmentation heads, and another data set has other classes: those parts keep
-    their random weights. Raises UserError if the file is missing or no tensor fits.
+    their random weights. A backbone's own file, such as torchvision's resnet18, goes to where it fits. Raises UserError
+    if the file is missing or no tensor fits.
     """
     state, foreign = strip(read_tensors(find_checkpoint(path, "MODEL.PRETRAINED")))
     wanted = model.state_dict()
+    state = placed(state, wanted)
     fitting = {key: value for key, value in state.items() if key in wanted and value.shape == wanted[key].shape}
     if not fitting:
         raise UserError(f"nothing in MODEL.PRETRAINED {path} fits {type(model).__name__}; check MODEL.NAME")

@@ -102,6 +102,7 @@ NETWORKS = (
         outputs=("detail", "logits"),
         auxiliary=("seghead_extra.",),
         loss="cross_entropy",
+        head_weights=(0.4, 1.0),
         branches=BRANCHES,
     ),
 )

@@ -40,6 +40,8 @@ class NetworkSpec:
 
     `outputs`: what the train form gives, in order; the predict form gives `main` alone. `auxiliary`: prefixes of the
     parameters that the train form has alone. `loss`: the recipe in `qat.training.losses` that takes the outputs.
+    `head_weights`: of those outputs in the loss, by default one each. `fast`: prefixes of the parameters that learn ten
+    times as fast as the others; `decay_kernels_only`: weight decay leaves biases and norms alone.
     `branches`: in the order in which the network's paper draws them.
     """
 
@@ -55,6 +57,9 @@ class NetworkSpec:
     outputs: tuple[str, ...] = ("logits",)
     main: str = "logits"
     auxiliary: tuple[str, ...] = ()
+    head_weights: tuple[float, ...] = ()
+    fast: tuple[str, ...] = ()
+    decay_kernels_only: bool = False
     branches: tuple[Branch, ...] = ()
     multiple: int | None = None
     fit: str = "pad"

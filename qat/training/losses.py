@@ -33,6 +33,7 @@ class LossConfig:
     min_kept: int = 100000  # ... and at least this many of the batch, the hardest ones
     class_weights: tuple[float, ...] | None = None
     align_corners: bool = True
+    head_weights: tuple[float, ...] = ()  # of recipe cross_entropy's outputs; empty: one each
 
 
 def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: LossConfig) -> dict[str, Tensor]:
@@ -57,8 +58,13 @@ def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: 
 
 
 def semantic_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """As `pidnet_loss`, for a network whose one output is the logits; nothing learns from `edge`."""
-    return {"loss": label_loss(outputs[0], label, config)}
+    """As `pidnet_loss`, for a network all of whose outputs are logits, each a head's; nothing learns from `edge`."""
+    losses = [label_loss(logits, label, config) for logits in outputs]
+    if len(losses) == 1:
+        return {"loss": losses[0]}
+    weights = config.head_weights or (1.0,) * len(losses)
+    parts = {f"head{i}": weight * loss for i, (weight, loss) in enumerate(zip(weights, losses, strict=True))}
+    return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
 Recipe = Callable[[Sequence[Tensor], Tensor, Tensor, LossConfig], dict[str, Tensor]]

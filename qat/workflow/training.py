@@ -71,6 +71,7 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     """Returns the training that a config describes."""
+    _check_task(config)
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
@@ -86,6 +87,16 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
         log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
         settings = replace(settings, plan=replace(settings.plan, eval_every=0))
     return Trainer(settings, context, model, train, val)
+
+
+def _check_task(config: CfgNode) -> None:
+    """UserError for a network that no recipe trains."""
+    task = network_spec(config).task
+    if task != "segmentation":
+        raise UserError(
+            f"MODEL.NAME {config.MODEL.NAME} is a network for {task}, and segmentation alone is trained here; "
+            "train it with its own code, and set TEST.MODEL_FILE to the checkpoint"
+        )
 
 
 def _check_crop(config: CfgNode) -> None:
@@ -106,7 +117,7 @@ def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None
         loop=loop_config(config, "train"),
         plan=plan_of(config),
         optimizer=_optimizer_config(config),
-        loss=loss_config(config, class_weights),
+        loss=replace(loss_config(config, class_weights), head_weights=network_spec(config).head_weights),
         bf16=config.TRAIN.AMP == "bf16",
     )
 
@@ -201,13 +212,15 @@ def _data_config(config: CfgNode) -> DataConfig:
 
 
 def _optimizer_config(config: CfgNode) -> OptimizerConfig:
-    train = config.TRAIN
+    train, spec = config.TRAIN, network_spec(config)
     return OptimizerConfig(
         name=train.OPTIMIZER,
         lr=train.LR,
         momentum=train.MOMENTUM,
         weight_decay=train.WD,
         nesterov=train.NESTEROV,
+        decay_kernels_only=spec.decay_kernels_only,
+        fast=spec.fast,
     )
 
 

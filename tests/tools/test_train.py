@@ -43,6 +43,20 @@ def test_trained_weights_load_into_the_predict_form(tmp_path: Path) -> None:
     assert any((tmp_path / "log" / "streets" / "pidnet_s").iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bisenetv2", "ddrnet23_slim"])
+def test_networks_with_other_heads_train(name: str, tmp_path: Path) -> None:
+    said = in_process("train", *options(tmp_path), "MODEL.NAME", name, "NAME", name)
+    assert "trained for 1 epochs" in said
+    model = build_model(name, 19)
+    load_checkpoint(model, tmp_path / "output" / "streets" / name / "train" / "best.safetensors")
+
+
+def test_a_network_for_another_task_is_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *options(tmp_path), "MODEL.NAME", "yolov5n"]) == 2
+    assert "MODEL.NAME yolov5n is a network for detection" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_crop_that_the_network_cannot_divide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *options(tmp_path), "TRAIN.IMAGE_SIZE", "[100,60]"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith("multiples of the network's stride 8; use 96,64")

@@ -196,6 +196,17 @@ def test_a_network_with_one_output_learns_from_labels_alone() -> None:
     assert float(loss) == float(label_loss(outputs[1], label, LossConfig(min_kept=100)))
 
 
+def test_every_head_learns_from_labels_with_its_weight() -> None:
+    (auxiliary, main, _), label, edge = sample()
+    config = LossConfig(min_kept=100, head_weights=(0.4, 1.0))
+    losses = [float(label_loss(logits, label, config)) for logits in (auxiliary, main)]
+    parts = semantic_loss([auxiliary, main], label, edge, config)
+    assert float(parts["loss"]) == pytest.approx(0.4 * losses[0] + losses[1])
+    assert float(semantic_loss([auxiliary, main], label, edge, LossConfig(min_kept=100))["loss"]) == pytest.approx(
+        sum(losses)
+    )
+
+
 @pytest.mark.parametrize("align_corners", [True, False])
 @pytest.mark.parametrize("band", [1, 100, 1 << 15])
 @pytest.mark.parametrize("size", [(32, 40), (29, 37), (4, 5)], ids=str)

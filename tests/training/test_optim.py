@@ -83,3 +83,19 @@ def test_warm_up() -> None:
 )
 def test_evaluations(every: int, expected: list[int]) -> None:
     assert [epoch for epoch in range(5) if plan(eval_every=every).evaluates(epoch)] == expected
+
+
+def test_heads_learn_faster_and_norms_do_not_decay() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    config = OptimizerConfig(lr=0.1, weight_decay=0.5, decay_kernels_only=True, fast=("2.",))
+    optimizer = make_optimizer(model, config)
+    found = [(len(group["params"]), group["lr"], group["weight_decay"]) for group in optimizer.param_groups]
+    assert found == [(1, 0.1, 0.5), (3, 0.1, 0.0), (1, 1.0, 0.5), (1, 1.0, 0.0)]
+    set_lr(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25, 2.5, 2.5]
+
+
+def test_adamw_has_one_rate() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1))
+    optimizer = make_optimizer(model, OptimizerConfig("adamw", fast=("1.",)))
+    assert len({group["lr"] for group in optimizer.param_groups}) == 1

@@ -147,6 +147,8 @@ NETWORKS = (
         outputs=("logits", "conv_out16", "conv_out32"),
         auxiliary=("conv_out16.", "conv_out32."),
         loss="cross_entropy",
+        fast=("ffm.", "conv_out.", "conv_out16.", "conv_out32."),
+        decay_kernels_only=True,
         branches=BRANCHES,
         fit="resize",
     ),

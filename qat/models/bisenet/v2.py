@@ -230,6 +230,8 @@ NETWORKS = (
         outputs=("logits", "aux2", "aux3", "aux4", "aux5_4"),
         auxiliary=("aux2.", "aux3.", "aux4.", "aux5_4."),
         loss="cross_entropy",
+        fast=("head.", "aux"),
+        decay_kernels_only=True,
         branches=BRANCHES,
         fit="resize",
     ),
