@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 
 from qat.config.checks import validate
 from qat.config.defaults import _C, EXAMPLES, MAPPINGS, PATHS
+from qat.config.published import read_published
 from qat.errors import UserError, close, nearest
 from qat.files import read_yaml
 from qat.resources import built_in_descriptor, expand, expand_set, find_config, find_descriptor
@@ -34,9 +35,9 @@ def default_config() -> CfgNode:
 def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
     """Read a config: defaults <- the data set's descriptor <- YAML file <- KEY VALUE pairs; frozen, every key set.
 
-    `path`: a YAML file, or a name such as camvid/pidnet_s (`qat.resources`). NAME becomes the file's stem unless it is
-    set. Raises UserError for an unreadable file, an unknown key, a value of the wrong type or outside its choices, and
-    for a value that contradicts the descriptor.
+    `path`: a YAML file, a name such as camvid/pidnet_s (`qat.resources`), or BiSeNet's own .py file, which is parsed
+    and not run. NAME becomes the file's stem unless it is set. Raises UserError for an unreadable file, an unknown key,
+    a value of the wrong type or outside its choices, and for a value that contradicts the descriptor.
 
     >>> load_config("camvid/pidnet_s").DATASET.NUM_CLASSES
     11
@@ -44,13 +45,17 @@ def load_config(path: str | Path | None, opts: Sequence[str] = ()) -> CfgNode:
     config = default_config()
     file = None if path is None else find_config(path)
     if file is not None:
-        _merge(config, _flatten(read_yaml(file, _EXAMPLE)), str(file))
+        _merge(config, _items(file), str(file))
     _merge(config, _pairs(opts), "options")
     config.NAME = config.NAME or _name(config, file, opts)
     complete(config)
     validate(dict(_flatten(config)), dict(_flatten(_C)))
     config.freeze()
     return config
+
+
+def _items(file: Path) -> Iterator[tuple[str, Any]]:
+    return read_published(file) if file.suffix == ".py" else _flatten(read_yaml(file, _EXAMPLE))
 
 
 def _name(config: CfgNode, file: Path | None, opts: Sequence[str]) -> str:
