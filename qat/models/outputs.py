@@ -83,6 +83,26 @@ def likely_output(outputs: Any, classes: int | None) -> int | str | None:
     return max(maps, key=lambda key: maps[key].shape[2:].numel())
 
 
+def heads(outputs: Any, key: int | str | None, classes: int) -> list[Tensor]:
+    """The logits, and the outputs of auxiliary heads, whose maps have `classes` channels too.
+
+    `key`: of the logits in eval mode; in training mode a network may give more outputs, of which they are the first.
+
+    >>> import torch
+    >>> [len(one) for one in heads((torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 2, 2), torch.zeros(2, 1, 4, 4)), 0, 3)]
+    [2, 2]
+    """
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    found = parts_of(outputs)
+    main = key if key in found or (isinstance(key, int) and -len(found) <= key < 0) else likely_output(outputs, classes)
+    if main is None:
+        raise UserError(f"the network gives no map of {classes} classes in training mode, but {_listed(outputs)}")
+    logits: Tensor = take(outputs, main)
+    maps = [part for part in found.values() if isinstance(part, Tensor) and part.dim() == 4 and part is not logits]
+    return [logits, *(part for part in maps if part.shape[1] == classes)]
+
+
 def _named(user: UserNetwork, outputs: Any) -> int | str:
     key = user.output
     assert key is not None  # its caller looked

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from qat.errors import UserError
-from qat.models.outputs import find_output, likely_output, parts_of, select, shown, take
+from qat.models.forms import change_output
+from qat.models.outputs import find_output, heads, likely_output, parts_of, select, shown, take
 from qat.models.spec import NetworkSpec
 from qat.models.user import UserNetwork, call, short_name
 
@@ -18,9 +19,11 @@ SMALL = (128, 128)  # height and width of the picture
 
 
 def load_user_network(
-    user: UserNetwork, classes: int, size: tuple[int, int], channels: int = 3
+    user: UserNetwork, classes: int, size: tuple[int, int], channels: int = 3, aux: bool = False
 ) -> tuple[nn.Module, NetworkSpec]:
     """Returns the network, which gives its logits alone, and its row.
+
+    `aux`: the train form, which gives the logits and what auxiliary heads there are: its other maps of `classes`.
 
     `classes`: how many the logits must have. `size`: height and width of a picture that it takes if it takes no small
     one. `channels`: of the picture. UserError for a network that gives no such logits.
@@ -35,12 +38,15 @@ def load_user_network(
     stride = _stride(user, picture, logits)
     spec = NetworkSpec(
         name=short_name(user.name),
-        build=lambda count, _: load_user_network(user, count, size, channels)[0],
+        build=lambda count, train: load_user_network(user, count, size, channels, train)[0],
         stride=stride,
         multiple=_multiple(network, stride, channels),
         smallest_side=smallest,
         loss="cross_entropy",
     )
+    if aux:
+        network = user.build()
+        change_output(network, lambda outputs: heads(outputs, key, classes))
     return network, spec
 
 

@@ -19,7 +19,7 @@ from qat.errors import UserError
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
-from qat.models.forms import EVAL
+from qat.models.forms import EVAL, TRAIN
 from qat.models.own import SMALL
 from qat.models.user import names_onnx
 from qat.workflow.onnx_network import prove_equal
@@ -62,7 +62,7 @@ def build_network(config: CfgNode, aux_mode: str = EVAL) -> nn.Module:
     user = user_network(config)
     if user is None:
         return build_model(config.MODEL.NAME, config.DATASET.NUM_CLASSES, aux_mode)
-    return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config), channels_of(config))[0]
+    return load_user_network(user, config.DATASET.NUM_CLASSES, _size(config), channels_of(config), aux_mode == TRAIN)[0]
 
 
 def load_weights(config: CfgNode, network: nn.Module, path: Any) -> None:

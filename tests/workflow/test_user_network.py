@@ -179,3 +179,40 @@ def test_bad_input_is_one_line(case: str, folder: Path, capsys: pytest.CaptureFi
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
     assert re.search(said, lines[0]), lines[0]
+
+
+def test_auxiliary_heads_learn_too(folder: Path) -> None:
+    options = ["TRAIN.END_EPOCH", "1", "TRAIN.IMAGE_SIZE", "64,64", "TRAIN.BASE_SIZE", "128"]
+    config = load_config("net.yaml", [*options, "TRAIN.BATCH_SIZE_PER_GPU", "2"])
+    before = load_float(config).state_dict()
+    done = train_stage(config)
+    assert {"loss", "head0", "head1"} <= done.history[0].keys()
+    after = load_float(load_config("net.yaml", ["TEST.MODEL_FILE", str(done.final)])).state_dict()
+    assert not torch.equal(after["auxiliary.weight"], before["auxiliary.weight"])
+
+
+def test_heads_that_only_training_gives_learn_too(folder: Path) -> None:
+    both = "self.head(self.deep(early)), self.auxiliary(early)"
+    edit(folder / "net.py", f"return {both}", f"return ({both}) if self.training else self.head(self.deep(early))")
+    edit(folder / "net.yaml", ", OUTPUT: 0", "")
+    options = ["TRAIN.END_EPOCH", "1", "TRAIN.IMAGE_SIZE", "64,64", "TRAIN.BASE_SIZE", "128"]
+    done = train_stage(load_config("net.yaml", [*options, "TRAIN.BATCH_SIZE_PER_GPU", "2"]))
+    assert {"head0", "head1", "mean_iou"} <= done.history[0].keys()
+
+
+def test_a_network_for_something_else_is_not_trained(folder: Path) -> None:
+    edit(folder / "net.yaml", '"net.py:build", KWARGS: {width: 8}, OUTPUT: 0', "mnasnet0_5")
+    with pytest.raises(
+        UserError, match=r"MODEL\.NAME mnasnet0_5 is a network for classification, and segmentation alone"
+    ):
+        train_stage(load_config("net.yaml", ["TRAIN.IMAGE_SIZE", "64,64"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bisenetv2", "ddrnet23_slim"])
+def test_a_registered_network_learns_with_all_its_heads(name: str, folder: Path) -> None:
+    edit(folder / "net.yaml", '"net.py:build", KWARGS: {width: 8}, OUTPUT: 0', name)
+    options = ["TRAIN.END_EPOCH", "1", "TRAIN.IMAGE_SIZE", "64,64", "TRAIN.BASE_SIZE", "128", "TRAIN.LR", "1e-4"]
+    done = train_stage(load_config("net.yaml", [*options, "TRAIN.BATCH_SIZE_PER_GPU", "2"]))
+    assert {"head0", "head1", "mean_iou"} <= done.history[0].keys()
+    load_float(load_config("net.yaml", ["TEST.MODEL_FILE", str(done.final)]))
