@@ -34,6 +34,12 @@ def call(target: Callable[..., Any], *args: Any, like: Node, **kwargs: Any) -> N
         return _dressed(like.graph.call_function(target, args, kwargs), like)
 
 
+def call_method(name: str, *args: Any, like: Node, after: Node | None = None) -> Node:
+    """A call of a tensor's method, just before `like`, or `after` a node."""
+    with like.graph.inserting_after(after) if after else like.graph.inserting_before(like):
+        return _dressed(like.graph.call_method(name, args), like)
+
+
 def call_module(name: str, module: nn.Module, *args: Any, like: Node, after: Node | None = None) -> Node:
     """A call of the new submodule `name`, registered beside `like`'s module; just before `like`, or `after` a node."""
     path, graph = _free_name(like, name), like.graph
@@ -42,10 +48,10 @@ def call_module(name: str, module: nn.Module, *args: Any, like: Node, after: Nod
         return _dressed(graph.call_module(path, args), like)
 
 
-def constant(name: str, value: Tensor, like: Node) -> Node:
-    """A new buffer of the module, read just before `like`."""
+def constant(name: str, value: Tensor, like: Node, persistent: bool = True) -> Node:
+    """A new buffer of the module, read just before `like`; one that isn't `persistent` is in no checkpoint."""
     path = _free_name(like, name).replace(".", "_")
-    owner_of(like).register_buffer(path, value)
+    owner_of(like).register_buffer(path, value, persistent)
     with like.graph.inserting_before(like):
         return _dressed(like.graph.get_attr(path), like)
 

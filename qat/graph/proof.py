@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from qat.errors import UserError
 from qat.torch_private import tree_flatten
 
 TOLERANCE = 1e-5  # of the largest output value; float32 sums in another order usually stay below a tenth of it
@@ -34,6 +35,15 @@ class Judge:
         pairs = zip(self.expected, self.inputs, strict=True)
         largest = max(difference(expected, run(module, tensors)) for expected, tensors in pairs)
         return largest if largest <= TOLERANCE else min(largest, self._in_double(module))
+
+    def check_repeats(self) -> None:
+        """UserError for a model that gives other outputs each time, of which nothing can be proven."""
+        again = run(self.model, self.inputs[0])
+        if difference(self.expected[0], again) > 0:
+            raise UserError(
+                f"{type(self.model).__name__} gives other outputs each time it is called; "
+                "take random numbers and batch statistics out of its eval mode"
+            )
 
     def _in_double(self, module: nn.Module) -> float:
         rewritten = copy.deepcopy(module).double()

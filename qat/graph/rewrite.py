@@ -87,7 +87,7 @@ def rewrite(model: nn.Module, example: Example, target: str | Target, prove: boo
         The graph, and the log of rules that fired or refused, with the model's source lines.
 
     Raises:
-        UserError: if the model can't be traced or doesn't take the example.
+        UserError: if the model can't be traced, doesn't take the example, or gives other outputs each time.
         RewriteError: if a rule changed the outputs by more than `TOLERANCE` of their scale.
 
     Example:
@@ -159,6 +159,7 @@ class _Session:
         difference = self.judge.difference(self.module)
         self.proofs.append(Proof(rule, difference, TOLERANCE))
         if not difference <= TOLERANCE:
+            self.judge.check_repeats()
             raise RewriteError(f"{rule} changed the outputs by {difference:.2g} of their scale (tolerance {TOLERANCE})")
 
     def log(self) -> RewriteLog:

@@ -34,7 +34,10 @@ def propagate(module: GraphModule, inputs: Sequence[Tensor]) -> None:
 
 
 def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
-    """Set `meta["batch"]` on every number that changes with the batch size: it may not become a constant."""
+    """Set `meta["batch"]` on every number that changes with the batch size, to what it is for twice the batch.
+
+    It may not become a constant.
+    """
     if not any(is_number(node.meta["val"]) for node in module.graph.nodes):
         return
     with contextlib.suppress(UserError):  # a model for one batch size only
@@ -42,7 +45,7 @@ def mark_batch(module: GraphModule, inputs: Sequence[Tensor]) -> None:
     for node in module.graph.nodes:
         doubled_value = node.meta.pop("val_doubled", None)
         if is_number(node.meta["val"]) and doubled_value is not None and doubled_value != node.meta["val"]:
-            node.meta["batch"] = True
+            node.meta["batch"] = doubled_value
 
 
 def twice(inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -9,7 +9,17 @@ from qat.targets import j5_limits as limits
 from qat.targets.table import COMMON_RULES, IN_PLACE, Row, Target, table
 
 INT8_16 = ("int8", "int16")
-IN_ORDER = ("reshape", "getitem", "split", "expand", "repeat", "pixel_shuffle", "pixel_unshuffle", "pad_layer")
+IN_ORDER = (
+    "reshape",
+    "getitem",
+    "split",
+    "expand",
+    "repeat",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "pad_layer",
+    "channel_shuffle",
+)
 PLAIN = (*IN_ORDER, "abs", "identity", "dropout", "contiguous", "detach")
 TABLES = ("sigmoid", "tanh", "exp", "log", "sqrt", "pow", "silu", "gelu", "leaky_relu", "prelu", "elu", "hardsigmoid")
 
@@ -56,6 +66,7 @@ J5 = Target(
     rows=ROWS,
     everywhere=limits.EVERYWHERE,
     missing={
+        "clone": "leave it out (rule identity)",
         "unsqueeze": "keep the axis in the reduction before it: keepdim=True (rule keepdim)",
         "squeeze": "keep four axes",
         "flatten": "keep four axes, or use reshape",
@@ -66,8 +77,8 @@ J5 = Target(
         "neg": "write x * (-1) (rule negation)",
         "pad_reflect": "pad with a constant or by replication",
         "hardtanh": "use torch.clamp",
-        "hardswish": "train with nn.ReLU or nn.SiLU",
+        "hardswish": "write x * F.hardsigmoid(x) (rule gated_activation)",
         "adaptive_max_pool2d": "use nn.MaxPool2d (rule adaptive_pool)",
     },
-    rules=COMMON_RULES,
+    rules=COMMON_RULES | {"channel_shuffle", "gated_activation", "transposed_kernel"},
 )

@@ -14,7 +14,9 @@ COMMON_RULES = frozenset(
     {
         "in_place",
         "identity",
+        "batch_size",
         "constant_sizes",
+        "constant_fold",
         "functional_norm",
         "functional_layer",
         "synced_norm",
@@ -25,6 +27,8 @@ COMMON_RULES = frozenset(
         "interpolate_size",
         "keepdim",
         "reshape_pair",
+        "reshape_chain",
+        "flat_linear",
         "constant_minuend",
         "negation",
         "adaptive_pool",

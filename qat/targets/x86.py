@@ -186,9 +186,11 @@ X86 = Target(
         "gelu": "train with nn.Hardswish or nn.ReLU",
         "dropout": "it is idle in eval mode (rule identity)",
         "identity": "remove it (rule identity)",
+        "clone": "leave it out (rule identity)",
         "pad": "use the padding of the convolution or pooling behind it",
         "adaptive_max_pool2d": "use nn.MaxPool2d (rule adaptive_pool)",
         "chunk": "use two convolutions with half the channels each",
     },
-    rules=COMMON_RULES | {"broadcast", "spelling", "subtraction", "spatial_mean", "channel_sum", "pool_convolution"},
+    rules=COMMON_RULES
+    | {"broadcast", "late_expand", "spelling", "subtraction", "spatial_mean", "channel_sum", "pool_convolution"},
 )

@@ -66,6 +66,8 @@ SAMPLES: dict[str, Sample | nn.Module] = {
     "pad_reflect": nn.ReflectionPad2d(1),
     "pixel_shuffle": nn.PixelShuffle(2),
     "pixel_unshuffle": nn.PixelUnshuffle(2),
+    "channel_shuffle": nn.ChannelShuffle(2),
+    "clone": lambda x: x.clone(),
     "squeeze": lambda x: x.squeeze(0),
     "unsqueeze": lambda x: x.unsqueeze(1),
     "reshape": lambda x: x.reshape(1, 16, 4, 4),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qat.errors import UserError
 from qat.files import write_json
 from qat.graph import RewriteError, Rewritten, check, rewrite
 from qat.graph.edit import call
@@ -263,3 +264,12 @@ def test_what_can_not_be_compared_is_infinitely_different(expected: Any, got: An
 
 def test_difference_of_classes_is_their_share() -> None:
     assert difference(torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 3, 5])) == 0.25
+
+
+def test_a_model_that_gives_other_outputs_each_time_is_refused() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.rand((x.shape[1], 1, 1))
+
+    with pytest.raises(UserError, match="Noisy gives other outputs each time"):
+        rewrite(Noisy(), torch.zeros(1, 3, 4, 4), "x86")

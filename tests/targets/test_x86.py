@@ -197,7 +197,7 @@ def test_all_stages_and_the_file_hold_an_allowed_spelling(name: str) -> None:
 
 FORBIDDEN: dict[str, tuple[str, Callable[..., Any]]] = {
     "no file": ("no ONNX file here holds constant", lambda x: x + torch.arange(4.0).view(1, 4, 1, 1)),
-    "constant settings, reshape": ("is computed while the graph runs", lambda x: x.reshape(x.shape[0], -1)),
+    "constant settings, repeat": ("is computed while the graph runs", lambda x: x.repeat(x.shape[0], 1, 1, 1)),
     "constant settings, mul": ("is computed while the graph runs", lambda x: x * x.shape[0]),
     "four axes, conv2d": ("its input (4, 8, 8) hasn't four axes", nn.Sequential(nn.Flatten(0, 1), nn.Conv2d(4, 4, 1))),
     "four axes, max_pool2d": ("hasn't four axes", lambda x: F.max_pool2d(x.squeeze(0), 2)),
