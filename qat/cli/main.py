@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext, redirect_stdout
@@ -12,6 +13,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from qat.cli.output import Output
+from qat.cli.signals import SAYS, Terminated, exit_code, running, starting
 from qat.errors import UserError, nearest
 from qat.version import __version__
 
@@ -45,7 +47,7 @@ def script(*command: str) -> NoReturn:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command: 0, 1 where a gate or check fails, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run a command: 0, 1 where a gate or check fails, 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM."""
     try:
         if not argv or argv[0] in ("-h", "--help", "help"):
             print(overview())
@@ -57,9 +59,10 @@ def main(argv: Sequence[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, Terminated) as error:
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        print(SAYS[number], file=sys.stderr)
+        return exit_code(number)
 
 
 def overview() -> str:
@@ -73,16 +76,16 @@ def run(command: str, argv: Sequence[str]) -> int:
     """Parse a command's arguments, load the config, run it."""
     if command not in COMMANDS:
         raise UserError(f"no command {command}; {nearest(command, COMMANDS)}")
-    module = import_module(module_of(command))
-    parser = parser_of(command, module)
-    args = parser.parse_intermixed_args(argv)
+    with starting():
+        module = import_module(module_of(command))
+        args = parser_of(command, module).parse_intermixed_args(argv)
+        import_module("torch")
+        from qat.workflow.run import open_config
     main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
     level = logging.INFO if main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", handlers=[_ToStderr()], force=True)
-    from qat.workflow.run import open_config
-
     out = Output(args.json, quiet=not main_process)
-    with redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
+    with running(), redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
         config = open_config(args.cfg, args.run, args.opts) if takes_config(module) else None
         return int(module.run(config, args, out) or 0)
 

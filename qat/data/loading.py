@@ -6,6 +6,7 @@ A UserError in a worker reaches the caller as the same UserError.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from qat.errors import UserError
 
 _KILLED = "mostly for want of memory, or of shared memory in a container"
+_REMEDY = "lower WORKERS, set WORKERS 0, or give the container more (docker run --shm-size 1g)"
+_DIED = ("exited unexpectedly", "killed by signal", "shared memory", "unable to write to file </torch_")
 
 
 def data_loader(
@@ -72,9 +75,9 @@ class Loader:
                 if isinstance(batch, _Failure):
                     raise UserError(batch.message)
                 yield batch
-        except RuntimeError as error:
-            if "exited unexpectedly" in str(error) or "killed by signal" in str(error):
-                raise UserError(f"a data worker died ({_KILLED}); lower WORKERS, or set WORKERS 0") from error
+        except (RuntimeError, OSError) as error:
+            if any(sign in str(error) for sign in _DIED):
+                raise UserError(f"a data worker died ({_KILLED}{_shared_memory()}); {_REMEDY}") from error
             raise
 
 
@@ -99,6 +102,14 @@ class _Guarded(Dataset[Any]):
             return _Failure(str(error))
 
 
+def _shared_memory() -> str:
+    """How much there is, where that can be seen."""
+    try:
+        return f": /dev/shm has {shutil.disk_usage('/dev/shm').total >> 20} MB"
+    except OSError:
+        return ""
+
+
 def _collate(samples: list[Any]) -> Any:
     failure = next((sample for sample in samples if isinstance(sample, _Failure)), None)
     return failure or _size_mismatch(samples) or default_collate(samples)
@@ -118,7 +129,8 @@ def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers are the threads; torch itself runs one thread in each
-    os.nice(10)  # decoding ahead waits for cores that the network leaves idle
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(10)  # decoding ahead waits for cores that the network leaves idle
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,25 +15,26 @@ import numpy as np
 
 from qat.errors import UserError
 from qat.runtimes.artefact import Artefact
+from qat.runtimes.channel import Channel, own_ends, read_object, write_object
 from qat.runtimes.protocol import LayerTime, Runtime, Session
 
 TIMEOUT = 300.0  # seconds for one answer
 _HINT = "try another version of it, or leave this runtime out"
 
 
-def serve(descriptor: int) -> None:
+def serve() -> None:
     """What the child runs: receive an object, then (method, arguments) until the parent closes the pipe; answer each.
 
     An answer is (value, UserError's text, any other error's traceback), two of them None.
     """
-    with Connection(descriptor) as parent:
-        subject = parent.recv()
-        while True:
-            try:
-                method, arguments = parent.recv()
-            except EOFError:
-                return
-            parent.send(_answer(subject, method, arguments))
+    come, go = own_ends()
+    subject = read_object(come)
+    while True:
+        try:
+            method, arguments = read_object(come)
+        except EOFError:
+            return
+        write_object(go, _answer(subject, method, arguments))
 
 
 def _answer(subject: Any, method: str, arguments: tuple[Any, ...]) -> tuple[Any, str | None, str | None]:
@@ -81,18 +77,9 @@ class Child:
     def __init__(self, who: str, subject: Any, timeout: float = TIMEOUT) -> None:
         self.who, self.timeout = who, timeout
         self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed with the child
-        self._pipe, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from qat.runtimes.child_process import serve; serve({theirs.fileno()})"],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-            )
+        self._channel = Channel(__name__, serve.__name__, self._log)
         with suppress(OSError):  # a child that died at once is reported by the first call
-            self._pipe.send(subject)
+            self._channel.send(subject)
 
     def call(self, method: str, *arguments: Any, doing: str) -> Any:
         """Call a method there. `doing` ends the sentence "`who` crashed (SIGSEGV) while ...".
@@ -101,11 +88,11 @@ class Child:
         child's traceback, for any other error.
         """
         try:
-            self._pipe.send((method, arguments))
-            if not self._pipe.poll(self.timeout):
-                self._process.kill()
-                raise UserError(f"{self.who} gave no answer in {self.timeout:g} s while {doing}; {_HINT}")
-            value, mistake, fault = self._pipe.recv()
+            self._channel.send((method, arguments))
+            value, mistake, fault = self._channel.receive(self.timeout)
+        except TimeoutError as error:
+            self._channel.process.kill()
+            raise UserError(f"{self.who} gave no answer in {self.timeout:g} s while {doing}; {_HINT}") from error
         except (EOFError, OSError) as error:
             raise UserError(f"{self.who} crashed ({self._death()}) while {doing}; {_HINT}") from error
         if mistake is not None:
@@ -116,13 +103,11 @@ class Child:
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
-        self._pipe.close()
+        self._channel.close()
         self._log.close()
 
     def _death(self) -> str:
-        code = self._process.wait()
+        code = self._channel.process.wait()
         self._log.seek(0)
         lines = [line.strip() for line in self._log if line.strip()]
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -180,3 +180,27 @@ def test_datasets_can_travel_to_spawned_workers(training: SegmentationDataset) -
 def test_spread_takes_all_where_there_are_fewer() -> None:
     assert evenly_spaced(3, 64) == [0, 1, 2]
     assert evenly_spaced(367, 64) == [i * 367 // 64 for i in range(64)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("unable to write to file </torch_7_123_0>: No space left on device (28)"),
+        RuntimeError("unable to allocate shared memory(shm) for file </torch_7>: Cannot allocate memory (12)"),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error."),
+    ],
+)
+def test_too_little_shared_memory_is_one_line(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker gives 64 MB."""
+
+    def die(self: object) -> None:
+        raise error
+
+    loader = data_loader(Dies(), 1, 0)
+    monkeypatch.setattr(type(loader.batches), "__iter__", die)
+    with pytest.raises(UserError) as caught:
+        next(iter(loader))
+    assert str(caught.value).endswith(
+        "lower WORKERS, set WORKERS 0, or give the container more (docker run --shm-size 1g)"
+    )
+    assert "\n" not in str(caught.value)

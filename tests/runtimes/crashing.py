@@ -34,3 +34,9 @@ class Subject:
 
 def add(a: int, b: int) -> int:
     return a + b
+
+
+def loud(value: int) -> int:
+    print("on stdout", flush=True)
+    os.write(1, b"and by the system's own call\n")
+    return value

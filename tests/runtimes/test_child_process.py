@@ -11,7 +11,7 @@ from qat.errors import UserError
 from qat.runtimes import Isolated
 from qat.runtimes.child_process import Child, in_child
 from qat.runtimes.ort import Ort
-from tests.runtimes.crashing import Subject, add
+from tests.runtimes.crashing import Subject, add, loud
 from tests.runtimes.tiny import picture
 
 
@@ -84,3 +84,17 @@ def test_a_damaged_file_is_as_without_the_child(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\xff" * 99)
     with pytest.raises(UserError, match=r"model.onnx is not a readable ONNX file"):
         Isolated(Ort()).load(tmp_path / "model.onnx", 1)
+
+
+def test_code_of_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -c` puts it first: a numpy.py there was executed."""
+    for name in ("numpy", "json", "pickle", "onnxruntime"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    assert in_child("thing 1.0", "adding", add, 1, 2) == 3
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_runtime_prints_is_no_answer() -> None:
+    assert in_child("thing 1.0", "printing", loud, 3) == 3

@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM while a command starts and runs: one line, the shell's exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.accuracy.runs import ROOT
+from tests.faults.conftest import options
+
+SAYS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+def started(*words: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    code = "import sys; print('started', file=sys.stderr, flush=True); from qat.cli.main import script; script()"
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", SAYS)
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_while_it_starts(number: signal.Signals, seconds: float, tmp_path: Path) -> None:
+    child = started("eval", "OUTPUT_DIR", str(tmp_path), "DATASET.STREETS_VAL", "500", "DATASET.ROOT", str(tmp_path))
+    assert child.stderr is not None
+    assert child.stderr.readline() == "started\n"
+    time.sleep(seconds)
+    child.send_signal(number)
+    said = child.communicate(timeout=60)[1]
+    assert (child.returncode, said.strip().splitlines()[-1]) == (128 + number, SAYS[number])
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", SAYS)
+def test_while_it_writes(number: signal.Signals, tmp_path: Path) -> None:
+    """500 street pictures take a while; none of them is left."""
+    child = started("eval", "OUTPUT_DIR", str(tmp_path), "DATASET.STREETS_VAL", "500", "DATASET.ROOT", str(tmp_path))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.part/new/leftImg8bit")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(number)
+    said = child.communicate(timeout=60)[1]
+    assert (child.returncode, said.strip().splitlines()[-1]) == (128 + number, SAYS[number])
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_s_own_handlers_come_back(root: Path) -> None:
+    from qat.cli.main import main
+
+    before = {number: signal.getsignal(number) for number in SAYS}
+    assert main(["check", *options(root)]) == 0
+    assert {number: signal.getsignal(number) for number in SAYS} == before
