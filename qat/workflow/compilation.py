@@ -33,7 +33,7 @@ from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.handing_over import BOARD, handover
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
-from qat.workflow.network import build_network
+from qat.workflow.network import build_network, require_segmentation
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -68,6 +68,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
         UserError: if the calibration, pictures or a named runtime is missing, or if an artefact doesn't compute
             what the stages do.
     """
+    require_segmentation(config, "compile")
     announce(config, "compiled")
     done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
     log.info("compiled -> %s", done.folder)

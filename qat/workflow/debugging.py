@@ -29,6 +29,7 @@ from qat.models import short_name
 from qat.program.conversion import TORCH_AO
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain, sized
+from qat.workflow.network import require_segmentation
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -64,6 +65,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
         UserError: if the calibration is missing or stale, if DEBUG asks for more pictures than there are, or if
             DEBUG.LAYERS names no layer.
     """
+    require_segmentation(config, "debug")
     choice = backend_choice(config)
     log.info("%s", choice)
     inspection: tuple[str, ...] = ()

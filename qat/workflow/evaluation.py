@@ -45,7 +45,7 @@ from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form, realigned
 from qat.workflow.kernels import recorded_kernels
 from qat.workflow.load import load_stage, stage_device
-from qat.workflow.network import network_spec
+from qat.workflow.network import network_spec, require_segmentation
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -90,6 +90,7 @@ def evaluate(
         UserError: if `gate` isn't above 0 and at most 1, the stage doesn't exist, was made from other weights or
             another config, or can't be scored, and if pictures are missing.
     """
+    require_segmentation(config, "eval")
     if gate is not None:
         _check_gate(gate)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())

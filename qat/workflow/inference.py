@@ -22,7 +22,7 @@ from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
-from qat.workflow.network import channels_of
+from qat.workflow.network import channels_of, require_segmentation
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
@@ -66,6 +66,7 @@ def infer(
     if not str(source):
         example = command("infer", stage="int_infer", input="picture-or-folder")
         raise UserError(f"no input picture; say which: {example}")
+    require_segmentation(config, "infer")
     announce(config, stage)
     paths = find_images(source)
     folder = Path(output) if output else folders_of(config).stage(stage) / "infer"

@@ -89,6 +89,16 @@ def network_spec(config: CfgNode) -> NetworkSpec:
     return resolve(config.MODEL.NAME) if user is None else facts_of(config, user).spec
 
 
+def require_segmentation(config: CfgNode, command: str) -> None:
+    """UserError for a network whose outputs `command` can't read."""
+    task = network_spec(config).task
+    if task != "segmentation":
+        raise UserError(
+            f"MODEL.NAME {config.MODEL.NAME} is a network for {task}, and {command} reads segmentation's logits alone; "
+            "check and the library's functions take it"
+        )
+
+
 def facts_of(config: CfgNode, user: UserNetwork) -> Facts:
     """Returns what is known of the user's network as its code is now."""
     seen = (user.source, os.getcwd(), json.dumps(user.kwargs, default=str, sort_keys=True), user.output, user.name)

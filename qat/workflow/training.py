@@ -27,7 +27,7 @@ from qat.training.losses import LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.load import device
-from qat.workflow.network import build_network, network_spec
+from qat.workflow.network import build_network, network_spec, require_segmentation
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, fit_of, training_transform
@@ -71,7 +71,7 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     """Returns the training that a config describes."""
-    _check_task(config)
+    require_segmentation(config, "train")
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
@@ -87,16 +87,6 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
         log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
         settings = replace(settings, plan=replace(settings.plan, eval_every=0))
     return Trainer(settings, context, model, train, val)
-
-
-def _check_task(config: CfgNode) -> None:
-    """UserError for a network that no recipe trains."""
-    task = network_spec(config).task
-    if task != "segmentation":
-        raise UserError(
-            f"MODEL.NAME {config.MODEL.NAME} is a network for {task}, and segmentation alone is trained here; "
-            "train it with its own code, and set TEST.MODEL_FILE to the checkpoint"
-        )
 
 
 def _check_crop(config: CfgNode) -> None:
