@@ -27,7 +27,8 @@ def _reshape(step: Step, x: Value, shape: Value = None) -> Value:
     keep = not step.get("allowzero", 0)
     sides = [x.shape[axis] if keep and type(side) is int and side == 0 else side for axis, side in enumerate(wanted)]
     if step.batch is not None and len(sides) > 1 and type(sides[0]) is int and sides[0] == step.batch:
-        sides[0] = x.shape[0]  # the file is for one number of pictures, the network for any
+        # the file is for one number of pictures, the network for any
+        sides[0] = x.shape[0] if any(type(side) is int and side == -1 for side in sides) else -1
     return x.reshape(sides)
 
 

@@ -145,6 +145,16 @@ def test_an_operator_computes_what_onnx_defines(case: str, tmp_path: Path) -> No
         assert torch.equal(trace(read, picture)(picture), read(picture))
 
 
+def test_a_file_for_one_picture_takes_several_where_its_reshapes_lead_with_other_axes(tmp_path: Path) -> None:
+    heads = helper.make_node("Reshape", ["x", "heads"], ["h"])
+    back = node("Reshape", "h", "back")
+    fixed = model(heads, back, heads=np.array([3, 8, 8]), back=np.array([1, 3, 8, 8]))
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(fixed, tmp_path / "net.onnx")
+    read, picture = read_network(tmp_path / "net.onnx"), torch.randn(1, 3, 8, 8)
+    assert torch.equal(read(picture), picture)
+
+
 QUANTISED = model(node("QuantizeLinear", "x", "s", name="q"), s=np.float32(1))
 WRONG = {
     "quantised": (QUANTISED, r"net\.onnx is quantised already \(QuantizeLinear, node q\)"),
