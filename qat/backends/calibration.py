@@ -59,7 +59,7 @@ def calibrate(
         The number of batches seen, with those before.
 
     Raises:
-        UserError: where an activation holds NaN or infinity, or there were no inputs.
+        UserError: where an activation holds NaN or infinity, a batch isn't a tensor, or there were no inputs.
 
     Example:
         >>> import torch, qat
@@ -72,6 +72,7 @@ def calibrate(
     observe(prepared)
     with torch.no_grad():  # not inference_mode: a plugin that replaces its buffers couldn't change them later
         for batch in inputs:
+            _check(batch)
             prepared(batch)
             done += 1
             if after_batch:
@@ -79,6 +80,14 @@ def calibrate(
     if done == 0:
         raise UserError("calibration got no images; check DATASET.TRAIN_SET and QUANT.CALIB_IMAGES")
     return done
+
+
+def _check(batch: object) -> None:
+    if not isinstance(batch, Tensor):
+        raise UserError(
+            f"calibration got a {type(batch).__name__} and takes tensors (N, 3, H, W), normalised; of a DataLoader "
+            "that gives pictures with labels, pass (picture for picture, _ in loader)"
+        )
 
 
 def save_calibration(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 
 import torch
@@ -100,7 +102,8 @@ def _program(network: CalibratedNetwork, picture: Tensor, reason: str) -> Kernel
 def _fault(network: CalibratedNetwork, picture: Tensor) -> str:
     """What is wrong with torch.ao's kernels; "" where every layer agrees."""
     try:
-        departure = first_departure(compare_converted(network, picture))
+        with redirect_stderr(io.StringIO()):  # where torch.fx prints the traceback of an error that is caught here
+            departure = first_departure(compare_converted(network, picture))
     except UserError:
         raise
     except Exception as error:  # torch raises whatever it likes, asserts too

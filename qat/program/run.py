@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qat.errors import UserError
 from qat.graph.ops import op_called
 from qat.program.elementwise import Product, Sum, look_up
 from qat.program.functions import compute
@@ -67,7 +68,7 @@ class ProgramNetwork(nn.Module):
             if step.op == "input":
                 value = to_levels(x, step.quant) if step.quant else x
             else:
-                value = self._runs[step.name]([values[name] for name in step.inputs])
+                value = self._computed(step, [values[name] for name in step.inputs])
             yield step, value
             given = None if tensors is None else tensors.get(step.name)
             values[step.name] = value if given is None else _as(step, given.reshape(value.shape))
@@ -75,6 +76,13 @@ class ProgramNetwork(nn.Module):
                 readers[name] -= 1
                 if not readers[name]:
                     del values[name]
+
+    def _computed(self, step: Step, inputs: list[Tensor]) -> Tensor:
+        try:
+            return self._runs[step.name](inputs)
+        except (TypeError, ValueError, RuntimeError, IndexError) as error:
+            why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise UserError(f"{step.source}: {step.op} ({step.name}) doesn't run in the program ({why})") from error
 
 
 def _as(step: Step, tensor: Tensor) -> Tensor:

@@ -172,3 +172,27 @@ def test_an_expanded_gate_runs_in_int8() -> None:
     converted = qat.convert(calibrated(model))
     assert [str(node.target) for node in converted.graph.nodes].count("dequantize") == 1
     assert sqnr(model(x), converted(x)) > 25
+
+
+WRONG_IN_TORCH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "scaled, then resampled": lambda x, y: F.interpolate(F.avg_pool2d(x, 2) * 3, SIZE[2:], mode="bilinear") + y,
+    "bicubic": lambda x, y: F.interpolate(x, scale_factor=2.0, mode="bicubic") + F.interpolate(y, scale_factor=2.0),
+    "a pooled 1x1 behind float": lambda x, y: (
+        x + F.interpolate(F.silu(F.adaptive_avg_pool2d(y, 1)), SIZE[2:], mode="bilinear", align_corners=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_IN_TORCH)
+def test_int8_computes_what_calib_does_where_torch_does_not(name: str) -> None:
+    """An interpolation of x * 3 was 32 dB from calib; of a contiguous 1x1 tensor torch's int8 kernel mixes channels."""
+    prepared, x = calibrated(Between(WRONG_IN_TORCH[name])), pictures()[0]
+    with torch.no_grad():
+        assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared, picture=x)(x)) > 35
+
+
+def test_batches_of_pictures_and_labels_are_refused_in_one_line() -> None:
+    prepared = qat.prepare(qat.rewrite(Between(torch.add).eval(), pictures()[0], "x86"))
+    expected = r"^calibration got a tuple and takes tensors .*\(picture for picture, _ in loader\)$"
+    with pytest.raises(qat.UserError, match=expected):
+        qat.calibrate(prepared, [(pictures()[0], torch.zeros(1))])  # type: ignore[list-item]

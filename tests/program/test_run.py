@@ -104,3 +104,10 @@ def test_a_step_that_no_program_runs_is_one_line() -> None:
     steps = (Step("offset", "constant", (), (1, 2), source="net.py:7"),)
     with pytest.raises(qat.UserError, match=r"net\.py:7: constant \(offset\) has no function"):
         ProgramNetwork(Program(steps, ("offset",)))(torch.zeros(1, 2))
+
+
+def test_a_step_that_fails_is_one_line() -> None:
+    steps = (Step("x", "input", (), (1, 3)), Step("y", "conv2d", ("x",), (1, 3), source="net.py:7"))
+    broken = replace(steps[1], op="permute", attributes={"dims": (0, 1, 2, 3)})
+    with pytest.raises(qat.UserError, match=r"^net\.py:7: permute \(y\) doesn't run in the program \(RuntimeError: "):
+        ProgramNetwork(Program((steps[0], broken), ("y",)))(torch.zeros(1, 3))
