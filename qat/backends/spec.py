@@ -10,6 +10,7 @@ from qat.ao import DeQuantStub
 from qat.engine import choose_engine
 from qat.errors import UserError, nearest
 from qat.graph.ops import INT8_LAYERS
+from qat.graph.rules.stubs import before_resizing
 from qat.observers.grid import Grid
 
 SCHEMES = ("symmetric", "affine")
@@ -70,9 +71,21 @@ def float_output_modules(graph: fx.GraphModule, more: tuple[str, ...] = ()) -> l
     return list(dict.fromkeys([*tails, *more]))
 
 
+def float_resizings(graph: fx.GraphModule) -> list[fx.Node]:
+    """The interpolations behind the tail convolutions: of dequantised logits, in float."""
+    found: list[fx.Node] = []
+    output = next(node for node in reversed(graph.graph.nodes) if node.op == "output")
+    for node in output.all_input_nodes:
+        start = before_resizing(node)
+        while node is not start and _is_tail(graph, _through_stub(graph, start)):
+            found.append(node)
+            node = node.all_input_nodes[0]
+    return found
+
+
 def _outputs(graph: fx.GraphModule) -> list[fx.Node]:
     output = next(node for node in reversed(graph.graph.nodes) if node.op == "output")
-    return [_through_stub(graph, node) for node in output.all_input_nodes]
+    return [_through_stub(graph, before_resizing(node)) for node in output.all_input_nodes]
 
 
 def _through_stub(graph: fx.GraphModule, node: fx.Node) -> fx.Node:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
-from qat.backends.fx.qconfig import SIGMOIDS, backend_config, qconfig_mapping, set_qconfig_scales
+from qat.backends.fx.qconfig import SIGMOIDS, backend_config, leave_in_float, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
 from qat.backends.scales import (
@@ -23,7 +23,7 @@ from qat.backends.scales import (
     reset_scales,
     spec_of,
 )
-from qat.backends.spec import QuantSpec, float_output_modules
+from qat.backends.spec import QuantSpec, float_output_modules, float_resizings
 from qat.backends.weight_scales import add_weight_scales, round_weight, weighted
 from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
@@ -60,6 +60,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         raise UserError(f"backend fx has no observer {spec.observer}; {nearest(spec.observer, OBSERVERS)}")
     float_output = float_output_modules(rewritten.module, spec.high_precision)
     mapping = qconfig_mapping(spec, float_output)
+    leave_in_float(mapping, rewritten.module, float_resizings(rewritten.module))
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
     graph = copy.deepcopy(rewritten.module).eval()
     with engine_in_use(spec.engine), warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -110,6 +111,16 @@ def qconfig_mapping(spec: QuantSpec, float_output: list[str]) -> QConfigMapping:
     for name in float_output:
         mapping.set_module_name(name, tail)
     return mapping
+
+
+def leave_in_float(mapping: QConfigMapping, graph: fx.GraphModule, nodes: Collection[fx.Node]) -> None:
+    """Let these calls of `graph` run in float: torch.ao tells a function's calls apart by their order."""
+    for node in nodes:
+        if node.op == "call_module":
+            mapping.set_module_name(str(node.target), None)
+        else:
+            calls = [each for each in graph.graph.nodes if each.target == node.target]
+            mapping.set_module_name_object_type_order("", node.target, calls.index(node), None)  # type: ignore[arg-type]
 
 
 def set_qconfig_scales(model: fx.GraphModule) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.graph.rule_cases.case import Case, Refusal
+from tests.graph.rule_cases.case import Case, Refusal, convolution
 
 
 def in_place_sum(module: nn.Module, x: Tensor) -> Tensor:
@@ -14,6 +14,10 @@ def in_place_sum(module: nn.Module, x: Tensor) -> Tensor:
     kept = y
     y += x
     return kept - y
+
+
+def resized(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def relu_function(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,5 +116,12 @@ CASES = (
     Refusal("identity", "dropout that is on", lambda m, x: F.dropout(x, p=0.0), reason="on in eval mode"),
     Case("quant_stub", "input read twice", lambda m, x: x * 2 + x),
     Case("dequant_stub", "nested outputs", lambda m, x: {"a": x * 2, "b": [x + 1, (x + 2, x.argmax(1))]}),
+    Case("dequant_stub", "resized logits", lambda m, x: resized(resized(m.c(x))), modules=convolution(3, 1)),
+    Case(
+        "dequant_stub",
+        "logits as they are, and resized",
+        lambda m, x: (lambda y: (y, resized(y)))(m.c(x)),
+        modules=convolution(3, 1),
+    ),
     Case("dequant_stub", "one tensor twice", lambda m, x: (lambda y: (y, [y]))(x * 2)),
 )
