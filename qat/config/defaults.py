@@ -155,6 +155,7 @@ _C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names, as of RUNTI
 _C.COMPILE.PARITY_IMAGES = 0
 _C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (above a megapixel one); 0: no perf files
 _C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
+_C.COMPILE.TRUST = False  # run TorchScript files, which are programs, that this run has no record of making
 _C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
 _C.COMPILE.MARCH = "bayes"  # J5's processor
 _C.COMPILE.INPUT_SOURCE = "ddr"  # J5: ddr (normalised RGB) or pyramid (the camera's centred YUV444)

@@ -23,6 +23,7 @@ from qat.runtimes import BEST, get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
 from qat.stages import origin_of, read_record
+from qat.stages.programs import check_programs, inside
 from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import backend_choice
 
@@ -63,9 +64,10 @@ def find_artefact(config: CfgNode) -> CompiledFile:
         raise UserError(f"{command('compile')} made no {name} in {folder}: {why}")
     record = manifest["artefacts"][name]
     for file, digest in {name: record["sha256"], **record.get("parts", {})}.items():
-        if sha256(folder / file) != digest:
+        if sha256(inside(folder, file)) != digest:
             expected = f"its bytes aren't those that {command('compile')} wrote"
             raise UserError(f"{folder / file} is damaged: {expected}; run it again")
+    check_programs(folders_of(config).base, [folder / name], config.COMPILE.TRUST)
     return CompiledFile(folder / name, record, manifest["input"], manifest.get("output", "logits"))
 
 

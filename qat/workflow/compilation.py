@@ -29,6 +29,7 @@ from qat.invocation import command
 from qat.models import short_name
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
+from qat.stages.programs import note_programs
 from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.handing_over import BOARD, handover
@@ -172,6 +173,7 @@ def _for_runtimes(config: CfgNode) -> Compilation:
         network, settings = load_network(config), compile_settings(config)
         done = compile_into(aside, network, samples, settings, log.info)
         write_record(aside, "compiled", config.dump(), origin_of(run, "compiled"), done.record)
+        note_programs(run.folders.base, aside)
     return Compilation(folder, done.parity, done.perf)
 
 
@@ -186,6 +188,7 @@ def _for_board(config: CfgNode) -> Compilation:
         fitted = fit_of(config).record(picture_size(config))
         record = {"backend": choice.record(), **board_record(aside, size, settings, fitted)}
         write_record(aside, "compiled", config.dump(), origin_of(run, "compiled"), record)
+        note_programs(run.folders.base, aside)
     return Compilation(folder, {}, None, tuple(rows))
 
 

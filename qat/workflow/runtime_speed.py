@@ -17,6 +17,7 @@ from qat.files import read_json, write_json
 from qat.invocation import command
 from qat.stages import read_record
 from qat.stages.folders import PERF
+from qat.stages.programs import check_programs, inside
 from qat.workflow.load import example_input
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
@@ -54,6 +55,8 @@ def bench_runtimes(
     folder = folders_of(config).stage("compile")
     record = _manifest(folder)
     artefacts = artefacts_of(record)
+    programs = [inside(folder, name) for name in record["artefacts"]]
+    check_programs(folders_of(config).base, programs, config.COMPILE.TRUST)
     size = [record["input"]["width"], record["input"]["height"]]
     settings = BenchSettings(f"{config.DATASET.DATASET}/{config.NAME}", command, rounds, warmup)
     example = example_input(config, size).contiguous().numpy()
