@@ -5,12 +5,14 @@ Every entry has a unique name, entries are sorted, and their files exist.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qat.data.descriptor import Descriptor
 from qat.data.encodings import AUTO
+from qat.data.list_lines import list_rows
 from qat.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".npy")
@@ -28,16 +30,15 @@ class Entry:
 
 
 def read_list(path: Path, bases: Sequence[Path]) -> list[Entry]:
-    """Reads a list file: a line is `image label` or `image`, separated by white space or a comma.
+    """Reads a list file: a line is `image label` or `image` (`qat.data.list_lines`).
 
-    Paths are relative to the first of `bases` under which the first image exists. Empty lines and `#` lines are
-    skipped. Raises UserError for an unreadable or empty list, a malformed line, a missing file, or an image that is
-    listed twice.
+    Paths are relative to the first of `bases` under which the first image exists. Raises UserError for an unreadable or
+    empty list, a malformed line, a missing file, or an image that is listed twice.
     """
-    rows = list(_rows(path))
+    rows = list_rows(path, _text(path), lambda cell: any(os.path.isfile(base / cell) for base in bases))
     if not rows:
         raise UserError(f"list file {path} names no image; expected lines such as: images/a.png labels/a.png")
-    base = next((base for base in bases if (base / rows[0][0]).is_file()), bases[0])
+    base = next((base for base in bases if os.path.isfile(base / rows[0][0])), bases[0])
     if len({len(row) for row in rows}) > 1:
         raise UserError(f"list file {path} has lines with a label and lines without; expected one kind")
     return checked(
@@ -57,7 +58,7 @@ def checked(entries: Iterable[Entry], where: str) -> list[Entry]:
     seen: set[str] = set()
     for entry in result:
         for kind, file in (("image", entry.image), ("label", entry.label)):
-            if file is not None and not file.is_file():
+            if file is not None and not os.path.isfile(file):
                 raise UserError(f"{kind} {file} of {where} does not exist; check the path and DATASET.ROOT")
         if entry.name in seen:
             raise UserError(f"image {entry.image} appears twice in {where}; expected each image once")
@@ -89,17 +90,6 @@ def _in_folder(folder: Path) -> list[Path]:
     if not images:
         raise UserError(f"folder {folder} holds no image; expected files that end in {' '.join(IMAGE_SUFFIXES)}")
     return sorted(images, key=Path.as_posix)
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        cells = [cell.strip() for cell in line.split(",")] if "," in line else line.split()
-        cells = cells[:1] if len(cells) == 2 and not cells[1] else cells
-        if len(cells) > 2 or not all(cells):
-            raise UserError(f"{path}, line {number}: {line.strip()!r}; expected an image and a label, or an image")
-        yield cells
 
 
 def _text(path: Path) -> str:

@@ -50,16 +50,32 @@ def image_list(names: Iterable[str]) -> str:
 
 
 def share_of_float(stage: Metrics, reference: Metrics) -> float:
-    """Returns mIoU as a share of float's; UserError if they can't be compared.
+    """Returns mIoU as a share of float's, over the same classes; UserError if they can't be compared.
 
-    Without labels: the share of pixels that keep float's class.
+    A class that no label holds counts in an mIoU, with 0, where one pixel is predicted as it: here it counts only where
+    both predict it. Without labels: the share of pixels that keep float's class.
+
+    >>> float_metrics = {"mean_iou": 0.5, "image_list": "", "class_iou": {"road": 0.5, "bus": None}}
+    >>> stage_metrics = {"mean_iou": 0.2, "image_list": "", "class_iou": {"road": 0.4, "bus": 0.0}}
+    >>> share_of_float(stage_metrics, float_metrics)
+    0.8
     """
     require_comparable(stage, reference)
     if not has_labels(reference):
         return 1 - float(stage["pixels_changed"])
-    if not reference["mean_iou"]:
+    own, before = common_means(stage, reference)
+    if not before:
         raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
-    return float(stage["mean_iou"] / reference["mean_iou"])
+    return own / before
+
+
+def common_means(stage: Metrics, reference: Metrics) -> tuple[float, float]:
+    """Returns the mIoU of a stage and of float over the classes that both know, which is all that labels hold."""
+    own, before = known_iou(stage), known_iou(reference)
+    both = [name for name in before if name in own]
+    if own.keys() == before.keys() or not both:
+        return float(stage["mean_iou"]), float(reference["mean_iou"])
+    return sum(own[name] for name in both) / len(both), sum(before[name] for name in both) / len(both)
 
 
 def has_labels(stage: Metrics) -> bool:

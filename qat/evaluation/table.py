@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from qat.evaluation.metrics import Metrics, class_changes, comparable, has_labels, known_iou, passes, share_of_float
+from qat.evaluation.metrics import (
+    Metrics,
+    class_changes,
+    common_means,
+    comparable,
+    has_labels,
+    known_iou,
+    passes,
+    share_of_float,
+)
 from qat.invocation import command
 from qat.tables import slim_table
 
@@ -111,7 +120,8 @@ def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
     change = class_changes(stage, reference)
     worst = min(change, key=lambda name: change[name])
     described = f"{worst} {_percent(iou[worst])} ({_points(change[worst])})"
-    return _percent(share_of_float(stage, reference)), _points(stage["mean_iou"] - reference["mean_iou"]), described
+    own, before = common_means(stage, reference)
+    return _percent(share_of_float(stage, reference)), _points(own - before), described
 
 
 def _percent(fraction: float | None) -> str:

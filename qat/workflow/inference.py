@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.network import channels_of, require_segmentation
+from qat.workflow.overlay_files import overlay_files
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
@@ -50,6 +50,8 @@ def infer(
 ) -> Inference:
     """Write an overlay for each picture, under the picture's name; subfolders of the common parent are kept.
 
+    No picture is overwritten, and nothing is written outside the folder (`qat.workflow.overlay_files`).
+
     Args:
         config: the run's config.
         progress: called with the pictures done, the number of pictures, and a text.
@@ -61,7 +63,8 @@ def infer(
         The folder and the PNG files in it.
 
     Raises:
-        UserError: if `source` holds no picture, a picture can't be read, or the stage doesn't exist or is stale.
+        UserError: if `source` holds no picture, a picture can't be read or would be overwritten, or the stage doesn't
+            exist or is stale.
     """
     if not str(source):
         example = command("infer", stage="int_infer", input="picture-or-folder")
@@ -70,15 +73,13 @@ def infer(
     announce(config, stage)
     paths = find_images(source)
     folder = Path(output) if output else folders_of(config).stage(stage) / "infer"
+    files = overlay_files(paths, folder)
     shown = ["float"] if stage == "float" else ["float", stage]
     networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
-    common = os.path.commonpath([path.absolute().parent for path in paths])
-    written = []
-    for path in watched(paths, progress, len(paths), f"infer {stage}"):
-        target = (folder / path.absolute().relative_to(common)).with_suffix(".png")
-        overlay.save(target, draw(read_image(path, channels_of(config)), networks, classes))
-        written.append(target)
-    return Inference(stage, folder, tuple(written))
+    pairs = list(zip(paths, files, strict=True))
+    for path, file in watched(pairs, progress, len(pairs), f"infer {stage}"):
+        overlay.save(file, draw(read_image(path, channels_of(config)), networks, classes))
+    return Inference(stage, folder, tuple(files))
 
 
 def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) -> Picture:

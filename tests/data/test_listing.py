@@ -77,6 +77,38 @@ def test_the_base_is_where_the_first_image_lies(root: Path) -> None:
     assert (entry.image, entry.name) == (root / "images/a.png", "a")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "images/my dog.png\tlabels/my dog.png",
+        '"images/my dog.png" "labels/my dog.png"',
+        '"images/my dog.png","labels/my dog.png"',
+        "images\\my dog.png,labels\\my dog.png",
+    ],
+)
+def test_blanks_quotes_and_backslashes_are_read_as_the_files_that_exist(root: Path, line: str) -> None:
+    (entry,) = read_list(write(root, line), [root])
+    assert (entry.image, entry.label) == (root / "images/my dog.png", root / "labels/my dog.png")
+
+
+def test_a_line_of_one_path_may_hold_blanks(root: Path) -> None:
+    (entry,) = read_list(write(root, "images/my dog.png\n"), [root])
+    assert (entry.image, entry.label) == (root / "images/my dog.png", None)
+
+
+def test_a_header_is_left_out_and_a_missing_first_picture_is_not_one(root: Path) -> None:
+    (entry,) = read_list(write(root, "image,label\nimages/a.png,labels/a.png\n"), [root])
+    assert entry.image == root / "images/a.png"
+    with pytest.raises(UserError, match=r"none\.png"):
+        read_list(write(root, "none.png,none_label.png\nimages/a.png,labels/a.png\n"), [root])
+
+
+def test_names_beyond_the_file_system_and_nul_bytes_are_one_line(root: Path) -> None:
+    for name in ("x" * 300 + ".png", "a\0b.png"):
+        with pytest.raises(UserError, match=r"does not exist|expected an image"):
+            read_list(write(root, f"images/a.png\n{name}"), [root])
+
+
 def test_absolute_paths_are_taken_as_they_are(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (entry,) = read_list(write(root, f"{root}/images/a.png {root}/labels/a.png"), [elsewhere])

@@ -5,9 +5,11 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from qat.errors import UserError
 from qat.evaluation import Result, Scores
+from qat.evaluation.confusion import ConfusionMatrix
 from qat.evaluation.metrics import metrics, passes, share_of_float
 
 SCORES = Scores(mean_iou=0.5, pixel_acc=0.9, mean_acc=0.7, class_iou=(0.75, 0.25, None))
@@ -64,3 +66,20 @@ def test_other_classes_are_refused() -> None:
 def test_a_float_model_that_scores_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="float mIoU is 0"):
         share_of_float(build(result()), dict(build(result()), mean_iou=0.0))
+
+
+def test_a_class_that_no_label_holds_does_not_count_for_one_stage_alone() -> None:
+    label = torch.zeros(1, 20, 20, dtype=torch.uint8)
+    label[:, 10:] = 1
+    stray = label.clone()
+    stray[0, 0, 0] = 2
+
+    def measured(prediction: torch.Tensor) -> dict[str, Any]:
+        matrix = ConfusionMatrix(3)
+        matrix.update(prediction, label)
+        return build(Result(matrix.scores(), ("a",), 1.0, 1.0))
+
+    float_metrics, stage = measured(label), measured(stray)
+    assert stage["mean_iou"] < 0.67
+    assert 0.99 < share_of_float(stage, float_metrics) < 1
+    assert passes(stage, float_metrics, 0.99)

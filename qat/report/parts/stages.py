@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from qat.evaluation.metrics import Metrics, class_changes, comparable, has_labels, known_iou, passes, share_of_float
+from qat.evaluation.metrics import (
+    Metrics,
+    class_changes,
+    common_means,
+    comparable,
+    has_labels,
+    known_iou,
+    passes,
+    share_of_float,
+)
 from qat.report.sources import Sources
 from qat.report.text import NOTHING, decibels, megabytes, percent, points
 
@@ -155,7 +164,7 @@ def _stage_row(name: str, sources: Sources) -> StageRow:
         name=name,
         mean_iou=percent(stage["mean_iou"]),
         kept=percent(kept),
-        change=NOTHING if kept is None or not has_labels(stage) else points(stage["mean_iou"] - reference["mean_iou"]),
+        change=NOTHING if kept is None or not has_labels(stage) else _change(stage, reference),
         accuracy=percent(stage["pixel_acc"]),
         changed=percent(stage.get("pixels_changed"), 3),
         sqnr=decibels(stage["logit_sqnr"], "equal") if "logit_sqnr" in stage else NOTHING,
@@ -172,6 +181,11 @@ def _kept(name: str, sources: Sources) -> float | None:
     """Share of float's mIoU; None where the two can't be compared."""
     stage, reference = sources.metrics[name], sources.metrics["float"]
     return share_of_float(stage, reference) if comparable(stage, reference) and reference["mean_iou"] != 0 else None
+
+
+def _change(stage: Metrics, reference: Metrics) -> str:
+    own, before = common_means(stage, reference)
+    return points(own - before)
 
 
 def _worst(stage: Metrics, reference: Metrics | None) -> tuple[str, str]:
