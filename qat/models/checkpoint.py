@@ -70,13 +70,18 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> list[str]:
     state, left_out = fitting_form(read_tensors(path), wanted)
     problems = list(differences(wanted, state))
     if problems:
-        raise UserError(
-            f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; check MODEL.NAME and DATASET.NUM_CLASSES"
-        )
+        raise UserError(f"{path} doesn't fit {type(model).__name__}: {_shorten(problems)}; {_advice(state, wanted)}")
     check_usable(path, state, wanted)
     model.load_state_dict(state)
     log = [f"loaded {len(state)} tensors from {path}"]
     return log + ([f"not used by this form of the network: {', '.join(left_out)}"] if left_out else [])
+
+
+def _advice(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    lacking = wanted.keys() - state.keys()
+    if lacking and state.keys() < wanted.keys() and all(key.startswith(AUXILIARY) for key in lacking):
+        return "it is the eval form, and this is the train form: build the network with aux_mode eval"
+    return "check MODEL.NAME and DATASET.NUM_CLASSES"
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -91,7 +96,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise UserError(f"{path} holds a {type(loaded).__name__}; expected a state dict of tensors")
     if not isinstance(loaded.get("state_dict", {}), dict):
         raise UserError(f"{path} holds a {type(loaded['state_dict']).__name__} as state_dict; expected tensors by name")
-    state = _held(loaded)
+    state = _joined(_held(loaded))
     tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise UserError(
@@ -107,6 +112,14 @@ def _held(loaded: dict[Any, Any]) -> dict[Any, Any]:
         if isinstance(inner, dict) and _has_tensors(inner):
             return _held(inner)
     return loaded
+
+
+def _joined(state: dict[Any, Any]) -> dict[Any, Any]:
+    """One state dict of several, each a part's under the part's name, as BiSeNetV2's backbone file has them."""
+    parts = [(name, part) for name, part in state.items() if isinstance(part, dict) and part]
+    if len(parts) != len(state) or not all(isinstance(x, Tensor) for _, part in parts for x in part.values()):
+        return state
+    return {f"{name}.{key}": value for name, part in parts for key, value in part.items()}
 
 
 def _has_tensors(tree: dict[Any, Any]) -> bool:

@@ -42,7 +42,5 @@ def inside(folder: Path, name: str) -> Path:
     """Returns a file that a folder's manifest names; UserError for one outside of the folder."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"the manifest of {folder} names {name}, outside of it; run {command('compile')} again"
-        )
+        raise UserError(f"the manifest of {folder} names {name}, outside of it; run {command('compile')} again")
     return path

@@ -46,9 +46,7 @@ def test_the_run_s_own_program_runs(root: Path, compiled: Path) -> None:
 
 def test_a_foreign_program_asks(root: Path, compiled: Path) -> None:
     put_foreign(compiled)
-    with pytest.raises(
-        UserError, match=r"model_float\.pt is a program, .* no record of making it; .*TRUST"
-    ):
+    with pytest.raises(UserError, match=r"model_float\.pt is a program, .* no record of making it; .*TRUST"):
         evaluate(config(root, *RUNTIME), stage="compiled")
     assert "compiled torchscript" in evaluate(config(root, *RUNTIME, "COMPILE.TRUST", "True"), stage="compiled").stages
 

@@ -44,7 +44,10 @@ ENDINGS: dict[str, tuple[Callable[[Tensor], Any], list[str]]] = {
     "twice, other modes": (lambda y: up(bilinear(y)), ["tail", "dequant_stub", "interpolate", "interpolate"]),
     "two outputs": (lambda y: (y, bilinear(y)), ["tail", "dequant_stub", "interpolate", "output"]),
     "behind a ReLU": (lambda y: bilinear(y.relu()), ["tail", "relu", "interpolate", "dequant_stub"]),
-    "read again": (lambda y: (lambda z: (z, z.sigmoid()))(bilinear(y)), ["tail", "interpolate", "dequant_stub", "sigmoid"]),
+    "read again": (
+        lambda y: (lambda z: (z, z.sigmoid()))(bilinear(y)),
+        ["tail", "interpolate", "dequant_stub", "sigmoid"],
+    ),
 }
 
 

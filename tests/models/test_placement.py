@@ -30,3 +30,12 @@ def test_names_that_fit_stay() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
     state = {"0.weight": torch.zeros(2, 2), "0.bias": torch.zeros(2)}
     assert placed(state, network.state_dict()).keys() == state.keys()
+
+
+def test_a_file_of_parts_starts_bisenetv2(tmp_path: Path) -> None:
+    backbone, network = seed_network(build_model("bisenetv2", 3)), build_model("bisenetv2", 3, "train")
+    parts = {name: backbone.get_submodule(name).state_dict() for name in ("detail", "segment", "bga")}
+    torch.save(parts, tmp_path / "backbone_v2.pth")
+    load_pretrained(network, str(tmp_path / "backbone_v2.pth"))
+    for part, state in parts.items():
+        assert all(torch.equal(value, state[name]) for name, value in network.get_submodule(part).state_dict().items())

@@ -83,6 +83,12 @@ def test_a_train_form_goes_into_the_predict_form(tmp_path: Path, name: str, auxi
     assert all(torch.equal(value, source.state_dict()[key]) for key, value in model.state_dict().items())
 
 
+def test_the_eval_form_is_named_where_the_train_form_is_wanted(tmp_path: Path) -> None:
+    torch.save(build_model("bisenetv2", 3).state_dict(), tmp_path / "net.pth")
+    with pytest.raises(UserError, match=r"missing aux2\..*; it is the eval form, and this is the train form"):
+        load_checkpoint(build_model("bisenetv2", 3, "train"), tmp_path / "net.pth")
+
+
 def test_a_damaged_npz_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "net.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(UserError, match=r"net\.npz is not a readable checkpoint"):
