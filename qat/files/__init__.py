@@ -3,12 +3,14 @@
 from qat.files.content import known_sha256, read_json, sha256, sha256_text, write_json, write_text
 from qat.files.locks import alone
 from qat.files.parts import restored, scratch_folder, short_name, sweep
+from qat.files.place import check_place
 from qat.files.replacement import atomic_path, replaced_folder
 from qat.files.yaml_mapping import read_yaml
 
 __all__ = [
     "alone",
     "atomic_path",
+    "check_place",
     "known_sha256",
     "read_json",
     "read_yaml",

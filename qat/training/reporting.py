@@ -17,6 +17,7 @@ from torch import Tensor
 
 from qat.data.fit import Fit
 from qat.data.image_io import rgb_view
+from qat.errors import as_user_error
 from qat.evaluation import Result, upsample_argmax
 from qat.training.state import Progress
 
@@ -122,7 +123,8 @@ class Board:
 
     def __init__(self, folder: Path, palette: NDArray[np.uint8], iteration: int = 0, write: bool = True) -> None:
         self._palette = palette
-        self._writer = SummaryWriter(str(folder), purge_step=iteration, write_to_disk=write)
+        with as_user_error(f"can't write tensorboard's events to LOG_DIR's {folder}", "set LOG_DIR to another folder"):
+            self._writer = SummaryWriter(str(folder), purge_step=iteration, write_to_disk=write)
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
         """Add a point to each named curve."""

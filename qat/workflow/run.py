@@ -14,6 +14,7 @@ from qat.backends.select import TUNES
 from qat.config import default_config, load_config, with_values
 from qat.engine import choose_engine
 from qat.errors import UserError
+from qat.files import check_place
 from qat.invocation import Invocation
 from qat.models import default_fit
 from qat.stages import Folders, Run, Tuned, origin_of, record_of
@@ -34,8 +35,9 @@ RESOLVED_IN = ("", "qat", "calib", "float", "train", "compile")  # folders of a 
 
 
 def folders_of(config: CfgNode) -> Folders:
-    """OUTPUT_DIR/<data set>/<config name>."""
-    return Folders(Path(config.OUTPUT_DIR, config.DATASET.DATASET, config.NAME), config.COMPILE.RUNTIME)
+    """OUTPUT_DIR/<data set>/<config name>; UserError where no folder can be there."""
+    base = Path(config.OUTPUT_DIR, config.DATASET.DATASET, config.NAME)
+    return Folders(check_place(base, "OUTPUT_DIR"), config.COMPILE.RUNTIME)
 
 
 def run_of(config: CfgNode) -> Run:

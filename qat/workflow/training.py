@@ -15,7 +15,7 @@ from qat.data import SegmentationDataset, build_dataset
 from qat.data.descriptor import IGNORE
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.files import sha256
+from qat.files import check_place, sha256
 from qat.models import load_checkpoint
 from qat.models.checkpoint import load_pretrained
 from qat.models.forms import TRAIN
@@ -136,7 +136,7 @@ def loop_config(config: CfgNode, stage: str) -> LoopConfig:
     data, train = config.DATASET, config.TRAIN
     return LoopConfig(
         folder=folders_of(config).stage(stage),
-        board=Path(config.LOG_DIR, data.DATASET, config.NAME, stage),
+        board=check_place(Path(config.LOG_DIR, data.DATASET, config.NAME, stage), "LOG_DIR"),
         config=config.dump(),
         data=_data_config(config),
         num_classes=data.NUM_CLASSES,
