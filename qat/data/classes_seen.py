@@ -13,12 +13,13 @@ from qat.errors import UserError
 class ClassGuess:
     """The classes: a name and the values that mean it, in the order of the logits; `void`: values that mean none.
 
-    `why`: how that was found.
+    `why`: how that was found. `colours`: of a known data set's classes; () where names are placeholders.
     """
 
     classes: tuple[tuple[str, tuple[int, ...]], ...]
     void: tuple[int, ...]
     why: str
+    colours: tuple[tuple[int, ...], ...] = ()
 
 
 def guess_classes(values: Sequence[int], count: int | None, known: Sequence[Descriptor] = ()) -> ClassGuess:
@@ -50,7 +51,8 @@ def guess_classes(values: Sequence[int], count: int | None, known: Sequence[Desc
         ids = {value for each in one.classes for value in each.ids}
         if len(one.classes) == count and set(inner) <= ids | set(one.void):
             classes = tuple((each.name, each.ids) for each in one.classes)
-            return ClassGuess(classes, one.void, f"values are ids of data set {one.name}")
+            colours = tuple(each.colour for each in one.classes)
+            return ClassGuess(classes, one.void, f"values are ids of data set {one.name}", colours)
     shown = ", ".join(map(str, values[:12])) + (" ..." if len(values) > 12 else "")
     raise UserError(
         f"the labels hold {len(values)} values ({shown}) and the network gives {count} classes; give a network of as "

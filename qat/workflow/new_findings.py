@@ -46,7 +46,8 @@ def labels_found(seen: Survey, guess: ClassGuess) -> list[str]:
 
 def data_guessed(seen: Survey, guess: ClassGuess, mean: Sequence[float], std: Sequence[float]) -> list[str]:
     """What the folders don't say. `mean`, `std`: that the config has."""
-    lines = [f"classes: {guess.why}; their names and colours are placeholders"]
+    named = "" if guess.colours else "; their names and colours are placeholders"
+    lines = [f"classes: {guess.why}{named}"]
     if seen.made:
         lines.append("the folders have no train and val: every fifth picture is for val")
     rounded = [[round(value, 3) for value in values] for values in (mean, std)]

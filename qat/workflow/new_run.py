@@ -198,6 +198,8 @@ def _descriptor(
             for split, path in zip(seen.splits, lists, strict=True)
         }
     tree["classes"] = [{"name": name, "id": ids[0] if len(ids) == 1 else list(ids)} for name, ids in guess.classes]
+    for one, colour in zip(tree["classes"], guess.colours, strict=False):
+        one["colour"] = list(colour)
     return tree | ({"void": list(guess.void)} if guess.void else {}), lists
 
 

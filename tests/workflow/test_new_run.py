@@ -136,6 +136,7 @@ def test_classes_are_guessed(case: str) -> None:
 def test_ids_of_a_known_data_set_are_known() -> None:
     guess = guess_classes([0, 3, 7, 8, 26, 33], 19, [read_descriptor("cityscapes")])
     assert dict(guess.classes)["road"] == (7,)
+    assert guess.colours[0] == (128, 64, 128)
     assert 3 in guess.void
 
 
