@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import collections
 import pickle
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,8 +163,18 @@ def read_network(path: Path) -> PickledNetwork:
 
 
 def _read(path: Path) -> Any:
+    refuse_torchscript(path)
     reader = SimpleNamespace(Unpickler=_NetworkUnpickler, load=_load, __name__=__name__)
     return _guarded(path, lambda: torch.load(path, map_location="cpu", pickle_module=reader, weights_only=False))
+
+
+def refuse_torchscript(path: Path) -> None:
+    """UserError for a file that torch.load would hand to TorchScript's own loader."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(name.rpartition("/")[2] == "constants.pkl" for name in archive.namelist()):
+            raise UserError(f"{path} is a TorchScript program; expected weights: save its state dict with torch.save")
 
 
 def _root(loaded: Any) -> Record | None:

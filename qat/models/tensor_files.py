@@ -15,7 +15,7 @@ from torch import Tensor
 
 from qat.errors import UserError
 from qat.files import atomic_path
-from qat.models.pickled import read_numpy_pickle, read_pickled
+from qat.models.pickled import read_numpy_pickle, read_pickled, refuse_torchscript
 from qat.state_file import check_growth, load_tensors
 
 PACKED = 100  # times its own size that an .npz may unpack to: numpy can pack it
@@ -42,6 +42,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
+    refuse_torchscript(path)
     try:
         return load_tensors(path)
     except UserError:

@@ -141,6 +141,13 @@ def test_numbers_of_numpy_beside_the_weights(tmp_path: Path) -> None:
     assert torch.equal(model.weight, source.weight)
 
 
+def test_a_torchscript_program_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "net.pt"))
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(UserError, match=r"net\.pt is a TorchScript program; expected weights"):
+        load_checkpoint(nn.Linear(2, 2), tmp_path / "net.pt")
+
+
 def test_half_a_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     save_published(build_model("yolov5n", CLASSES), path)
