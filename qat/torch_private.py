@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.fx import Interpreter, Node
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
@@ -26,6 +26,7 @@ __all__ = [
     "pickled_names",
     "quiet_fake_tensors",
     "storage_id",
+    "submodule",
     "tree_flatten",
     "tree_leaves",
     "tree_map_only",
@@ -55,6 +56,16 @@ def storage_id(tensor: Tensor) -> int:
     Not `data_ptr()`: that of a fake tensor, which has no memory, is an error, and that of a slice differs.
     """
     return int(tensor.untyped_storage()._cdata)
+
+
+def submodule(owner: nn.Module, path: str) -> nn.Module:
+    """What `owner.get_submodule(path)` gives, several times faster: rules ask for it at every node."""
+    module: nn.Module | None = owner
+    for name in path.split("."):
+        assert module is not None
+        module = module._modules[name]
+    assert module is not None
+    return module
 
 
 def at_node(interpreter: Interpreter, node: Node) -> AbstractContextManager[Any]:

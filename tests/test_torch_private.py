@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from qat.torch_private import AnyBatchNorm, AnyDropout, fake_quantise_learnable, norms, storage_id
+from qat.torch_private import AnyBatchNorm, AnyDropout, fake_quantise_learnable, norms, storage_id, submodule
 
 ROOT = Path(__file__).resolve().parents[1]
 HOMES = {"qat/torch_private.py", "qat/ao.py"}
@@ -98,3 +98,10 @@ def test_views_share_their_storage() -> None:
 def test_families_of_layers() -> None:
     assert issubclass(nn.BatchNorm2d, AnyBatchNorm)
     assert issubclass(nn.Dropout2d, AnyDropout)
+
+
+def test_a_submodule_by_its_path() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
+    assert submodule(model, "0.0") is model.get_submodule("0.0")
+    with pytest.raises(KeyError):
+        submodule(model, "0.1")

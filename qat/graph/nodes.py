@@ -9,6 +9,7 @@ from torch.fx import GraphModule, Node
 
 from qat.ao import core_of
 from qat.graph.ops import BY_FUNCTION, BY_METHOD, BY_MODULE, REQUIRED, Op
+from qat.torch_private import submodule
 
 _KINDS = {"placeholder": "input", "output": "output", "get_attr": "constant"}
 _ALIASES = {"axis": "dim", "x": "input"}
@@ -23,7 +24,7 @@ def owner_of(node: Node) -> GraphModule:
 
 def module_of(node: Node) -> nn.Module | None:
     """The module that a call_module node calls (of torch.ao's fused ones the first part); None for other nodes."""
-    return core_of(owner_of(node).get_submodule(str(node.target))) if node.op == "call_module" else None
+    return core_of(submodule(owner_of(node), str(node.target))) if node.op == "call_module" else None
 
 
 def find_op(node: Node) -> Op | None:

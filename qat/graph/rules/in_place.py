@@ -64,7 +64,10 @@ def _apply(node: Node) -> str:
 
 def _calls_of_module(node: Node) -> list[Node]:
     module = module_of(node)
-    return [node] if module is None else [call for call in node.graph.nodes if module_of(call) is module]
+    if module is None:
+        return [node]
+    calls = node.graph.find_nodes(op="call_module")
+    return [call for call in calls if module_of(call) is module]
 
 
 def _check_call(node: Node) -> str | None:
