@@ -76,16 +76,16 @@ def test_its_facts_are_found_and_another_file_makes_stages_stale(folder: Path) -
     assert (spec.name, spec.stride, spec.side_multiple) == ("net", 2, 2)
     assert load_config("net.yaml", ["MODEL.NAME", "net.onnx"]).NAME == "net"
     assert main(["calib", "-c", "net.yaml"]) == 0
-    load_stage(load_config("net.yaml"), "int_infer")
+    load_stage(load_config("net.yaml"), "calib")
     export(Net(), folder / "net.onnx", axes="batch")
     with pytest.raises(UserError, match=r"takes pictures of 48x32 alone"):
-        load_stage(load_config("net.yaml"), "int_infer")
+        load_stage(load_config("net.yaml"), "calib")
     with torch.no_grad():
         other = Net()
         other.stem.stride = (4, 4)
     export(other, folder / "net.onnx")
     with pytest.raises(UserError, match=r"MODEL\.NAME's network \(sha256\)"):
-        load_stage(load_config("net.yaml"), "int_infer")
+        load_stage(load_config("net.yaml"), "calib")
 
 
 def test_an_output_has_a_name_or_an_index(folder: Path) -> None:
@@ -119,3 +119,9 @@ def test_bad_input_is_one_line(case: str, folder: Path, capsys: pytest.CaptureFi
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
     assert re.search(said, lines[0]), lines[0]
+
+
+def test_without_onnx_runtime_it_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qat.runtimes.optional.is_installed", lambda module: False)
+    with pytest.raises(UserError, match=r"onnxruntime is not installed; pip install"):
+        network_spec(load_config("net.yaml"))
