@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.picture_header import MOST_PIXELS, declared_size
+from qat.data.picture_header import MOST_PIXELS, declared_size, has_palette, indices_as_grey, png_depth
 from qat.errors import UserError
 
 
@@ -84,25 +84,45 @@ def rgb_view(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image[:, :, :3] if count >= 3 else np.concatenate([image, np.zeros_like(image[:, :, :1])], 2)
 
 
+def is_turned(path: Path) -> bool:
+    """Whether `read_image` turns or mirrors a picture by its EXIF orientation, as no label map is."""
+    data = _bytes(path, "image")
+    if b"Exif" not in data and b"eXIf" not in data:
+        return False
+    shown, stored = _pixels(data, cv2.IMREAD_COLOR), _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return shown is not None and not np.array_equal(shown, stored)  # type: ignore[arg-type]
+
+
 def read_label(path: Path) -> NDArray[np.uint8]:
     """An 8-bit one-channel label map as (H, W) uint8, the file's own values.
 
-    Raises UserError, with the path, for a file that is missing, damaged, coloured or not 8 bits a pixel.
+    PNGs of 1, 2 and 4 bits have their own values too, not these stretched to 255, and PNGs with a palette their
+    indices, as public tools that write palettes mean them (CVAT's and Pascal VOC's masks). Raises UserError, with the
+    path, for a file that is missing, damaged, coloured or not 8 bits a pixel.
     """
-    label = _decode(path, cv2.IMREAD_UNCHANGED, "label")
+    data = _bytes(path, "label")
+    label = _decoded(indices_as_grey(data) if has_palette(data) else data, cv2.IMREAD_UNCHANGED, "label", path)
     if label.ndim == 3:
-        kind = f"has {label.shape[2]} channels (a colour or palette picture)"
+        kind = f"has {label.shape[2]} channels (a colour picture, or a palette outside a PNG)"
         raise UserError(f"label {path} {kind}; expected one 8-bit grey channel that holds class indices")
-    return label
+    depth = png_depth(data)
+    return label if depth == 8 else label // (255 // (2**depth - 1))
 
 
 def _decode(path: Path, flags: int, kind: str) -> NDArray[Any]:
+    return _decoded(_bytes(path, kind), flags, kind, path)
+
+
+def _bytes(path: Path, kind: str) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UserError(
             f"can't read {kind} {path}: {error.strerror or error}; check the path and its rights"
         ) from error
+
+
+def _decoded(data: bytes, flags: int, kind: str, path: Path) -> NDArray[Any]:
     size = declared_size(data)
     if size is not None and size[0] * size[1] > MOST_PIXELS:
         raise UserError(

@@ -1,12 +1,20 @@
-"""The size that a picture's header says, before its pixels are unpacked: PNG, JPEG, BMP, WebP, TIFF and PNM."""
+"""What a picture's header says: its size, before pixels are unpacked, and a PNG's depth, palette and indices.
+
+PNG's chunks: https://www.w3.org/TR/png-3/#11IHDR
+"""
 
 from __future__ import annotations
 
 import re
 import struct
+import zlib
 
 MOST_PIXELS = 1 << 28  # 16384 x 16384: 0.8 GB as 8-bit RGB
 _FRAMES = (*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))  # JPEG's start of a frame
+_PNG = b"\x89PNG\r\n\x1a\n"
+_IHDR = slice(8, 33)  # its chunk: length, name, 13 bytes, checksum
+_GREY, _PALETTE = 0, 3  # types of colour
+_KEPT = (b"IDAT", b"IEND")
 _TIFF_SIZES = {256: 0, 257: 1}  # ImageWidth, ImageLength
 
 
@@ -17,7 +25,7 @@ def declared_size(data: bytes) -> tuple[int, int] | None:
     (640, 480)
     """
     try:
-        if data[:8] == b"\x89PNG\r\n\x1a\n":
+        if data[:8] == _PNG:
             return struct.unpack(">II", data[16:24])
         if data[:2] == b"BM":
             width, height = struct.unpack("<ii", data[18:26])
@@ -66,3 +74,34 @@ def _webp(data: bytes) -> tuple[int, int] | None:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack("<HH", data[26:30])
     return width & 0x3FFF, height & 0x3FFF
+
+
+def png_depth(data: bytes) -> int:
+    """Returns the bits a pixel of a PNG that is grey or has a palette; 8 for all else.
+
+    >>> png_depth(b"no picture")
+    8
+    """
+    grey = data[:8] == _PNG and len(data) > 25 and data[25] in (_GREY, _PALETTE)
+    return data[24] if grey and data[24] in (1, 2, 4) else 8
+
+
+def has_palette(data: bytes) -> bool:
+    """Whether the data are a PNG whose pixels are indices of a palette."""
+    header = data[_IHDR]
+    whole = data[:8] == _PNG and len(header) == 25 and zlib.crc32(header[4:21]) == int.from_bytes(header[21:], "big")
+    return whole and header[17] == _PALETTE
+
+
+def indices_as_grey(data: bytes) -> bytes:
+    """Returns a PNG with a palette as one whose grey levels are the indices; `has_palette` said that it is one."""
+    header = bytearray(data[_IHDR])
+    header[17] = _GREY
+    header[21:] = zlib.crc32(header[4:21]).to_bytes(4, "big")
+    parts, at = [_PNG, bytes(header)], _IHDR.stop
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in _KEPT:
+            parts.append(data[at:end])
+        at = end
+    return b"".join(parts)

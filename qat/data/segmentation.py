@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from qat.data.descriptor import ClassSet, Descriptor, Streets
 from qat.data.encodings import AUTO, Encoding, encoding_of
-from qat.data.image_io import read_image, read_label
+from qat.data.image_io import is_turned, read_image, read_label
 from qat.data.listing import Entry, Pattern, find_split, read_list
 from qat.data.streets import write
 from qat.errors import UserError, nearest
@@ -86,21 +86,30 @@ class SegmentationDataset(Dataset[Sample]):
         """Sample `index`; UserError with the file's name if the image or label can't be used."""
         entry = self.entries[index]
         image = read_image(entry.image, self.channels)
-        label = self._label(index, image)
+        label = None if entry.label is None else self._beside(index, image)
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return {**self.transform(image, label, rng), "name": entry.name}
 
-    def _label(self, index: int, image: Image) -> Image | None:
-        entry = self.entries[index]
-        if entry.label is None:
-            return None
-        label = read_label(entry.label)
+    def label(self, index: int) -> Image:
+        """Train ids (H, W) of a picture that has a label, 255 ignored; UserError if it can't be used."""
+        path = self.entries[index].label
+        assert path is not None  # its caller looked
+        return self.encodings[index].decode(read_label(path), len(self.class_names), path)
+
+    def _beside(self, index: int, image: Image) -> Image:
+        """The label of a picture, as it lies."""
+        entry, label = self.entries[index], self.label(index)
+        if is_turned(entry.image):
+            raise UserError(
+                f"image {entry.image} has an EXIF orientation that turns or mirrors it, and its label {entry.label} "
+                "has none; write the picture's pixels upright, without the tag, as its label lies"
+            )
         if label.shape != image.shape[:2]:
             sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (label, image)]
             raise UserError(
                 f"label {entry.label} is {sizes[0]} but its image {entry.image} is {sizes[1]}; expected one size"
             )
-        return self.encodings[index].decode(label, len(self.class_names), entry.label)
+        return label
 
 
 @dataclass(frozen=True)

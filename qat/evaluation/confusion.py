@@ -18,6 +18,7 @@ class Scores:
     pixel_acc: float
     mean_acc: float  # over the classes that the labels hold
     class_iou: tuple[float | None, ...]
+    labelled: tuple[int, ...] = ()  # pixels of each class that the labels hold
 
 
 class ConfusionMatrix:
@@ -71,6 +72,7 @@ class ConfusionMatrix:
             class_iou=tuple(
                 value if there else None for value, there in zip(iou.tolist(), (union > 0).tolist(), strict=True)
             ),
+            labelled=tuple(self.counts.sum(1).tolist()),
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch.optim import Optimizer
 from qat.data import SegmentationDataset
 from qat.data.fit import AS_IS, Fit
 from qat.data.transforms import network_input
+from qat.errors import UserError
 from qat.evaluation import Result, evaluate
 from qat.files import write_json, write_text
 from qat.finite import check_gradients, check_loss, check_weights, culprit
@@ -181,7 +183,8 @@ class Loop(ABC):
         """One optimiser step; returns the loss parts and the learning rate."""
         lr = self.plan.lr_at(self.progress.iteration, self.steps)
         set_lr(self.state.optimizer, lr)
-        losses = self.losses(batch)
+        with _enough_values():
+            losses = self.losses(batch)
         parts = {name: float(value.detach()) for name, value in losses.items()}
         where = f"at iteration {self.progress.iteration}; {self._advice()}"
         check_loss(parts, lambda: f"{culprit(self.state.model, batch['image'].to(self.context.device))} {where}")
@@ -212,3 +215,17 @@ class Loop(ABC):
     def _advice(self) -> str:
         kept = f"the checkpoint after epoch {self.progress.epoch} is kept in {self.folder}"
         return f"{self.advice}; {kept if self.progress.epoch else 'no epoch was finished'}"
+
+
+@contextmanager
+def _enough_values() -> Iterator[None]:
+    """UserError for a batch normalisation that sees one value a channel: a pooled map of 1x1 of one picture."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            "a batch normalisation sees one value a channel, of which it can't learn; set TRAIN.BATCH_SIZE_PER_GPU to "
+            "2 or more, or raise TRAIN.IMAGE_SIZE"
+        ) from error

@@ -17,6 +17,7 @@ from qat.config.checks import RULES
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.content import content_of, picture_digests
 from qat.data.fit import Fit
+from qat.data.label_counts import LabelCounts, remarks, require_classes
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
 from qat.errors import UserError
@@ -121,7 +122,9 @@ def _check_gate(gate: float) -> None:
 def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress = silent) -> None:
     """Evaluate `stage` and write its folder."""
     announce(config, stage)
-    model, store, names = load_stage(config, stage), float_logits(config, dataset), evaluated_names(config, dataset)
+    names = evaluated_names(config, dataset)
+    require_classes(dataset, range(len(names)), f"DATASET.TEST_SET {config.DATASET.TEST_SET}")
+    model, store = load_stage(config, stage), float_logits(config, dataset)
     batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
     advance = counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
 
@@ -142,7 +145,16 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
     )
     if stage == "float":
         store.finish()
+        _remark(dataset, result)
     _write(config, stage, dataset, result)
+
+
+def _remark(dataset: SegmentationDataset, result: Result) -> None:
+    """Log classes without a labelled pixel, which the mIoU leaves out."""
+    if result.scores is not None:
+        pixels, read = result.scores.labelled, len(result.names)
+        for line in remarks(LabelCounts(dataset.class_names, pixels, (), 0, read)):
+            log.warning("%s", line)
 
 
 def announce(config: CfgNode, stage: str) -> None:

@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
 from qat.config import default_config, with_values
+from qat.data.label_counts import require_classes
 from qat.files import known_sha256
 from qat.graph.trace import trace
 from qat.origin import Origin
@@ -102,6 +103,8 @@ def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> Fine
     if not has_labels(train):
         log.warning("%s has no labels: learning from the float network alone", config.DATASET.TRAIN_SET)
         train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
+    elif config.QAT.LABELS:
+        require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
     if not has_labels(val):
         log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)

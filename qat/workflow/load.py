@@ -78,8 +78,11 @@ def device(config: CfgNode) -> torch.device:
     if config.DEVICE == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=config.DEVICE).device
-    except (RuntimeError, AssertionError) as error:
+        found = torch.empty(0, device=config.DEVICE).device
+        if found.type == "meta":
+            raise RuntimeError("it holds no numbers")
+        return found
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UserError(
             f"DEVICE {config.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu"
         ) from error

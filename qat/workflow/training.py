@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.descriptor import IGNORE
+from qat.data.label_counts import require_classes
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.files import check_place, sha256
@@ -83,6 +84,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     if not has_labels(train):
         where = f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET} of {config.DATASET.DATASET}"
         raise UserError(f"{where} has no labels, from which a network is trained; name them in the descriptor (labels)")
+    require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
     if not has_labels(val):
         log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
         settings = replace(settings, plan=replace(settings.plan, eval_every=0))
@@ -150,8 +152,13 @@ def loop_config(config: CfgNode, stage: str) -> LoopConfig:
 
 
 def loss_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> LossConfig:
-    """Reads section LOSS; `class_weights` count only with LOSS.CLASS_BALANCE."""
+    """Reads section LOSS; `class_weights` count only with LOSS.CLASS_BALANCE, which asks for them."""
     loss = config.LOSS
+    if loss.CLASS_BALANCE and class_weights is None:
+        raise UserError(
+            f"LOSS.CLASS_BALANCE is True and the {config.DATASET.NUM_CLASSES} classes have no weights; give each class "
+            "a weight in the data set's descriptor, or set LOSS.CLASS_BALANCE False"
+        )
     _check_loss(config)
     auxiliary, main = map(float, loss.BALANCE_WEIGHTS)
     return LossConfig(
@@ -160,7 +167,7 @@ def loss_config(config: CfgNode, class_weights: tuple[float, ...] | None = None)
         ohem=loss.USE_OHEM,
         threshold=float(loss.OHEMTHRES),
         min_kept=max(1, loss.OHEMKEEP),
-        class_weights=tuple(class_weights) if loss.CLASS_BALANCE and class_weights is not None else None,
+        class_weights=tuple(class_weights) if loss.CLASS_BALANCE and class_weights else None,
         align_corners=config.MODEL.ALIGN_CORNERS,
     )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from qat.data.image_io import read_image, read_label
+from qat.data.image_io import is_turned, read_image, read_label
 from qat.errors import UserError
 
 Save = Callable[[Path, np.ndarray], Path]
@@ -70,6 +72,47 @@ def test_sixteen_bits_are_refused(tmp_path: Path, save: Save) -> None:
 def test_a_coloured_label_is_refused(tmp_path: Path, save: Save) -> None:
     with pytest.raises(UserError, match=r"colour\.png has 3 channels"):
         read_label(save(tmp_path / "colour.png", COLOUR))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(path: Path, values: np.ndarray, bits: int, colour: int) -> Path:
+    """A PNG of few bits, or with a palette (colour 3), as other programs write it."""
+    bytewise = np.unpackbits(values[..., None], axis=2)[..., 8 - bits :].reshape(len(values), -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bytewise)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, colour, 0, 0, 0)
+    palette = chunk(b"PLTE", bytes(range(3 * 2**bits % 768))) + chunk(b"tRNS", b"\0") if colour == 3 else b""
+    parts = chunk(b"IHDR", header) + palette + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    return path
+
+
+@pytest.mark.parametrize("colour", [0, 3], ids=["grey", "palette"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_labels_of_few_bits_and_with_a_palette_have_the_file_s_own_values(
+    tmp_path: Path, bits: int, colour: int
+) -> None:
+    values = RNG.integers(0, 2**bits, (6, 16), np.uint8)
+    np.testing.assert_array_equal(read_label(png(tmp_path / "a.png", values, bits, colour)), values)
+
+
+def test_a_damaged_palette_picture_is_named(tmp_path: Path) -> None:
+    whole = png(tmp_path / "a.png", RNG.integers(0, 16, (6, 16), np.uint8), 4, 3).read_bytes()
+    for cut in range(0, len(whole), 7):
+        (tmp_path / "cut.png").write_bytes(whole[:cut])
+        with pytest.raises(UserError, match=r"cut\.png"):
+            read_label(tmp_path / "cut.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_is_known(tmp_path: Path, save: Save, orientation: int) -> None:
+    data = save(tmp_path / "a.jpg", COLOUR).read_bytes()
+    exif = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, orientation, 0)
+    (tmp_path / "b.jpg").write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:])
+    assert is_turned(tmp_path / "b.jpg") == (orientation != 1)
+    assert not is_turned(tmp_path / "a.jpg")
 
 
 def test_other_channels_come_as_npy_tiff_and_png(tmp_path: Path, save: Save) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from qat.errors import UserError
 from qat.training import DistContext, Trainer, loop
 from qat.workflow.training import train_config
-from tests.networks import CLASSES, tiny_net
+from tests.networks import CLASSES, TinyNet, tiny_net
 from tests.training.tiny import Pictures, tiny_config
 
 CPU = DistContext(torch.device("cpu"))
@@ -41,6 +41,22 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(tmp_path: Path, opts: t
     assert len(expected) == 4
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
     assert (resumed.folder / "history.json").read_text() == (whole.folder / "history.json").read_text()
+
+
+def test_one_value_a_channel_is_one_line(tmp_path: Path) -> None:
+    class Pooled(TinyNet):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(CLASSES)
+
+        def forward(self, x: Tensor) -> list[Tensor]:
+            detail, logits, boundary = super().forward(x)
+            return [detail, logits + self.norm(logits.mean((2, 3), keepdim=True)), boundary]
+
+    settings = train_config(tiny_config(tmp_path, "TRAIN.BATCH_SIZE_PER_GPU", "1"))
+    trainer = Trainer(settings, CPU, Pooled(), Pictures(2, True), Pictures(1, False))
+    with pytest.raises(UserError, match=r"one value a channel.*TRAIN\.BATCH_SIZE_PER_GPU to 2"):
+        trainer.run()
 
 
 def test_training_learns_and_the_best_weights_are_kept(tmp_path: Path) -> None:

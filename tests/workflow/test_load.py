@@ -8,7 +8,9 @@ import pytest
 from yacs.config import CfgNode
 
 from qat.config import load_config, with_values
+from qat.errors import UserError
 from qat.workflow import calibrate, evaluate
+from qat.workflow.load import device
 from tests.networks import TINY, registered, tiny_weights
 
 
@@ -39,3 +41,8 @@ def test_the_program_scores_as_the_kernels_do(config: CfgNode) -> None:
     kernels = evaluate(with_values(config, {"QUANT.ENGINE": "auto"}), stage="int_infer").stages["int_infer"]
     assert program["mean_iou"] == pytest.approx(kernels["mean_iou"], abs=0.01)
     assert program["pixels_changed"] == pytest.approx(kernels["pixels_changed"], abs=0.01)
+
+
+def test_a_device_that_holds_no_numbers_is_refused() -> None:
+    with pytest.raises(UserError, match=r"DEVICE meta can't be used here"):
+        device(load_config(None, ["DEVICE", "meta"]))

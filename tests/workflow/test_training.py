@@ -13,6 +13,8 @@ WEIGHTS = (0.5, 1.5)
 
 def test_class_weights_count_only_with_class_balance() -> None:
     assert loss_config(load_config(None), WEIGHTS).class_weights is None
+    with pytest.raises(UserError, match=r"LOSS\.CLASS_BALANCE is True and the 19 classes have no weights"):
+        loss_config(load_config(None, ["LOSS.CLASS_BALANCE", "True"]))
     assert loss_config(load_config(None, ["LOSS.CLASS_BALANCE", "True"]), WEIGHTS).class_weights == WEIGHTS
 
 

@@ -1,0 +1,84 @@
+"""What the labels of a set hold: pixels of each class, ignored ones, and whether any counts at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qat.data.descriptor import IGNORE
+from qat.data.encodings import present
+from qat.data.image_io import read_label
+from qat.data.segmentation import SegmentationDataset
+from qat.errors import UserError
+
+_SHOWN = 12  # values and names in a line
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """The pixels of each class (`pixels`) and the label files that hold it (`files`), in the classes' order.
+
+    `ignored`: pixels that neither losses nor scores count. `read`: label files that were read.
+    """
+
+    names: tuple[str, ...]
+    pixels: tuple[int, ...]
+    files: tuple[int, ...]
+    ignored: int
+    read: int
+
+
+def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelCounts:
+    """Counts the labels of some pictures; UserError for a label that can't be used."""
+    classes = len(dataset.class_names)
+    pixels, files, read = np.zeros(256, np.int64), np.zeros(256, np.int64), 0
+    for label in map(dataset.label, indices):
+        counts = np.bincount(label.reshape(-1), minlength=256)
+        pixels, files, read = pixels + counts, files + (counts > 0), read + 1
+    own = slice(0, classes)
+    return LabelCounts(
+        dataset.class_names, tuple(pixels[own].tolist()), tuple(files[own].tolist()), int(pixels[IGNORE]), read
+    )
+
+
+def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: str) -> None:
+    """Raises UserError if every pixel of the pictures' labels is ignored; the first label that counts is the last read.
+
+    `key`: what names the pictures, such as DATASET.TEST_SET val. Pictures without labels pass.
+    """
+    values: set[int] = set()
+    for index in indices:
+        entry, encoding = dataset.entries[index], dataset.encodings[index]
+        if entry.label is None or (dataset.label(index) != IGNORE).any():
+            return
+        values |= present(read_label(entry.label))
+    raise UserError(
+        f"every pixel of the {len(indices)} labels of {key} is ignored: {listed(sorted(values))} mean no class as "
+        f"{encoding.name}; set DATASET.LABELS, or write a descriptor whose classes have these ids"
+    )
+
+
+def remarks(counts: LabelCounts) -> list[str]:
+    """Returns what to know before an mIoU over these labels is believed, a line each."""
+    absent = [name for name, pixels in zip(counts.names, counts.pixels, strict=True) if not pixels]
+    found = []
+    if absent and counts.read:
+        found.append(
+            f"no label of the {counts.read} that were read has a pixel of {listed(absent)}"
+            + (f"; {counts.ignored} pixels are ignored (255 is always)" if counts.ignored else "")
+        )
+    if len(counts.names) == 1:
+        found.append("there is one class: each pixel is right whatever the network gives; name what is around it too")
+    return found
+
+
+def listed(things: Sequence[object]) -> str:
+    """The things in a line, the first dozen by name.
+
+    >>> listed(range(20))
+    '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more'
+    """
+    more = f" and {len(things) - _SHOWN} more" if len(things) > _SHOWN else ""
+    return ", ".join(map(str, things[:_SHOWN])) + more
