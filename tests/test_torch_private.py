@@ -15,6 +15,7 @@ from qat.torch_private import AnyBatchNorm, AnyDropout, fake_quantise_learnable,
 ROOT = Path(__file__).resolve().parents[1]
 HOMES = {"qat/torch_private.py", "qat/ao.py"}
 OTHERS = {  # private by name, but neither torch's nor ours
+    "_exit",  # os._exit: documented, leaves at once
     "_getframe",  # sys._getframe: how a traceback is walked
     "_replace",  # namedtuple's documented method, and a QConfig is one
 }

@@ -65,6 +65,7 @@ class OnnxNetwork(nn.Module):
         steps = [
             _step(node, name, opset, self.input.batch, path) for node, name in zip(model.graph.node, names, strict=True)
         ]
+        self.layers: set[str] = set()
         self.steps = [self._with_layer(step, arrays) for step in joined(steps, arrays, self.outputs)]
         read = {name for step in self.steps for name in step.inputs}
         self.held: dict[str, str] = {}
@@ -79,13 +80,14 @@ class OnnxNetwork(nn.Module):
         if layer is None:
             return step
         self.add_module(step.name, layer)
+        self.layers.add(step.name)
         return replace(step, inputs=step.inputs[:1])
 
     def _hold(self, name: str, array: NDArray[np.generic]) -> None:
         """Keeps a constant as a buffer, if tensors may be computed with it."""
         if array.size == 1 or array.dtype.kind not in "fiu":
             return
-        held = _attribute(name, {*self.held.values(), *self._modules})
+        held = _attribute(name, {*self.held.values(), *self.layers})
         self.held[name] = held
         value = np.array(array, np.float32 if array.dtype.kind == "f" else np.int64)
         self.register_buffer(held, torch.from_numpy(value), persistent=array.dtype.kind == "f")
@@ -103,7 +105,7 @@ class OnnxNetwork(nn.Module):
         return found if len(found) > 1 else found[self.outputs[0]]
 
     def _compute(self, step: Step, inputs: list[Value]) -> Value:
-        if step.name not in self._modules:
+        if step.name not in self.layers:
             return ROWS[step.op](step, *inputs)
         layer = getattr(self, step.name)
         x = tensor(step, inputs[0])
