@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from qat.ao import FusedModule
 from qat.backends.quantiser import ActivationQuantiser
-from qat.errors import UserError
-from qat.graph.nodes import arguments, module_of, op_name, op_of, owner_of
-from qat.graph.source import source_of
+from qat.graph.nodes import arguments, op_name, op_of, owner_of
 
 
 def is_quantiser(node: fx.Node) -> bool:
@@ -62,26 +59,6 @@ def ends_in_relu(node: fx.Node) -> bool:
     """Whether torch.ao joined a ReLU to `node`'s layer."""
     module = owner_of(node).get_submodule(str(node.target)) if node.op == "call_module" else None
     return isinstance(module, FusedModule) and isinstance(module[-1], nn.ReLU)
-
-
-def settings(node: fx.Node) -> dict[str, Any]:
-    """`node`'s arguments that aren't tensors. UserError for a layer's setting that a program has no place for."""
-    module = module_of(node)
-    if getattr(module, "padding_mode", "zeros") != "zeros":
-        raise UserError(
-            f"{source_of(node)}: {node.target} pads with padding_mode {module.padding_mode!r}, "  # type: ignore[union-attr]
-            "which int8 files don't have; use padding_mode='zeros'"
-        )
-    if isinstance(module, nn.BatchNorm2d) and module.running_mean is None:
-        raise UserError(
-            f"{source_of(node)}: {node.target} normalises by each batch's statistics; use track_running_stats=True"
-        )
-    return {key: value for key, value in arguments(node).items() if not _has_tensor(value)}
-
-
-def _has_tensor(value: Any) -> bool:
-    parts = value if isinstance(value, list | tuple) else (value,)
-    return any(isinstance(part, fx.Node | Tensor) for part in parts)
 
 
 def module_path(node: fx.Node) -> str:

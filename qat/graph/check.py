@@ -14,7 +14,7 @@ from qat.graph.nodes import arguments, module_of, op_name, op_of, spelling, valu
 from qat.graph.shapes import is_number, is_size
 from qat.graph.source import source_of
 from qat.graph.trace import Example, trace
-from qat.targets import COMPUTED, Call, Target, get_target
+from qat.targets import COMPUTED, SIZED, Call, Target, get_target
 from qat.torch_private import tree_leaves
 
 
@@ -91,7 +91,9 @@ def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Node):
-        return COMPUTED if is_number(value_of(value)) else _plain(value_of(value))
+        if is_number(value_of(value)):
+            return SIZED if is_size(value) else COMPUTED
+        return _plain(value_of(value))
     if isinstance(value, Tensor):
         return tuple(value.shape)
     return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value

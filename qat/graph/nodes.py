@@ -12,7 +12,7 @@ from qat.graph.ops import BY_FUNCTION, BY_METHOD, BY_MODULE, REQUIRED, Op
 from qat.torch_private import submodule
 
 _KINDS = {"placeholder": "input", "output": "output", "get_attr": "constant"}
-_ALIASES = {"axis": "dim", "x": "input"}
+ALIASES = {"axis": "dim", "x": "input", "tensor": "input", "split_size_or_sections": "split_size", "self": "input"}
 
 
 def owner_of(node: Node) -> GraphModule:
@@ -82,7 +82,7 @@ def arguments(node: Node) -> dict[str, Any]:
     )
     if op.variadic and len(args) > 1 and not isinstance(args[1], tuple | list):
         args = (args[0], args[1:])
-    named = {_ALIASES.get(key, key): value for key, value in node.kwargs.items()}
+    named = {ALIASES.get(key, key): value for key, value in node.kwargs.items()}
     every = {**op.parameters, **attributes, **dict(zip(op.parameters, args, strict=False)), **named}
     return {name: value for name, value in every.items() if value is not REQUIRED}
 

@@ -95,6 +95,7 @@ def against_program(
 
 def difference(step: Step, expected: Tensor, found: Tensor) -> TensorDifference:
     """How far `found` is from `expected`, both real numbers of `step`'s tensor."""
+    expected, found = expected.float(), found.float()
     unit = step.quant.scale if step.quant else float(expected.abs().max()) or 1.0
     off = (expected - found).abs() / unit
     share = float((off > 0.55).double().mean()) if step.quant else 0.0
@@ -139,7 +140,7 @@ class _BesideCalib(fx.Interpreter):
             return value
         found = self.tensors[step.name].reshape(value.shape)
         self.differences.append(difference(step, value, found))
-        return found
+        return found.to(value.dtype)
 
     def _step(self, node: fx.Node) -> Step | None:
         """The step whose tensor is final at `node`: where it is rounded, or, of float ones, made."""
@@ -147,5 +148,7 @@ class _BesideCalib(fx.Interpreter):
         step = self.program.by_name.get(name)
         if step is None or name not in self.tensors:
             return None
-        is_rounding = node.name in self.rounded
-        return step if is_rounding == (step.quant is not None) else None
+        if node.name in self.rounded:
+            return step if step.quant else None
+        waits = step.quant and node.name in self.rounded.values()  # for its rounding; what is moved has none of its own
+        return None if waits else step

@@ -11,6 +11,8 @@ from torch import Tensor
 from qat.program.levels import FULL, LARGEST, aligned, centred, dense, flat, rounded, within
 from qat.program.steps import Quant, Step
 
+TIE = 1e-4  # of a level
+
 
 class Sum:
     """Two tensors of levels added in one pass: a level of the sum is a weighted sum of the levels, and a constant.
@@ -27,8 +29,14 @@ class Sum:
 
     @property
     def fits(self) -> bool:
-        """Whether the largest sum is a number of levels that OpenCV can round."""
-        return FULL * sum(map(abs, self.weights)) + abs(self.shift) < LARGEST
+        """Whether the largest sum is a number of levels that OpenCV can round, and few sums are ties."""
+        return FULL * sum(map(abs, self.weights)) + abs(self.shift) < LARGEST and not self.has_ties
+
+    @property
+    def has_ties(self) -> bool:
+        """Whether many sums lie between two levels, as those of two tensors whose range the sum just doubles."""
+        whole = all(abs(weight - round(weight)) < TIE for weight in self.weights)
+        return not whole and all(abs(4 * weight - round(4 * weight)) < TIE for weight in self.weights)
 
     def __call__(self, inputs: list[Tensor]) -> Tensor:
         """uint8 and uint8 of one shape -> uint8."""

@@ -12,7 +12,7 @@ from qat.ao import core_of
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.weight_scales import in_float
 from qat.graph.layers import affine_of
-from qat.graph.ops import INT8_LAYERS, op_called
+from qat.graph.ops import INT8_LAYERS, only_moves, op_called
 from qat.observers.weights import HIGH, LOW
 from qat.program.steps import Quant, Step, Weight
 
@@ -32,6 +32,11 @@ def values_of(step: Step) -> tuple[float, float]:
     low, high = step.quant.range
     least, most = op_called(step.op).bounds or (low, high)
     return max(low, least), min(high, most)
+
+
+def moves_integers(step: Step) -> bool:
+    """Whether `step` only moves the integers of what it reads, where those are on one grid."""
+    return only_moves(step.op, step.attributes) and not step.relu
 
 
 def moved(grid: Quant, scale: float, shift: float, values: tuple[float, float]) -> Quant:
@@ -75,20 +80,21 @@ def weight_of(module: nn.Module, quantised: bool) -> Weight:
     core = core_of(module)
     if isinstance(core, nn.BatchNorm2d):
         gain, shift = affine_of(core, core.running_var.dtype)  # type: ignore[union-attr]
-        return Weight(_numpy(gain), None, _numpy(shift))
+        return Weight(numpy(gain), None, numpy(shift))
     values, bias = cast(Tensor, core.weight).detach(), cast("Tensor | None", getattr(core, "bias", None))
-    constant = None if bias is None else _numpy(bias)
+    constant = None if bias is None else numpy(bias)
     if not quantised or not isinstance(core, INT8_LAYERS) or in_float(core):
-        return Weight(_numpy(values), None, constant)
+        return Weight(numpy(values), None, constant)
     scales = cast(Tensor, core.weight_scale)
-    return Weight(_integers(values, scales), _numpy(scales), constant)
+    return Weight(_integers(values, scales), numpy(scales), constant)
 
 
 def _integers(values: Tensor, scales: Tensor) -> np.ndarray:
     """The levels as `fake_quantise` rounds: by multiplication with the inverse."""
     inverse = (1.0 / scales).view(-1, *[1] * (values.dim() - 1))
-    return _numpy(torch.clamp(torch.round(values * inverse), LOW, HIGH).to(torch.int8))
+    return numpy(torch.clamp(torch.round(values * inverse), LOW, HIGH).to(torch.int8))
 
 
-def _numpy(tensor: Tensor) -> np.ndarray:
+def numpy(tensor: Tensor) -> np.ndarray:
+    """A copy of the tensor's values."""
     return np.array(tensor.detach().cpu().contiguous().numpy())

@@ -14,7 +14,8 @@ LARGEST = 2.0**30  # levels: OpenCV rounds into 32 bits
 
 def to_levels(x: Tensor, quant: Quant) -> Tensor:
     """Float32 to the nearest levels (uint8), ties to even."""
-    return rounded(x.clamp(*quant.range), 1.0 / quant.scale, quant.zero_point)
+    levels = x.clamp(*quant.range).mul_(1.0 / quant.scale).round_()  # the zero point, added first, would make ties
+    return rounded(levels, 1.0, quant.zero_point)
 
 
 def to_real(levels: Tensor, quant: Quant) -> Tensor:

@@ -13,13 +13,12 @@ from qat.errors import UserError
 from qat.graph.ops import op_called
 from qat.program.elementwise import Product, Sum, look_up
 from qat.program.functions import compute
+from qat.program.integers import moves_integers
 from qat.program.kernels import Convolution, available
 from qat.program.levels import centred, rounded, to_levels, to_real
 from qat.program.steps import Program, Quant, Step
 
 Run = Callable[[list[Tensor]], Tensor]
-MOVES = ("reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "cat", "stack", "repeat", "max_pool2d")
-"""Operations that give some of their input's values; on tensors of one grid they move integers."""
 
 
 class ProgramNetwork(nn.Module):
@@ -98,8 +97,8 @@ def _runner(step: Step, program: Program, exact: bool) -> Run:
         convolution = Convolution(step, first, step.quant)
         return lambda inputs: convolution(inputs[0])
     if step.quant and first and all(quant == step.quant for quant in quants):
-        if step.op in MOVES:
-            return lambda inputs: _rectified(compute(step, inputs), step)
+        if moves_integers(step):
+            return lambda inputs: _moved(step, inputs)
         if op_called(step.op).resampling:
             return lambda inputs: _resampled(step, inputs[0])
     if pair := None if exact else _pair(step, program):
@@ -135,7 +134,7 @@ def _are_tensors(step: Step, program: Program) -> bool:
 
 def _is_table(step: Step) -> bool:
     operation = op_called(step.op)
-    return step.op in ("scale_shift", "quantise", "relu") or (operation.elementwise and operation.operands == 1)
+    return step.op in ("scale_shift", "quantise") or operation.elementwise
 
 
 def _reference(step: Step, quants: list[Quant | None], inputs: list[Tensor]) -> Tensor:
@@ -144,6 +143,15 @@ def _reference(step: Step, quants: list[Quant | None], inputs: list[Tensor]) -> 
     result = compute(step, real)
     result = result.relu() if step.relu else result
     return to_levels(result, step.quant) if step.quant else result
+
+
+def _moved(step: Step, levels: list[Tensor]) -> Tensor:
+    """Levels in other places: as floats around the zero point, where torch has no function of uint8, or adds zeros."""
+    if step.op not in ("pad", "adaptive_max_pool2d"):
+        return compute(step, levels)
+    assert step.quant is not None
+    zero = step.quant.zero_point
+    return (compute(step, [levels[0].float() - zero]) + zero).to(torch.uint8)
 
 
 def _rectified(levels: Tensor, step: Step) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from qat.errors import UserError, nearest
 from qat.targets.j5 import J5
-from qat.targets.table import COMPUTED, Call, Limit, Row, Target
+from qat.targets.table import COMPUTED, SIZED, Call, Limit, Row, Target
 from qat.targets.x86 import X86
 
-__all__ = ["COMPUTED", "J5", "TARGETS", "X86", "Call", "Limit", "Row", "Target", "get_target"]
+__all__ = ["COMPUTED", "J5", "SIZED", "TARGETS", "X86", "Call", "Limit", "Row", "Target", "get_target"]
 
 TARGETS = {target.name: target for target in (X86, J5)}
 

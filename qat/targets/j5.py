@@ -20,7 +20,7 @@ IN_ORDER = (
     "pad_layer",
     "channel_shuffle",
 )
-PLAIN = (*IN_ORDER, "abs", "identity", "dropout", "contiguous", "detach")
+PLAIN = (*IN_ORDER, "pad_replicate", "abs", "identity", "dropout", "contiguous", "detach")
 TABLES = ("sigmoid", "tanh", "exp", "log", "sqrt", "pow", "silu", "gelu", "leaky_relu", "prelu", "elu", "hardsigmoid")
 
 ROWS = table(

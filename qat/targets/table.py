@@ -40,7 +40,8 @@ COMMON_RULES = frozenset(
 )
 """The rewrite rules that every target needs so far, by name; `qat.graph.rules.RULES` has their order."""
 
-COMPUTED = "computed"  # stands for an argument that the graph computes while it runs
+COMPUTED = "computed"  # stands for a number that the graph computes from pixels while it runs
+SIZED = "computed from sizes"  # and for one that it computes from shapes, such as the batch size
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Call:
     """One operation of a graph, as limits see it.
 
     `spelling` is how the model writes it: operator.add, torch.add, Tensor.add, nn.ReLU. `args` are torch's parameters
-    by name with defaults filled in: tensors are their shapes (tuples), numbers that the graph computes are COMPUTED.
-    `before` names the operation that makes its first input, `after` those that read its output.
+    by name with defaults filled in: tensors are their shapes (tuples), numbers that the graph computes are COMPUTED
+    or SIZED. `before` names the operation that makes its first input, `after` those that read its output.
     """
 
     op: str

@@ -13,32 +13,36 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Operation:
-    """`function(module, y)` whose program has steps of `op`; `rewritten`: by the rules of x86, else of none."""
+    """`function(module, y)` whose program has steps of `op`; `rewritten`: by the rules of x86, else of none.
+
+    `row`: the row of `qat.graph.ops` that it calls, `op` if empty.
+    """
 
     op: str
     name: str
     function: Callable[..., Any]
     modules: Callable[[], dict[str, nn.Module]] = dict
     rewritten: bool = True
+    row: str = ""
 
 
-def layer(op: str, name: str, make: Callable[[], nn.Module], relu: bool = False) -> Operation:
+def layer(op: str, name: str, make: Callable[[], nn.Module], relu: bool = False, row: str = "") -> Operation:
     def apply(module: nn.Module, y: Tensor) -> Tensor:
         return torch.relu(module.layer(y)) if relu else module.layer(y)
 
-    return Operation(op, name, apply, lambda: {"layer": make()})
+    return Operation(op, name, apply, lambda: {"layer": make()}, row=row)
 
 
-def call(op: str, name: str, function: Callable[[Tensor], Tensor]) -> Operation:
-    return Operation(op, name, lambda module, y: function(y))
+def call(op: str, name: str, function: Callable[[Tensor], Tensor], row: str = "") -> Operation:
+    return Operation(op, name, lambda module, y: function(y), row=row)
 
 
-def plain(op: str, name: str, function: Callable[[Tensor], Tensor]) -> Operation:
-    return Operation(op, name, lambda module, y: function(y), rewritten=False)
+def plain(op: str, name: str, function: Callable[[Tensor], Tensor], row: str = "") -> Operation:
+    return Operation(op, name, lambda module, y: function(y), rewritten=False, row=row)
 
 
 def resize(mode: str, size: tuple[int, int], **more: Any) -> Operation:
-    name = f"{mode} to {size[0]}x{size[1]}" + (" corners" if more else "")
+    name = f"{mode} to {size[0]}x{size[1]}" + "".join(f" {key}" for key in more)
     return call("interpolate", name, lambda y: F.interpolate(y, size, mode=mode, **more))
 
 

@@ -16,12 +16,18 @@ from qat.compile.network import Network
 from qat.compile.onnx.values import SPELLINGS
 from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.verify.tensors import compare_tensors
+from qat.graph import trace
+from qat.graph.nodes import op_name
+from qat.program.departures import compare_program
+from qat.program.run import ProgramNetwork
 from qat.program.steps import Program, Step
 from qat.runtimes.ort import options
 from qat.targets import X86, Target
 from tests.compile.operations import Operation
 from tests.networks import BLOCK, SHAPE, Block, Fn, pictures, shuffle_norms
 
+STEPPED = ("sign", "round", "floor", "ceil", "argmax", "argmin", "max_unpool2d", "max_pool2d_indices", "grid_sample")
+"""Operations whose value jumps: a small error becomes a large one."""
 NO_RULES = replace(X86, rules=frozenset({"quant_stub", "dequant_stub"}))
 
 
@@ -90,13 +96,30 @@ def block(spec: qat.QuantSpec | None = None) -> Network:
 
 
 def check(operation: Operation) -> None:
-    """Its file in float equals torch; its int8 files in all spellings equal the fake-quantised network."""
+    """Float: program and file equal torch. int8: program, files in all spellings and kernels equal stage calib."""
     made, picture = of(operation), pictures(count=1, seed=5)[0]
     assert operation.op in [step.op for step in made.program.steps]
-    floating = run(to_onnx(made.float_program), picture)
-    np.testing.assert_allclose(floating, torch_says(made.floating, picture), atol=1e-4)
+    assert not operation.row or operation.row in _rows(made.floating, picture)
+    expected = torch_says(made.floating, picture)
+    np.testing.assert_allclose(torch_says(ProgramNetwork(made.float_program), picture), expected, atol=1e-4)
+    np.testing.assert_allclose(run(to_onnx(made.float_program), picture), expected, atol=1e-4)
+    for exact in (False, True):
+        assert [str(one) for one in compare_program(made, picture, exact) if one.departs] == []
     for spelling in SPELLINGS.values():
         assert departing(to_onnx(made.program, spelling), made) == []
+    calib = torch_says(made.calib, picture)
+    assert sqnr(expected, calib) > (5 if operation.op in STEPPED else 20)
+    assert sqnr(calib, torch_says(qat.convert(made.prepared, picture=picture), picture)) > 28
+
+
+def sqnr(expected: np.ndarray, found: np.ndarray) -> float:
+    """The ratio of signal to noise in dB."""
+    return float(10 * np.log10(np.square(expected).sum() / max(np.square(expected - found).sum(), 1e-30)))
+
+
+def _rows(model: nn.Module, picture: Tensor) -> set[str]:
+    """The operations that the model calls, by the table's names."""
+    return {op_name(node) for node in trace(model, picture).graph.nodes}
 
 
 def file_of(

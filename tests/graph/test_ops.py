@@ -14,6 +14,7 @@ from qat.graph.ops import BY_NAME, INT8_LAYERS, OPS, REQUIRED, Op
 from tests.graph.operators import SAMPLES, Net
 
 X = 3 * torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+NORMS = ("layer_norm", "group_norm", "instance_norm", "rms_norm")  # their gains are tensors that a step reads
 FACTORS = torch.tensor([0.5, 2.0, 3.0, 0.25]).view(1, 4, 1, 1)
 
 
@@ -25,7 +26,7 @@ def run(name: str, x: Tensor) -> Any:
 def is_elementwise(name: str) -> bool:
     """Whether moving values around before it is moving them around behind it."""
     order = torch.randperm(X.numel(), generator=torch.Generator().manual_seed(1))
-    x = X.abs() + 0.1 if name in ("log", "sqrt") else X
+    x = X.abs() + 0.1 if name in ("log", "sqrt", "rsqrt") else X
     y = run(name, x)
     if not isinstance(y, Tensor) or y.shape != x.shape:
         return False
@@ -38,6 +39,15 @@ def is_homogeneous(name: str) -> bool:
     if not isinstance(y, Tensor) or y.dim() != 4 or y.shape[1] != 4 or not y.is_floating_point():
         return False
     return torch.allclose(run(name, X * FACTORS), y * FACTORS, atol=1e-6)
+
+
+def moves(name: str) -> bool:
+    """Whether every value is one of an input's; a second input is 3 x."""
+    y = run(name, X)
+    values = torch.cat([part.flatten() for part in (y if isinstance(y, tuple | list) else [y])])
+    if values.numel() == 0 or not values.is_floating_point():
+        return False
+    return bool(torch.isin(values, torch.cat([X, 3 * X]).flatten()).all())
 
 
 def is_idle(name: str) -> bool:
@@ -63,6 +73,11 @@ def test_elementwise(op: Op) -> None:
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_homogeneous(op: Op) -> None:
     assert is_homogeneous(op.name) == (op.homogeneous or op.idle)
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_moves(op: Op) -> None:
+    assert moves(op.name) == (op.moves or op.idle)
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -98,7 +113,7 @@ def test_reductions_can_keep_their_axis(op: Op) -> None:
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_layers_with_weights(op: Op) -> None:
     layer = SAMPLES[op.name]
-    assert op.weight or op.name == "layer_norm" or not (isinstance(layer, nn.Module) and list(layer.parameters()))
+    assert op.weight or op.name in NORMS or not (isinstance(layer, nn.Module) and list(layer.parameters()))
     assert (isinstance(layer, INT8_LAYERS)) == (op.weight == "int8")
 
 

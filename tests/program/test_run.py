@@ -16,22 +16,9 @@ from qat.program.departures import compare_program
 from qat.program.levels import to_levels, to_real
 from qat.program.run import ProgramNetwork
 from qat.program.steps import Program, Quant, Step
-from tests.compile.operations import OPERATIONS, Operation, title
-from tests.compile.small import block, of
+from tests.compile.small import block
 from tests.compile.small import network as network_of
 from tests.networks import BLOCK, pictures
-
-
-@pytest.mark.parametrize("exact", [False, True], ids=["fast", "exact"])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=title)
-def test_each_operation_agrees_with_calib_given_its_inputs(operation: Operation, exact: bool) -> None:
-    network = of(operation)
-    assert operation.op in [step.op for step in network.program.steps]
-    compared = compare_program(network, pictures(count=1, seed=5)[0], exact)
-    assert {difference.name for difference in compared} >= {
-        step.name for step in network.program.steps if step.quant and step.op == operation.op
-    }
-    assert [str(difference) for difference in compared if difference.departs] == []
 
 
 @pytest.mark.parametrize("scheme", ["symmetric", "affine"])
@@ -101,9 +88,9 @@ def test_a_grid_of_fewer_levels_is_clipped_there() -> None:
 
 
 def test_a_step_that_no_program_runs_is_one_line() -> None:
-    steps = (Step("offset", "constant", (), (1, 2), source="net.py:7"),)
-    with pytest.raises(qat.UserError, match=r"net\.py:7: constant \(offset\) has no function"):
-        ProgramNetwork(Program(steps, ("offset",)))(torch.zeros(1, 2))
+    steps = (Step("odd", "cholesky", (), (1, 2), source="net.py:7"),)
+    with pytest.raises(qat.UserError, match=r"net\.py:7: cholesky \(odd\) has no function"):
+        ProgramNetwork(Program(steps, ("odd",)))(torch.zeros(1, 2))
 
 
 def test_a_step_that_fails_is_one_line() -> None:

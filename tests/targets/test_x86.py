@@ -14,14 +14,12 @@ from torch import Tensor, fx, nn
 
 import qat
 from qat.ao import convert_fx, get_x86_backend_config, prepare_fx
-from qat.compile.onnx.ops import OPS
 from qat.compile.onnx.writer import to_onnx
-from qat.errors import UserError
 from qat.graph import check, rewrite
-from qat.graph.ops import op_called
+from qat.graph.ops import BY_NAME
 from qat.program.lower import program_of
 from qat.targets import X86
-from qat.targets.x86 import NO_FILE
+from tests.compile.samples import EVERY
 
 X = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -94,14 +92,8 @@ FLOAT: dict[str, Callable[[Tensor], Tensor]] = {
     "Tensor.add": lambda x: x.add(x),
     "Tensor.mul": lambda x: x.mul(x),
     "operator.iadd": lambda x: _iadd(x),
-    "operator.sub": lambda x: 1 - x,
-    "torch.sum": lambda x: torch.sum(x, 1, keepdim=True),
-    "operator.neg": lambda x: -x,
-    "operator.truediv": lambda x: x / 2,
     "operator.matmul": lambda x: x @ x,
     "F.softmax": lambda x: F.softmax(x, 1),
-    "F.gelu": F.gelu,
-    "F.silu": F.silu,
     "torch.reshape": lambda x: torch.reshape(x, (1, -1)),
     "Tensor.flatten": lambda x: x.flatten(1),
     "Tensor.view": lambda x: x.view(1, 16, 4, 4),
@@ -139,21 +131,10 @@ def errors(module: nn.Module) -> list[str]:
     return [found.message for found in check(module, X, "x86") if found.severity == "error"]
 
 
-def op_of_spelling(name: str) -> str:
-    """The row that allows a spelling."""
-    (op,) = (op for op, names in allowed().items() if name in names)
-    return op
-
-
 def allowed() -> dict[str, set[str]]:
     """The spellings that each row allows, read from its fix."""
     rows = {row.op: [limit for limit in row.limits if limit.name == "spelling"] for row in X86.rows.values()}
     return {op: set(re.findall(r"[\w.]+\.\w+", limits[0].fix)) for op, limits in rows.items() if limits}
-
-
-def in_no_file(op: str) -> bool:
-    """Whether the row says that no file holds the operation."""
-    return any(limit.name == NO_FILE for limit in X86.rows[op].limits)
 
 
 def test_every_allowed_spelling_has_a_sample() -> None:
@@ -165,15 +146,15 @@ def test_allowed_spelling_stays_in_int8(name: str) -> None:
     assert dequantises(SPELLINGS[name]) == 1
 
 
-@pytest.mark.parametrize("op", X86.rows)
-def test_a_row_has_an_onnx_form_or_says_that_it_has_none(op: str) -> None:
-    """x86 took layer_norm, and tensors of the model's own, which no file can hold."""
-    assert (op in OPS or op in ("input", "output") or op_called(op).idle) != in_no_file(op)
+def test_a_row_is_what_the_program_and_the_files_have() -> None:
+    """Each has a sample that is proven (tests/compile); functions without a layer have none that runs."""
+    proven = {operation.row or operation.op for operation in EVERY} & set(BY_NAME)
+    assert set(X86.rows) - {"input", "output", "constant", "quant_stub", "dequant_stub"} == proven
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_all_stages_and_the_file_hold_an_allowed_spelling(name: str) -> None:
-    """int8 and the file give what stage calib gives, up to a level; what no file holds is an error of the check."""
+    """int8 and the file give what stage calib gives, up to a level."""
     torch.manual_seed(0)
     result = rewrite(Between(SPELLINGS[name]).eval(), X, "x86")
     prepared = qat.prepare(result, qat.QuantSpec(observer="min_max"))
@@ -183,11 +164,6 @@ def test_all_stages_and_the_file_hold_an_allowed_spelling(name: str) -> None:
         calib, int8 = qat.fake_quantized(prepared)(picture), qat.convert(prepared)(picture)
     level = 1 / 127  # of the sigmoid's grid
     assert (int8 - calib).abs().max() < 1.01 * level
-    if in_no_file(op_of_spelling(name)):
-        assert errors(result.module)
-        with pytest.raises(UserError, match="can't be written to ONNX"):
-            to_onnx(program_of(prepared, X))
-        return
     assert errors(result.module) == []
     model = to_onnx(program_of(prepared, X)).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -196,20 +172,15 @@ def test_all_stages_and_the_file_hold_an_allowed_spelling(name: str) -> None:
 
 
 FORBIDDEN: dict[str, tuple[str, Callable[..., Any]]] = {
-    "no file": ("no ONNX file here holds constant", lambda x: x + torch.arange(4.0).view(1, 4, 1, 1)),
-    "constant settings, repeat": ("is computed while the graph runs", lambda x: x.repeat(x.shape[0], 1, 1, 1)),
-    "constant settings, mul": ("is computed while the graph runs", lambda x: x * x.shape[0]),
+    "constant settings": ("is computed from the pixels", lambda x: x * x.max().item()),
     "four axes, conv2d": ("its input (4, 8, 8) hasn't four axes", nn.Sequential(nn.Flatten(0, 1), nn.Conv2d(4, 4, 1))),
     "four axes, max_pool2d": ("hasn't four axes", lambda x: F.max_pool2d(x.squeeze(0), 2)),
     "four axes, interpolate": ("hasn't four axes", lambda x: F.interpolate(x.unsqueeze(0), [2, 4, 4])),
-    "size": ("by the factor 0.4 it samples", lambda x: F.interpolate(x, scale_factor=0.4)),
     "padding mode": ("padding_mode reflect", nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")),
     "running statistics": (
         "each batch's statistics",
         nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4, track_running_stats=False)),
     ),
-    "divisor": ("divisor_override 3", lambda x: F.avg_pool2d(x, 2, divisor_override=3)),
-    "one window": ("windows from (1, 4, 8, 8) to (1, 4, 3, 3)", nn.AdaptiveAvgPool2d(3)),
     "ceil_mode": ("a whole kernel of padding", lambda x: F.max_pool2d(x, 2, 4, 0, 6, ceil_mode=True)),
     "bounds": ("limits None, (1, 1, 8, 8) are tensors", lambda x: torch.clamp(x, max=x.mean(1, keepdim=True))),
 }
@@ -228,34 +199,13 @@ def test_what_no_file_can_say_is_found_before_anything_is_calibrated(name: str) 
     assert raised.value
 
 
-def test_several_outputs_are_found() -> None:
-    class Two(nn.Module):
-        def forward(self, x: Tensor) -> list[Tensor]:
-            return [x * 2, x * 3]
-
-    assert any("files are written for one output" in error for error in errors(Two()))
-
-
 @pytest.mark.parametrize("name", FLOAT)
-def test_other_spelling_is_a_violation_and_leaves_int8(name: str) -> None:
-    found = [violation for violation in check(Between(FLOAT[name]), X, "x86") if violation.severity == "error"]
-    assert len(found) == 1
+def test_other_spelling_is_a_warning_and_leaves_int8(name: str) -> None:
+    found = [violation for violation in check(Between(FLOAT[name]), X, "x86") if "torch.ao" in violation.message]
+    assert [violation.severity for violation in found] == ["warning"]
     # torch.fx reads += as `+`, which has an int8 kernel, and loses its meaning; view fails on int8 in channels-last
     if name not in ("operator.iadd", "Tensor.view"):
         assert dequantises(FLOAT[name]) > 1
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (lambda x: torch.add(x, x, alpha=2), "alpha 2 scales one operand"),
-        (lambda x: F.interpolate(x, [4, 4], mode="bicubic"), "mode bicubic"),
-        (lambda x: F.interpolate(x, [x.shape[2], 4]), "is computed while the graph runs"),
-    ],
-    ids=["alpha", "bicubic", "computed size"],
-)
-def test_limits(function: Callable[[Tensor], Tensor], message: str) -> None:
-    assert [message in found.message for found in check(Between(function), X, "x86")] == [True]
 
 
 def test_an_unknown_function_is_a_violation() -> None:

@@ -13,13 +13,13 @@ def test_prints_violations_and_rules_or_json(capsys: pytest.CaptureFixture[str])
     options = ("QUANT.TARGET", "x86", "TEST.IMAGE_SIZE", "[256,128]")
     assert main([*CHECK, *options]) == 0
     shown = capsys.readouterr().out
-    assert "errors: 16 before, 0 after; warnings: 0 before, 0 after" in shown
+    assert "errors: 0 before, 0 after; warnings: 5 before, 0 after" in shown
     for rule in ("constant_sizes", "keepdim", "constant_minuend", "adaptive_pool", "channel_sum", "quant_stub"):
         assert rule in shown
     assert main([*CHECK, "--json", *options]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["model"], found["target"], found["shape"]) == ("pidnet_s", "x86", [1, 3, 128, 256])
-    assert [v["op"] for v in found["before"]].count("interpolate") == 11
+    assert {v["op"] for v in found["before"]} == {"sub", "sum"}
     assert all(v["source"].startswith("qat/models/") for v in found["before"])
     assert {entry["rule"] for entry in found["log"]["fired"]} >= {"constant_minuend", "channel_sum", "dequant_stub"}
     assert all(proof["difference"] <= proof["tolerance"] for proof in found["log"]["proofs"])

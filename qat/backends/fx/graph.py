@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
+from qat.backends.fx.grids import keep_grids, round_all, round_tensors_only
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, leave_in_float, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
@@ -68,10 +69,13 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
     keep_spec(prepared, spec)
     keep_shape(prepared, rewritten.shapes[0])
+    round_tensors_only(prepared, rewritten.shapes)
     _round_inputs(prepared, spec, float_output)
     free_inputs(prepared, spec)
     _pass_constants(prepared, spec)
     free_operands(prepared, spec, _is_scalar_op)
+    round_all(prepared, spec)
+    keep_grids(prepared)
     _name_observers(prepared)
     add_weight_scales(prepared)
     _keep_origins(rewritten.module, prepared)

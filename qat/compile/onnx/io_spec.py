@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,28 @@ def start(values: Values, io: IOSpec) -> str:
     return values.node("Add", [scaled, values.constant("image_shift", io.shift)], "image_normalised")
 
 
-def finish(values: Values, last: Step, io: IOSpec) -> ValueInfoProto:
-    """Write the head; returns the file's output, whose name is `logits` or `classes`."""
+def numbered(count: int) -> list[str]:
+    """The names of several outputs.
+
+    >>> numbered(2)
+    ['out0', 'out1']
+    """
+    return [f"out{at}" for at in range(count)]
+
+
+def finish(values: Values, last: Sequence[Step], io: IOSpec) -> list[ValueInfoProto]:
+    """Write the heads; returns the file's output, whose name is `logits` or `classes`, or its several outputs."""
+    if len(last) == 1:
+        return [_head(values, last[0], io)]
+    named = zip(numbered(len(last)), last, strict=True)
+    return [_output(values.node("Identity", [values.real[step.name]], name), step.shape) for name, step in named]
+
+
+def _output(name: str, shape: Sequence[int]) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, *shape[1:]])
+
+
+def _head(values: Values, last: Step, io: IOSpec) -> ValueInfoProto:
     image, batch = values.program.steps[0].shape, None
     name, shape = values.real[last.name], list(last.shape)
     if io.result != "logits":
@@ -63,7 +84,7 @@ def finish(values: Values, last: Step, io: IOSpec) -> ValueInfoProto:
         values.node("ArgMax", [name], "classes", axis=1, keepdims=0)
         return helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, *shape[2:]])
     _rename(values, name, "logits")
-    return helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, *shape[1:]])
+    return _output("logits", shape)
 
 
 def _rename(values: Values, old: str, new: str) -> None:

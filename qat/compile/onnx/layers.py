@@ -1,7 +1,4 @@
-"""Layers with weights, and pooling, as ONNX nodes.
-
-ceil_mode is written as padding: operator sets and runtimes differ in what it means.
-"""
+"""Layers with weights as ONNX nodes."""
 
 from __future__ import annotations
 
@@ -9,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from qat.compile.onnx.moves import reshaped
 from qat.compile.onnx.values import Values
-from qat.errors import UserError
 from qat.program.steps import Quant, Step, Weight
 
 COARSE = 1 / 8  # of an output's step; those of layers whose bias has room lie below 0.07
@@ -25,22 +22,25 @@ def pair(value: Any) -> list[int]:
     return [int(part) for part in value] if isinstance(value, list | tuple) else [int(value)] * 2
 
 
-def pads(step: Step) -> list[int]:
-    """ONNX pads (top, left, bottom, right) of a convolution or pooling."""
+def pads(step: Step, kernel: tuple[int, ...] | None = None) -> list[int]:
+    """ONNX pads (top, left, bottom, right) of a convolution, whose weight may be computed, or pooling."""
     padding = step.attributes["padding"]
     if padding == "valid":
         return [0] * 4
     if padding != "same":
         return pair(padding) * 2
-    assert step.weight is not None
-    kernel, dilation = step.weight.values.shape[2:], pair(step.attributes["dilation"])
+    dilation = pair(step.attributes["dilation"])
+    if kernel is None:
+        assert step.weight is not None
+        kernel = step.weight.values.shape[2:]
     total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     return [t // 2 for t in total] + [t - t // 2 for t in total]
 
 
 def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Convolution with int8 weights behind DequantizeLinear, or float ones."""
-    assert step.weight is not None
+    if step.weight is None:
+        return _computed(values, step, inputs, output)
     if values.spelling.ort and _is_product(step, values.before(step)):
         return matrix_product(values, step, values.before(step), output)
     constants = values.weight(step.name, step.weight, _products(values, step, step.weight))
@@ -53,6 +53,21 @@ def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
         pads=pads(step),
         dilations=pair(step.attributes["dilation"]),
         group=step.attributes["groups"],
+    )
+
+
+def _computed(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """A convolution whose weight is computed while the network runs."""
+    given, kernel = step.attributes, values.program[step.inputs[1]].shape[2:]
+    return values.node(
+        "Conv",
+        inputs,
+        output,
+        kernel_shape=list(kernel),
+        strides=pair(given["stride"]),
+        pads=pads(step, kernel),
+        dilations=pair(given["dilation"]),
+        group=given["groups"],
     )
 
 
@@ -147,7 +162,8 @@ def _scaled_and_shifted(values: Values, step: Step, inputs: list[str], output: s
 def linear(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """x @ weight.T + bias over the last axis."""
     weight = step.weight
-    assert weight is not None
+    if weight is None:
+        return _computed_linear(values, step, inputs, output)
     if weight.scales is None:
         matrix = values.constant(f"{step.name}.weight", weight.values.T)
     else:
@@ -158,58 +174,19 @@ def linear(values: Values, step: Step, inputs: list[str], output: str) -> str:
     return values.node("Add", [product, values.constant(f"{step.name}.bias", weight.bias)], output)
 
 
+def _computed_linear(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    matrix = values.node("Transpose", [inputs[1]], f"{step.name}_matrix", perm=[1, 0])
+    name = f"{step.name}_product" if len(inputs) == 3 else output
+    product = values.node("MatMul", [inputs[0], matrix], name)
+    return values.node("Add", [product, inputs[2]], output) if len(inputs) == 3 else product
+
+
 def prelu(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Slopes per channel, or one."""
-    assert step.weight is not None
     behind = [1] * (len(step.shape) - 2)
+    if step.weight is None:
+        return values.node(
+            "PRelu", [inputs[0], reshaped(values, inputs[1], [-1, *behind], f"{step.name}_slope")], output
+        )
     slope = values.constant(f"{step.name}.slope", step.weight.values.reshape(-1, *behind))
     return values.node("PRelu", [*inputs, slope], output)
-
-
-def max_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Maximum pooling; padding never wins."""
-    dilation = pair(step.attributes["dilation"])
-    around = [p + b for p, b in zip(pads(step), _beyond(values, step, dilation), strict=True)]
-    if any(side >= size for side, size in zip(around, _window(step)[0] * 2, strict=True)):
-        raise UserError(f"{step.source}: max_pool2d with dilation reads a whole kernel of padding; leave out ceil_mode")
-    return _pool(values, step, inputs, output, "MaxPool", pads=around, dilations=dilation)
-
-
-def avg_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Average pooling. Its padding counts where torch counts it; what ceil_mode reads beyond that never does."""
-    if step.attributes["divisor_override"] is not None:
-        raise UserError(f"{step.source}: avg_pool2d's divisor_override has no ONNX form; leave it out")
-    around, beyond = pads(step), _beyond(values, step, [1, 1])
-    counted = bool(step.attributes["count_include_pad"]) and any(around)
-    if counted and (values.spelling.padded or any(beyond)):
-        sides = values.constant(f"{step.name}_sides", np.array([0, 0, *around[:2], 0, 0, *around[2:]], np.int64))
-        inputs, around = [values.node("Pad", [*inputs, sides], f"{step.name}_padded", mode="constant")], [0] * 4
-        counted = False
-    both = [p + b for p, b in zip(around, beyond, strict=True)]
-    return _pool(values, step, inputs, output, "AveragePool", pads=both, count_include_pad=int(counted))
-
-
-def adaptive_avg_pool2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """The mean of the whole picture; other sizes have become fixed pooling, or have no ONNX form."""
-    if step.shape[2:] != (1, 1):
-        raise UserError(
-            f"{step.source}: adaptive_avg_pool2d to {step.shape[2:]} windows of unequal size has no ONNX form"
-        )
-    return values.node("GlobalAveragePool", inputs, output)
-
-
-def _pool(values: Values, step: Step, inputs: list[str], output: str, kind: str, **more: Any) -> str:
-    kernel, stride = _window(step)
-    return values.node(kind, inputs, output, kernel_shape=kernel, strides=stride, **more)
-
-
-def _window(step: Step) -> tuple[list[int], list[int]]:
-    kernel = pair(step.attributes["kernel_size"])
-    return kernel, pair(step.attributes["stride"] or kernel)
-
-
-def _beyond(values: Values, step: Step, dilation: list[int]) -> list[int]:
-    """ONNX pads of what the last windows read behind the padding, with ceil_mode."""
-    kernel, stride = _window(step)
-    sizes = zip(values.before(step).shape[2:], step.shape[2:], kernel, stride, dilation, pads(step)[:2], strict=True)
-    return [0, 0, *(max((n - 1) * s + d * (k - 1) + 1 - old - 2 * p, 0) for old, n, k, s, d, p in sizes)]

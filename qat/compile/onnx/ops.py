@@ -8,22 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from qat.compile.onnx.layers import (
+from qat.compile.onnx import functions, moves, norms, products
+from qat.compile.onnx.layers import batch_norm, conv2d, conv_transpose2d, linear, prelu
+from qat.compile.onnx.pooling import (
     adaptive_avg_pool2d,
+    adaptive_max_pool2d,
     avg_pool2d,
-    batch_norm,
-    conv2d,
-    conv_transpose2d,
-    linear,
     max_pool2d,
-    prelu,
+    max_pool2d_indices,
+    max_unpool2d,
 )
 from qat.compile.onnx.resize import interpolate
 from qat.compile.onnx.values import Values
 from qat.errors import UserError
-from qat.program.functions import softmax_axis
+from qat.program.functions import named, softmax_axis
 from qat.program.steps import Step
 
+FROM = {"celu": 12, "einsum": 12, "grid_sample": 16}  # the operator set that has the node
 Emit = Callable[[Values, Step, list[str], str], str]
 
 
@@ -34,6 +35,8 @@ def emit(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """
     if step.op not in OPS:
         raise UserError(f"{step.source}: {step.op} ({step.name}) can't be written to ONNX; known: {', '.join(OPS)}")
+    if values.opset < (least := FROM.get(step.op, 0)):
+        raise UserError(f"{step.source}: {step.op} ({step.name}) needs COMPILE.OPSET {least} or more")
     return OPS[step.op](values, step, inputs, output)
 
 
@@ -46,29 +49,32 @@ def node(kind: str, *settings: str, **fixed: Any) -> Emit:
     return write
 
 
-def cat(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Concat, of floats."""
-    return values.node("Concat", inputs, output, axis=step.attributes["dim"])
-
-
 def same(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """No node: the output is the input, before it is rounded."""
     return inputs[0]
 
 
-def arithmetic(kind: str) -> Emit:
-    """Two operands, of which one may be a number; torch's alpha multiplies the second."""
+def arithmetic(kind: str, turned: bool = False) -> Emit:
+    """Two operands, of which one may be a number; torch's alpha multiplies the second. `turned`: they swap first."""
 
     def write(values: Values, step: Step, inputs: list[str], output: str) -> str:
-        attributes, tensors = step.attributes, iter(inputs)
+        given = named(step, inputs)
         first, second = (
-            values.number(attributes[side]) if side in attributes else next(tensors) for side in ("input", "other")
+            name if isinstance(name := given[side], str) else values.number(name)
+            for side in (("other", "input") if turned else ("input", "other"))
         )
-        if attributes.get("alpha", 1) != 1:
-            second = values.node("Mul", [second, values.number(attributes["alpha"])], f"{step.name}_alpha")
+        if given.get("alpha", 1) != 1:
+            second = values.node("Mul", [second, values.number(given["alpha"])], f"{step.name}_alpha")
         return values.node(kind, [first, second], output)
 
     return write
+
+
+def constant(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """A tensor of the model's own."""
+    assert step.weight is not None
+    held = step.weight.values
+    return values.constant(f"{step.name}.value", held.astype(np.float32) if held.dtype.kind == "f" else held)
 
 
 def scale_shift(values: Values, step: Step, inputs: list[str], output: str) -> str:
@@ -132,6 +138,21 @@ def hardswish(values: Values, step: Step, inputs: list[str], output: str) -> str
     return values.node("Mul", [*inputs, gate], output)
 
 
+def rounded(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """To whole numbers, ties to even."""
+    if step.attributes["decimals"]:
+        raise UserError(f"{step.source}: round ({step.name}) to decimals has no ONNX form")
+    return values.node("Round", inputs, output)
+
+
+def grid_sample(values: Values, step: Step, inputs: list[str], output: str) -> str:
+    """GridSample, whose modes have other names from operator set 20 on."""
+    given = step.attributes
+    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(given["mode"]) if values.opset >= 20 else None
+    how = {"mode": mode or given["mode"], "padding_mode": given["padding_mode"]}
+    return values.node("GridSample", inputs, output, align_corners=int(bool(given["align_corners"])), **how)
+
+
 def softmax(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """Softmax over an axis; without one torch takes the first of 1 or 3 axes, else the second.
 
@@ -147,79 +168,23 @@ def softmax(values: Values, step: Step, inputs: list[str], output: str) -> str:
     return values.node("Transpose", [shares], output, perm=order)
 
 
-def reshape(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Reshape, flatten, squeeze or unsqueeze to the known shape; the batch stays open where it comes first."""
-    same_batch = values.before(step).shape[:1] == step.shape[:1]
-    if values.dynamic_batch and not same_batch:
-        raise UserError(f"{step.source}: {step.op} ({step.name}) moves the batch axis; set COMPILE.DYNAMIC_BATCH False")
-    return _reshaped(values, inputs[0], [0, *step.shape[1:]] if same_batch else list(step.shape), output)
-
-
-def _reshaped(values: Values, name: str, shape: list[int], output: str) -> str:
-    target = values.constant(f"shape_{'x'.join(map(str, shape))}", np.array(shape, np.int64))
-    return values.node("Reshape", [name, target], output)
-
-
-def permute(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """A new order of the axes."""
-    rank = len(step.shape)
-    order = list(range(rank))
-    if step.op == "permute":
-        order = [dim % rank for dim in step.attributes["dims"]]
-    else:
-        first, second = step.attributes["dim0"] % rank, step.attributes["dim1"] % rank
-        order[first], order[second] = second, first
-    return values.node("Transpose", inputs, output, perm=order)
-
-
-def reduce(kind: str, axes_are_input_from: int) -> Emit:
-    """A sum or mean over axes, which older operator sets take as an attribute."""
-
-    def write(values: Values, step: Step, inputs: list[str], output: str) -> str:
-        dims, rank = step.attributes["dim"], len(values.before(step).shape)
-        axes = [dims] if isinstance(dims, int) else list(dims or range(rank))
-        keep = int(step.attributes["keepdim"])
-        if values.opset < axes_are_input_from:
-            return values.node(kind, inputs, output, axes=axes, keepdims=keep)
-        named = values.constant(f"axes_{'_'.join(map(str, axes))}", np.array(axes, np.int64))
-        return values.node(kind, [*inputs, named], output, keepdims=keep)
-
-    return write
-
-
-def repeat(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Tile."""
-    times = list(step.attributes["size"])
-    label = f"times_{'_'.join(map(str, times))}"
-    return values.node("Tile", [*inputs, values.constant(label, np.array(times, np.int64))], output)
-
-
-def pixel_shuffle(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Channels to space, in torch's order."""
-    size = int(step.attributes["upscale_factor"])
-    return values.node("DepthToSpace", inputs, output, blocksize=size, mode="CRD")
-
-
-def pixel_unshuffle(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Space to channels, in torch's order, which SpaceToDepth doesn't have."""
-    size = int(step.attributes["downscale_factor"])
-    _, channels, height, width = values.before(step).shape
-    cells = [0, channels, height // size, size, width // size, size]
-    split = _reshaped(values, inputs[0], cells, f"{step.name}_split")
-    moved = values.node("Transpose", [split], f"{step.name}_moved", perm=[0, 1, 3, 5, 2, 4])
-    return _reshaped(values, moved, [0, *step.shape[1:]], output)
-
-
 OPS: dict[str, Emit] = {
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
     "linear": linear,
     "batch_norm": batch_norm,
     "prelu": prelu,
+    "constant": constant,
     "add": arithmetic("Add"),
     "sub": arithmetic("Sub"),
+    "rsub": arithmetic("Sub", turned=True),
     "mul": arithmetic("Mul"),
+    "div": arithmetic("Div"),
+    "maximum": arithmetic("Max"),
+    "minimum": arithmetic("Min"),
     "matmul": node("MatMul"),
+    "einsum": products.einsum,
+    "attention": products.attention,
     "scale_shift": scale_shift,
     "quantise": same,
     "relu": node("Relu"),
@@ -228,25 +193,76 @@ OPS: dict[str, Emit] = {
     "clamp": clamp,
     "leaky_relu": leaky_relu,
     "elu": node("Elu", "alpha"),
+    "celu": node("Celu", "alpha"),
+    "selu": node("Selu"),
     "hardswish": hardswish,
     "hardsigmoid": node("HardSigmoid", alpha=1 / 6, beta=0.5),
     "sigmoid": node("Sigmoid"),
+    "logsigmoid": functions.logsigmoid,
     "tanh": node("Tanh"),
+    "tanhshrink": functions.tanhshrink,
+    "hardshrink": functions.shrink,
+    "softshrink": functions.shrink,
+    "softsign": node("Softsign"),
+    "softplus": functions.softplus,
+    "silu": functions.silu,
+    "mish": functions.mish,
+    "gelu": functions.gelu,
+    "exp": node("Exp"),
+    "log": node("Log"),
+    "sqrt": node("Sqrt"),
+    "rsqrt": functions.rsqrt,
+    "reciprocal": node("Reciprocal"),
+    "square": functions.square,
+    "pow": functions.power,
+    "abs": node("Abs"),
+    "neg": node("Neg"),
+    "sign": node("Sign"),
+    "round": rounded,
+    "floor": node("Floor"),
+    "ceil": node("Ceil"),
+    "erf": node("Erf"),
+    "sin": node("Sin"),
+    "cos": node("Cos"),
     "softmax": softmax,
-    "cat": cat,
-    "sum": reduce("ReduceSum", 13),
-    "mean": reduce("ReduceMean", 18),
+    "layer_norm": norms.layer_norm,
+    "group_norm": norms.group_norm,
+    "instance_norm": norms.instance_norm,
+    "rms_norm": norms.rms_norm,
+    "normalize": norms.normalize,
+    "norm": norms.norm,
+    "sum": norms.reduce("ReduceSum"),
+    "mean": norms.reduce("ReduceMean"),
+    "amax": norms.reduce("ReduceMax"),
+    "amin": norms.reduce("ReduceMin"),
+    "argmax": norms.place("ArgMax"),
+    "argmin": norms.place("ArgMin"),
     "avg_pool2d": avg_pool2d,
     "max_pool2d": max_pool2d,
+    "max_pool2d_indices": max_pool2d_indices,
+    "max_unpool2d": max_unpool2d,
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
+    "adaptive_max_pool2d": adaptive_max_pool2d,
     "interpolate": interpolate,
-    "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
-    "reshape": reshape,
-    "flatten": reshape,
-    "squeeze": reshape,
-    "unsqueeze": reshape,
-    "permute": permute,
-    "transpose": permute,
-    "repeat": repeat,
+    "grid_sample": grid_sample,
+    "pixel_shuffle": moves.pixel_shuffle,
+    "pixel_unshuffle": moves.pixel_unshuffle,
+    "channel_shuffle": moves.channel_shuffle,
+    "cat": moves.cat,
+    "stack": moves.stack,
+    "getitem": moves.getitem,
+    "index_select": moves.index_select,
+    "pad": moves.pad,
+    "flip": moves.flip,
+    "roll": moves.roll,
+    "expand": moves.expand,
+    "repeat": moves.repeat,
+    "repeat_interleave": moves.repeat_interleave,
+    "reshape": moves.reshape,
+    "flatten": moves.reshape,
+    "unflatten": moves.reshape,
+    "squeeze": moves.reshape,
+    "unsqueeze": moves.reshape,
+    "permute": moves.permute,
+    "transpose": moves.permute,
 }

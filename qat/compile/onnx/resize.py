@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
+from qat.compile.onnx.matrices import mean_of_windows, resampled
 from qat.compile.onnx.values import Values
-from qat.errors import UserError
 from qat.program.steps import Step
 
-RESIZE = {
+RESIZE: dict[str, dict[str, Any]] = {
     "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "bicubic": {"mode": "cubic", "coordinate_transformation_mode": "half_pixel", "cubic_coeff_a": -0.75},
     "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
     "nearest-exact": {
         "mode": "nearest",
@@ -21,33 +24,35 @@ RESIZE = {
 
 
 def interpolate(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Resize; UserError for what Resize does otherwise than torch."""
-    attributes, old = step.attributes, values.before(step).shape
-    if attributes["mode"] not in RESIZE or attributes["antialias"]:
-        raise UserError(
-            f"{step.source}: interpolate's mode {attributes['mode']} has no ONNX form; use nearest or bilinear"
-        )
-    if attributes["scale_factor"] is not None:  # rule interpolate_size makes it a size where that is the same
-        factors = attributes["scale_factor"]
-        raise UserError(f"{step.source}: interpolate by {factors} of {old[2:]} samples between the sizes; give size=")
-    if attributes["mode"] != "bilinear" and any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
-        return _pick(values, step, inputs, output)
-    return resize(values, inputs, output, old, step.shape, attributes["mode"], bool(attributes["align_corners"]))
+    """Resize, pixels by index, or matrices where Resize does otherwise than torch."""
+    given, old = step.attributes, values.before(step).shape
+    mode, by_factor = given["mode"], given["scale_factor"] is not None  # rule interpolate_size leaves those between
+    if mode.startswith("nearest"):
+        if by_factor or any(b % a for a, b in zip(old[2:], step.shape[2:], strict=True)):
+            return _pick(values, step, inputs, output)
+    elif mode == "area":
+        return mean_of_windows(values, step, inputs, output)
+    elif by_factor or given["antialias"]:
+        return resampled(values, step, inputs, output)
+    return resize(values, inputs, output, old, step.shape, mode, bool(given["align_corners"]))
 
 
 def _pick(values: Values, step: Step, inputs: list[str], output: str) -> str:
     """The nearest pixels by index: at broken factors Resize's coordinates, in float32, miss some by one."""
-    mode, (height, width) = step.attributes["mode"], values.before(step).shape[2:]
-    rows = _indices(values, mode, height, step.shape[2])
-    columns = _indices(values, mode, width, step.shape[3])
+    rows, columns = (_indices(values, step, side) for side in (0, 1))
     picked = values.node("Gather", [*inputs, rows], f"{step.name}_rows", axis=2)
     return values.node("Gather", [picked, columns], output, axis=3)
 
 
-def _indices(values: Values, mode: str, old: int, new: int) -> str:
+def _indices(values: Values, step: Step, side: int) -> str:
+    old, new, given = values.before(step).shape[2 + side], step.shape[2 + side], step.attributes
     line = torch.arange(old, dtype=torch.float32).view(1, 1, old)
-    picked = torch.nn.functional.interpolate(line, new, mode=mode)
-    return values.constant(f"{mode}_{old}_to_{new}", picked.flatten().numpy().astype(np.int64))
+    factors = given["scale_factor"]
+    factor = factors[side] if isinstance(factors, tuple | list) else factors
+    size = {"size": new} if factor is None else {"scale_factor": factor}
+    picked = torch.nn.functional.interpolate(line, **size, mode=given["mode"])
+    label = f"{given['mode']}_{old}_to_{new}" + ("" if factor is None else f"_by_{factor}")
+    return values.constant(label, picked.flatten().numpy().astype(np.int64))
 
 
 def resize(
@@ -60,7 +65,7 @@ def resize(
     align_corners: bool = False,
 ) -> str:
     """Resize from `old` to `new` (N, C, H, W), as torch's interpolate does."""
-    how = dict(RESIZE[mode])
+    how: dict[str, Any] = dict(RESIZE[mode])
     if align_corners:
         how["coordinate_transformation_mode"] = "align_corners"
     label = f"{'x'.join(map(str, old[2:]))}_to_{'x'.join(map(str, new[1:]))}"

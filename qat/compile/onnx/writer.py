@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
-from qat.compile.onnx.io_spec import ELEMENT, IOSpec, finish, start
+from qat.compile.onnx.io_spec import ELEMENT, IOSpec, finish, numbered, start
 from qat.compile.onnx.ops import emit
 from qat.compile.onnx.values import PLAIN, Spelling, Values
 from qat.errors import UserError
 from qat.graph.ops import op_called
+from qat.program.integers import moves_integers
 from qat.program.steps import Program, Step
 
 OPSETS = range(13, 22)  # QuantizeLinear has an axis from 13 on; 21 is what all runtimes here read
@@ -21,6 +22,9 @@ NAMES = {  # that a file has for its own ends, by IOSpec.result
     "upsampled": ("image", "upsampled", "logits"),
     "argmax": ("image", "upsampled", "classes"),
 }
+
+
+MOVED = ("getitem", "index_select", "pad", "flip", "roll", "stack", "expand", "repeat_interleave", "channel_shuffle")
 
 
 @dataclass(frozen=True)
@@ -34,20 +38,21 @@ class Form:
 
 
 def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = None) -> ModelProto:
-    """The ONNX model of `program`: input `image` (N, 3, H, W), one output (see `IOSpec`), checked and with all shapes.
+    """The ONNX model of `program`: input `image` (N, 3, H, W), checked and with all shapes.
+
+    One output as `IOSpec` says; several are logits, called out0, out1 and so on in the network's order.
 
     Quantised tensors keep the steps' names, as floats behind their DequantizeLinear. Raises UserError for an operation
-    without an ONNX form, an operator set outside 13 .. 21 (float: 11 .. 21), several outputs, or a layer with a name of
-    the file's ends.
+    without an ONNX form, an operator set outside 13 .. 21 (float: 11 .. 21), or a layer with a name of the file's ends.
     """
     form = form or Form()
     _check(program, form)
     values = Values(program, spelling, form.opset, form.dynamic_batch)
     for step in program.steps:
         _write(values, step, form.io)
-    output = finish(values, program[program.outputs[0]], form.io)
-    nodes, constants = live(values, output.name)
-    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], [output], constants), form)
+    outputs = finish(values, [program[name] for name in program.outputs], form.io)
+    nodes, constants = live(values, {output.name for output in outputs})
+    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], outputs, constants), form)
 
 
 def read_metadata(model: ModelProto) -> dict[str, str]:
@@ -59,17 +64,18 @@ def _check(program: Program, form: Form) -> None:
     known = OPSETS if any(step.quant for step in program.steps) else FLOAT_OPSETS
     if form.opset not in known:
         raise UserError(f"COMPILE.OPSET is {form.opset}; expected {known[0]} to {known[-1]}, such as 17")
-    if len(program.outputs) != 1:
-        raise UserError(f"the network has {len(program.outputs)} outputs; ONNX files are written for one, the logits")
+    names = NAMES[form.io.result] if len(program.outputs) == 1 else ("image", *numbered(len(program.outputs)))
+    if len(program.outputs) > 1 and form.io.result != "logits":
+        raise UserError(f"the network has {len(program.outputs)} outputs; COMPILE.OUTPUT {form.io.result} takes one")
     for step in program.steps:
         is_end = step.op == "input" or (step.name in program.outputs and form.io.result == "logits")
-        if step.name in NAMES[form.io.result] and not is_end:
+        if step.name in names and not is_end:
             raise UserError(f"{step.source}: the file's own ends are called {step.name}; rename the layer {step.name}")
 
 
-def live(values: Values, output: str) -> tuple[list[NodeProto], list[TensorProto]]:
-    """The nodes, in order, and the constants that the tensor `output` is made of."""
-    read: set[str] = {output}
+def live(values: Values, outputs: set[str]) -> tuple[list[NodeProto], list[TensorProto]]:
+    """The nodes, in order, and the constants that the tensors `outputs` are made of."""
+    read = set(outputs)
     nodes: list[NodeProto] = []
     for node in reversed(values.nodes):
         if read & set(node.output):
@@ -83,6 +89,8 @@ def _write(values: Values, step: Step, io: IOSpec) -> None:
         _join_integers(values, step)
     elif _resamples(values, step):
         _on_integers(values, step)
+    elif _moves(values, step):
+        _move_integers(values, step)
     elif step.op == "input":
         _finish(values, step, start(values, io))
     else:
@@ -131,6 +139,19 @@ def _on_integers(values: Values, step: Step) -> None:
     result = emit(values, step, [levels], f"{step.name}_resampled")
     integers = values.node("QuantizeLinear", [result, *grid], f"{step.name}_quantized")
     values.give(step.name, integers, quant, signed)
+
+
+def _moves(values: Values, step: Step) -> bool:
+    """Whether `step` moves integers of one grid, in one spelling; runtimes know the other moves between floats."""
+    grids = [values.grids.get(source) for source in step.inputs]
+    if step.op not in MOVED or not moves_integers(step) or not grids or grids[0] is None:
+        return False
+    return values.program[step.inputs[0]].quant == step.quant and all(grid == grids[0] for grid in grids)
+
+
+def _move_integers(values: Values, step: Step) -> None:
+    integers = [values.integers[source] for source in step.inputs]
+    values.give(step.name, emit(values, step, integers, f"{step.name}_quantized"), *values.grids[step.inputs[0]])
 
 
 def _image(program: Program, form: Form) -> ValueInfoProto:

@@ -68,7 +68,7 @@ def _tensor(opened: ModelProto, program: Program, step: Step, makers: dict[str, 
     if integers is None or step.quant is None:
         return None
     node, name = makers[integers], integers
-    while node.op_type in ("Clip", "Concat"):
+    while node.op_type != "QuantizeLinear":  # what clips and moves integers
         node = makers[node.input[0]]
     scale = onnx.numpy_helper.from_array(np.float32(step.quant.scale), f"{name}_scale")
     opened.graph.initializer.append(scale)

@@ -83,17 +83,16 @@ def test_refuses_more_padding_than_runtimes_take() -> None:
         file_of("max_pool2d", (1, 2, 10, 10), (1, 2, 6, 6), **settings)
 
 
-def test_refuses_a_divisor() -> None:
-    with pytest.raises(UserError, match="divisor_override has no ONNX form; leave it out"):
-        file_of("avg_pool2d", (1, 3, 8, 8), (1, 3, 4, 4), **{**AVERAGE, "kernel_size": 2, "divisor_override": 3})
-
-
-def test_adaptive_pooling_to_one_only() -> None:
-    x = torch.arange(48.0).view(1, 3, 4, 4)
-    model = file_of("adaptive_avg_pool2d", (1, 3, 4, 4), (1, 3, 1, 1), output_size=1)
-    np.testing.assert_allclose(run(model, x), x.mean((2, 3), keepdim=True))
-    with pytest.raises(UserError, match=r"adaptive_avg_pool2d to \(3, 4\) windows of unequal size"):
-        file_of("adaptive_avg_pool2d", (1, 3, 4, 4), (1, 3, 3, 4), output_size=(3, 4))
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
+def test_adaptive_pooling(height: int, width: int, rows: int, columns: int) -> None:
+    x = pictures((1, 2, height, width), 1)[0]
+    for op, function in (
+        ("adaptive_avg_pool2d", F.adaptive_avg_pool2d),
+        ("adaptive_max_pool2d", F.adaptive_max_pool2d),
+    ):
+        model = file_of(op, (1, 2, height, width), (1, 2, rows, columns), output_size=(rows, columns))
+        np.testing.assert_allclose(run(model, x), function(x, (rows, columns)), atol=1e-5)
 
 
 class Means(nn.Module):

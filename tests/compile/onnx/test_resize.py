@@ -14,7 +14,6 @@ from torch import Tensor
 
 from qat.compile.onnx.resize import RESIZE, factor
 from qat.compile.onnx.writer import Form
-from qat.errors import UserError
 from tests.compile.small import file_of, kinds, run
 from tests.networks import pictures
 
@@ -72,16 +71,23 @@ def test_whole_factors_are_resizes_and_others_indices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
+    "settings",
     [
-        ({"mode": "bicubic"}, "mode bicubic has no ONNX form; use nearest or bilinear"),
-        ({"mode": "bilinear", "antialias": True}, "mode bilinear has no ONNX form"),
-        ({"mode": "bilinear", "scale_factor": 0.4}, r"by 0.4 of \(6, 8\) samples between the sizes; give size="),
+        {"size": (2, 3), "mode": "bicubic"},
+        {"size": (2, 3), "mode": "bilinear", "antialias": True},
+        {"size": (9, 3), "mode": "bicubic", "antialias": True, "align_corners": False},
+        {"scale_factor": 0.4, "mode": "bilinear"},
+        {"scale_factor": (1.7, 0.6), "mode": "bicubic", "align_corners": False},
+        {"scale_factor": (1.7, 0.6), "mode": "nearest"},
+        {"size": (4, 5), "mode": "area"},
     ],
 )
-def test_refuses_what_resize_does_otherwise(settings: dict[str, Any], reason: str) -> None:
-    with pytest.raises(UserError, match=reason):
-        file_of("interpolate", (1, 3, 6, 8), (1, 3, 2, 3), **{**INTERPOLATION, "align_corners": None, **settings})
+def test_what_resize_does_otherwise(settings: dict[str, Any]) -> None:
+    x = pictures((1, 3, 6, 8), 1)[0]
+    expected = F.interpolate(x, **settings)
+    given = {**INTERPOLATION, "align_corners": None, **settings}
+    model = file_of("interpolate", tuple(x.shape), tuple(expected.shape), **given)
+    np.testing.assert_allclose(run(model, x), expected, atol=1e-5)
 
 
 def test_a_wrong_mode_would_be_seen() -> None:

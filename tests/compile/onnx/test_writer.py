@@ -130,9 +130,17 @@ class Two(nn.Module):
         return self.first(x), self.second(x)
 
 
-def test_two_outputs_are_refused() -> None:
-    with pytest.raises(UserError, match="the network has 2 outputs; ONNX files are written for one, the logits"):
-        to_onnx(network(Two()).program)
+def test_two_outputs_are_numbered() -> None:
+    made = network(Two())
+    for spelling in SPELLINGS.values():
+        model = to_onnx(made.program, spelling)
+        assert [output.name for output in model.graph.output] == ["out0", "out1"]
+        assert departing(model, made) == []
+
+
+def test_two_outputs_have_no_classes() -> None:
+    with pytest.raises(UserError, match=r"the network has 2 outputs; COMPILE\.OUTPUT argmax takes one"):
+        to_onnx(network(Two()).program, form=Form(io=IOSpec(result="argmax")))
 
 
 class Named(nn.Module):
