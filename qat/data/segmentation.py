@@ -196,10 +196,14 @@ def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
     return find_split(descriptor, base, split, spec.labels)
 
 
+def streets_folder(root: str | Path, streets: Streets) -> Path:
+    """The folder of generated street pictures, which is named after the counts and the seed."""
+    return Path(root).expanduser() / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
+
+
 def _written(root: Path, streets: Streets) -> Path:
-    """Writes the street pictures and returns their folder, which is named after the counts and the seed."""
-    folder = root / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
-    return write(folder, train=streets.train, val=streets.val, seed=streets.seed)
+    """Writes the street pictures and returns their folder."""
+    return write(streets_folder(root, streets), train=streets.train, val=streets.val, seed=streets.seed)
 
 
 def _parts(descriptor: Descriptor) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from qat.data.set_findings import SetFindings
 from qat.graph import RewriteLog, Violation, rewrite
 from qat.graph import check as violations_of
 from qat.models import short_name
+from qat.workflow.data_check import data_findings
 from qat.workflow.network import build_network, channels_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
@@ -24,7 +26,8 @@ PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at 
 class Findings:
     """The check's findings. `shape`: the pictures'; `proof_shape`: that of the pictures on which outputs were compared.
 
-    `backend`: the output of the vendor's tools for the rewritten network, if they are installed and no error is left.
+    `data`: what the sets hold, train and val. `backend`: the output of the vendor's tools for the rewritten network, if
+    they are installed and no error is left.
     """
 
     model: str
@@ -35,6 +38,7 @@ class Findings:
     proof_shape: tuple[int, ...]
     after: list[Violation]
     backend: tuple[str, ...] = ()
+    data: tuple[SetFindings, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -49,7 +53,7 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
 
     Args:
         config: the run's config; MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE, QUANT.TARGET and QUANT.BACKEND
-            matter.
+            matter, and DATASET for what is said of its sets.
         progress: not called; the check takes seconds.
 
     Returns:
@@ -72,7 +76,15 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     after = violations_of(rewritten.module, example, target)
     report = () if errors(after) else ask_backend(config, model, small)
     return Findings(
-        short_name(config.MODEL.NAME), target, tuple(example.shape), before, log, tuple(small.shape), after, report
+        short_name(config.MODEL.NAME),
+        target,
+        tuple(example.shape),
+        before,
+        log,
+        tuple(small.shape),
+        after,
+        report,
+        data_findings(config),
     )
 
 
