@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "Insufficient memory")
+
 
 class UserError(Exception):
     """A user's mistake: one line that says what, where, what was expected and how to fix it.
@@ -52,7 +54,27 @@ def as_user_error(what: str, hint: str = "") -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # each library has its own classes of error
-        raise UserError(f"{what}: {reason(str(error)) or type(error).__name__}" + (hint and f"; {hint}")) from error
+        said = quoted(reason(str(error))) or type(error).__name__
+        raise UserError(f"{what}: {said}" + (hint and f"; {hint}")) from error
+
+
+def quoted(text: str, most: int = 200) -> str:
+    """Returns what others said in one line of at most `most` printable characters.
+
+    >>> quoted("first\\n\\x1b[31msecond ", most=12)
+    'first [31...'
+    """
+    line = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def wants_memory(error: BaseException) -> bool:
+    """Whether an error of Python, numpy, torch or OpenCV says that there isn't enough memory.
+
+    >>> wants_memory(MemoryError()), wants_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    (True, True)
+    """
+    return isinstance(error, MemoryError) or any(mark in str(error) for mark in _NO_MEMORY)
 
 
 def reason(text: str) -> str:

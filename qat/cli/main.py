@@ -14,11 +14,13 @@ from typing import Any, NoReturn
 
 from qat.cli.output import Output
 from qat.cli.signals import SAYS, Terminated, exit_code, running, starting
-from qat.errors import UserError, nearest
+from qat.errors import UserError, nearest, quoted, wants_memory
 from qat.version import __version__
 
 DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
+_LONGEST = 2000  # characters of a line; paths may be long
+_NO_MEMORY = "not enough memory; lower TEST.IMAGE_SIZE, TRAIN.IMAGE_SIZE, a batch size or WORKERS, or free some"
 COMMANDS = {
     "demo": "float -> calib -> int8 on the embedded default, mIoU after every stage",
     "new": "a ready config and data set descriptor from a network and folders of pictures and labels",
@@ -57,7 +59,12 @@ def main(argv: Sequence[str]) -> int:
             return 0
         return run(argv[0], argv[1:])
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {quoted(str(error), _LONGEST)}", file=sys.stderr)
+        return 2
+    except Exception as error:  # Python, torch and OpenCV have their own
+        if not wants_memory(error):
+            raise
+        print(f"error: {_NO_MEMORY} ({quoted(str(error)) or 'MemoryError'})", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, Terminated) as error:
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT

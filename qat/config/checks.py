@@ -44,6 +44,16 @@ AT_LEAST = {
     "COMPILE.BENCH_ROUNDS": 0,
     **{f"QUANT.{key.name}": key.least for key in all_keys() if key.least is not None},
 }
+MOST = 2**31 - 1  # of keys without another bound
+AT_MOST = {
+    "WORKERS": 256,
+    "DATASET.NUM_CLASSES": 255,
+    "DATASET.STREETS_TRAIN": 10**6,
+    "DATASET.STREETS_VAL": 10**6,
+    "TRAIN.BASE_SIZE": 2**15,
+    "TRAIN.SCALE_FACTOR": 100,
+    "TEST.BASE_SIZE": 2**15,
+}
 _ROWS = {  # words, and `module:NAME` for all words that a table has
     "DATASET.LABELS": ("qat.data.encodings:LABELS",),
     "TRAIN.OPTIMIZER": ("qat.training.optim:OPTIMIZERS",),
@@ -68,6 +78,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
 
 
 MOST_CHANNELS = 16  # of pictures
+_LONGEST_SIDE = 2**14  # of a picture; at both sides it is as large as pictures are read
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a folder aside has a longer name
 
 
@@ -80,7 +91,7 @@ def _per_channel(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    return len(value) == 2 and all(type(side) is int and side > 0 for side in value)
+    return len(value) == 2 and all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in value)
 
 
 def _is_share(value: Any) -> bool:
@@ -97,7 +108,7 @@ def _is_weight(value: float) -> bool:
 
 
 _WEIGHT = (_is_weight, "a weight from 0 (off), such as 1.0")
-_SIZE = (_is_size, "width, height in pixels, such as [2048, 1024]")
+_SIZE = (_is_size, f"width, height in pixels, at most {_LONGEST_SIDE}, such as [2048, 1024]")
 _DECAY = (lambda value: 0 <= value < 1, "a decay from 0 (off) to below 1, such as 0.998")
 _RATE = (lambda value: 0 < value < 1, "a learning rate between 0 and 1, such as 0.002")
 RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -121,7 +132,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number above 0, at most 1 (of 0 to 255, a 255th), for each channel, such as [0.229, 0.224, 0.225]",
     ),
     "TRAIN.IMAGE_SIZE": _SIZE,
-    "TRAIN.COLOR": (_is_weight, "a strength from 0 (off), such as 0.2"),
+    "TRAIN.COLOR": (lambda value: 0 <= value <= 10, "a strength from 0 (off) to 10, such as 0.2"),
     "TRAIN.LR": (lambda value: 0 < value < float("inf"), "a learning rate above 0, such as 0.01"),
     "TRAIN.LR_POWER": (_is_weight, "an exponent from 0, such as 0.9"),
     "TRAIN.MOMENTUM": (lambda value: 0 <= value < 1, "a momentum from 0 to below 1, such as 0.9"),
@@ -155,6 +166,8 @@ def validate(flat: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for key, least in AT_LEAST.items():
         if flat[key] is not None and flat[key] < least:
             raise UserError(f"{key} is {flat[key]}; expected at least {least}")
+        if flat[key] is not None and flat[key] > (most := AT_MOST.get(key, MOST)):
+            raise UserError(f"{key} is {flat[key]}; expected at most {most}")
     _check_levels(flat)
     for key, (is_right, expected) in RULES.items():
         if not is_right(flat[key]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from qat.errors import UserError
+from qat.errors import UserError, quoted
 
 _MOST_NODES = 10_000  # of a YAML file; the longest config has 200
 
@@ -31,7 +31,7 @@ def read_yaml(path: str | Path, example: str) -> dict[Any, Any]:
     except RecursionError as error:
         raise UserError(f"{path} is nested too deep; expected a mapping such as {example}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is not valid YAML: {quoted(str(error))}") from error
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no keys; expected a YAML mapping such as {example}")
     return tree

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qat.errors import UserError
+from qat.errors import UserError, quoted
 from qat.torch_private import pickled_names
 
 NETWORKS = ("models", "utils", "torch.nn")  # packages whose classes become records
@@ -192,7 +192,7 @@ def _guarded(path: Path, read: Any) -> Any:
             f"{path} names {error}, which is no part of a network: nothing of it was run; save a plain state dict"
         ) from error
     except Exception as error:  # whatever the damaged bytes lead to
-        line = str(error).strip().split("\n")[0]
+        line = quoted(str(error).strip().split("\n")[0])
         raise UserError(f"{path} is not a readable pickle ({line or type(error).__name__}); save it again") from error
 
 

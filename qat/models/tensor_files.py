@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from qat.errors import UserError
+from qat.errors import UserError, quoted
 from qat.files import atomic_path
 from qat.models.pickled import read_numpy_pickle, read_pickled, refuse_torchscript
 from qat.state_file import check_growth, load_tensors
@@ -31,7 +31,7 @@ def read_file(path: Path) -> Any:
     try:
         return READERS.get(path.suffix.lower(), _read_torch)(path)
     except (SafetensorError, OSError, ValueError, zipfile.BadZipFile) as error:
-        line = str(error).strip().split("\n")[0] or type(error).__name__
+        line = quoted(str(error).strip().split("\n")[0]) or type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint ({line}); download or train it again") from error
 
 

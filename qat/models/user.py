@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qat.errors import UserError, nearest, reason
+from qat.errors import UserError, nearest, quoted, reason
 from qat.models.onnx import read_network
 
 _MODULE = "qat_user_network"  # how Python knows a file that MODEL.NAME names
@@ -148,7 +148,7 @@ def call(doing: str, action: Callable[[], Any]) -> Any:
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # a script may exit when it is imported
-        text = reason(str(error))
+        text = quoted(reason(str(error)))
         raise UserError(f"{doing} fails{_place(error)}: {type(error).__name__}{text and f': {text}'}") from error
 
 

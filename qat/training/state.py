@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from qat.backends.weight_scales import as_now
-from qat.errors import UserError
+from qat.errors import UserError, quoted
 from qat.files import atomic_path
 from qat.state_file import read_state, write_state
 
@@ -65,7 +65,7 @@ class State:
                 model.load_state_dict(as_now(content[name], model.state_dict()))
             self.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
+            reason = quoted(str(error).strip().split("\n")[0])
             raise UserError(
                 f"{path} is of another run ({reason}); use its config, or another NAME to start anew"
             ) from error

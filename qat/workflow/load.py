@@ -15,7 +15,7 @@ from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.backends.scales import is_prepared
 from qat.data.fit import AS_IS, Fit
-from qat.errors import UserError, nearest
+from qat.errors import UserError, nearest, quoted
 from qat.files import known_sha256
 from qat.graph import Rewritten, rewrite
 from qat.invocation import command
@@ -84,7 +84,7 @@ def device(config: CfgNode) -> torch.device:
         return found
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         raise UserError(
-            f"DEVICE {config.DEVICE} can't be used here: {str(error).splitlines()[0]}; try auto or cpu"
+            f"DEVICE {config.DEVICE} can't be used here: {quoted(str(error).splitlines()[0])}; try auto or cpu"
         ) from error
 
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from qat.config import CHOICES, default_config, load_config
-from qat.config.checks import AT_LEAST, RULES, opsets
+from qat.config.checks import AT_LEAST, AT_MOST, MOST, RULES, opsets
+from qat.config.loading import _flatten
 from qat.errors import UserError
 
 WRONG = {
@@ -18,13 +19,13 @@ WRONG = {
     "DATASET.MEAN": ["[]", "['a', 0.5, 0.5]", "[123.675, 116.28, 103.53]", "[-0.1, 0.5, 0.5]"],
     "DATASET.STD": ["[]", "[0.2, 0.0, 0.2]", "[0.2, None, 0.2]", "[58.395, 57.12, 57.375]"],
     "TRAIN.IMAGE_SIZE": ["[512]", "[512, 0]", "[512.0, 256]"],
-    "TRAIN.COLOR": ["-0.1"],
+    "TRAIN.COLOR": ["-0.1", "11.0"],
     "TRAIN.LR": ["0.0", "-0.1", "1e400"],
     "TRAIN.LR_POWER": ["-0.9"],
     "TRAIN.MOMENTUM": ["-0.1", "1.0"],
     "TRAIN.WD": ["-0.1"],
     "TRAIN.EMA": ["-0.1", "1.0"],
-    "TEST.IMAGE_SIZE": ["[512, 256, 3]", "[-512, 256]"],
+    "TEST.IMAGE_SIZE": ["[512, 256, 3]", "[-512, 256]", "[16385, 8]", "[1000000000, 1000000000]"],
     "COMPILE.INPUT_SIZE": ["[512]", "1024,0", "1024,2048,3", "[64.0, 64]", "-8,8"],
     "QUANT.PERCENTILE": ["50", "100.5", "-1.0"],
     "QUANT.AVERAGING_CONSTANT": ["abc", "-0.1", "1.5", "True", "[0.1]"],
@@ -124,3 +125,19 @@ def test_importing_the_room_imports_no_other() -> None:
     code = "import sys, qat.config; print({'torch', 'onnx', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+NOT_READ = ("TRAIN.EXTRA_LR", "TRAIN.BEGIN_EPOCH", "TRAIN.EXTRA_EPOCH", "TEST.OUTPUT_INDEX")  # official keys
+ELSEWHERE = ("COMPILE.OPSET", "TRAIN.IGNORE_LABEL")  # one word alone is right
+
+
+def test_every_numeric_key_has_a_range() -> None:
+    numeric = {key for key, value in _flatten(default_config()) if type(value) in (int, float)}
+    assert numeric - {*AT_LEAST, *RULES, *NOT_READ, *ELSEWHERE} == set()
+
+
+@pytest.mark.parametrize("key", sorted(AT_LEAST))
+def test_numbers_beyond_measure_are_named(key: str) -> None:
+    most = AT_MOST.get(key, MOST)
+    with pytest.raises(UserError, match=f"{key} is {most + 1}; expected at most {most}"):
+        load_config(None, ["DATASET.LABELS", "trainIds", key, str(most + 1)])

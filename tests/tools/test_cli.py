@@ -146,6 +146,25 @@ def test_a_missing_data_set(command: str, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: DATASET.ROOT nowhere is not a folder; ")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory\n at x")])
+def test_no_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("qat.cli.main.run", fail)
+    assert main(["eval"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not enough memory; lower TEST.IMAGE_SIZE" in line
+
+
+def test_control_characters_of_a_path_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "-c", "none\x1b[31m\nerror: all is well.yaml"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+
+
 def test_ctrl_c_while_torch_is_imported() -> None:
     """The signal comes before any code of the command has run."""
     code = (

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-from qat.errors import UserError, reason
+from qat.errors import UserError, quoted, reason
 
 DOMAINS = ("", "ai.onnx")
 OLDEST = 7  # operator set: older ones broadcast by an attribute
@@ -37,7 +37,7 @@ def read_model(path: Path) -> ModelProto:
     except FileNotFoundError as error:
         raise UserError(f"MODEL.NAME {path}: there is no such file (or its external data); expected .onnx") from error
     except Exception as error:  # protobuf, external data and the system each have their own
-        text = reason(str(error)) or type(error).__name__
+        text = quoted(reason(str(error))) or type(error).__name__
         raise UserError(f"MODEL.NAME {path} can't be read as ONNX ({text}); export it again") from error
     if not model.graph.node:
         raise UserError(f"MODEL.NAME {path} holds no graph; expected a float ONNX file")
@@ -53,7 +53,9 @@ def _without_functions(model: ModelProto, path: Path) -> ModelProto:
     try:
         return inliner.inline_local_functions(model)
     except Exception as error:
-        raise UserError(f"MODEL.NAME {path}: its functions can't be written out ({reason(str(error))})") from error
+        raise UserError(
+            f"MODEL.NAME {path}: its functions can't be written out ({quoted(reason(str(error)))})"
+        ) from error
 
 
 def check_operators(model: ModelProto, path: Path) -> None:
