@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.errors import UserError
-from qat.files import atomic_path, read_json, short_name, write_json
+from qat.files import atomic_path, read_json, remove, short_name, write_json
 from qat.invocation import command
 
 _UNKNOWN: Mapping[str, str] = {}
@@ -39,7 +39,7 @@ class LogitStore:
     def write(self, names: Sequence[str], logits: Tensor) -> None:
         """Store a batch's logits (N, C, h, w); `evaluate`'s `record`. The folder counts once `finish` is called."""
         if not self._written:
-            self._index.unlink(missing_ok=True)
+            remove(self._index)
         for name, one in zip(names, logits.detach().float().cpu().numpy(), strict=True):
             content = io.BytesIO()
             np.save(content, np.ascontiguousarray(one))

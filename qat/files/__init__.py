@@ -4,7 +4,7 @@ from qat.files.content import known_sha256, read_json, sha256, sha256_text, writ
 from qat.files.locks import alone
 from qat.files.parts import restored, scratch_folder, short_name, sweep
 from qat.files.place import check_place
-from qat.files.replacement import atomic_path, replaced_folder
+from qat.files.replacement import atomic_path, remove, replaced_folder
 from qat.files.yaml_mapping import read_yaml
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "known_sha256",
     "read_json",
     "read_yaml",
+    "remove",
     "replaced_folder",
     "restored",
     "scratch_folder",

@@ -60,6 +60,14 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         raise _unwritten(folder, error) from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there; UserError where the system refuses."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"can't remove {path}: {error.strerror or error}; check the folder's rights") from error
+
+
 def _check_name(path: Path) -> None:
     if "\0" in str(path):
         raise UserError(f"{str(path)!r} has a NUL character, which no file's name has; check OUTPUT_DIR and LOG_DIR")

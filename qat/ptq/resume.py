@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from qat.errors import UserError
+from qat.files import remove
 from qat.state_file import read_state, write_state
 
 _log = logging.getLogger(__name__)
@@ -47,4 +48,4 @@ def load(path: Path | None, key: str) -> Any:
 def finish(path: Path | None) -> None:
     """Remove the state, so that no later run takes it up."""
     if path is not None:
-        path.unlink(missing_ok=True)
+        remove(path)

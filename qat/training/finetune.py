@@ -20,6 +20,7 @@ from qat.backends.scaled_parameters import learn_in_units
 from qat.backends.trainable import trainable_quantisers, write_back
 from qat.data import SegmentationDataset
 from qat.evaluation import Result
+from qat.files import remove
 from qat.graph.ops import INT8_LAYERS
 from qat.origin import Origin
 from qat.training.data import to_device
@@ -126,7 +127,7 @@ class FineTuner(Loop):
     def finish(self) -> None:
         """Keep the averaged weights of the last epoch; not the best by mIoU, which would choose by the test list."""
         self.keep(self._result(), self.progress.epoch)
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        remove(self.folder / CHECKPOINT)
 
 
 def _recorded(saved: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from qat.backends.calibration import calibrate as observe_all
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
-from qat.files import sha256_text
+from qat.files import remove, sha256_text
 from qat.graph import Rewritten
 from qat.origin import Origin
 from qat.ptq.methods import tunes_weights
@@ -183,4 +183,4 @@ class _Stage:
 def forget(folder: Path, *names: str) -> None:
     """Remove what an earlier run of a stage left; the state that is there now doesn't ask for it."""
     for name in names:
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)

@@ -16,7 +16,7 @@ from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
 from qat.config import default_config, with_values
 from qat.data.label_counts import require_classes
-from qat.files import known_sha256
+from qat.files import known_sha256, remove
 from qat.graph.trace import trace
 from qat.origin import Origin
 from qat.ptq.methods import undone_by_equalising
@@ -182,7 +182,7 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
     calibrated = load_graph(config, stage="calib")
     path = run.folders.stage("qat") / EQUALISED
     if write and not calibration.recorded(run.folders.checkpoint("qat")).equalised:  # else the state there is has it
-        path.unlink(missing_ok=True)
+        remove(path)
     if not start.equalised:
         return calibrated
     pictures, prepared = CalibrationPictures.of(config), as_graph(load_prepared(config, prove=False)[0])

@@ -22,7 +22,7 @@ from qat.data import data_loader
 from qat.data.transforms import network_input
 from qat.errors import UserError
 from qat.evaluation.distance import Scorer
-from qat.files import known_sha256, write_json
+from qat.files import known_sha256, remove, write_json
 from qat.origin import Origin
 from qat.ptq.context import Context
 from qat.ptq.methods import Method, active, not_taken_over
@@ -68,7 +68,7 @@ class Tuner:
     def before(self, prepared: fx.GraphModule) -> None:
         """Run the methods that come before any statistics; this leaves the graph on DEVICE."""
         prepared.to(self.device)
-        (self.context.folder / PARTIAL).unlink(missing_ok=True)  # of other inputs, or damaged
+        remove(self.context.folder / PARTIAL)  # of other inputs, or damaged
         self._write()  # replaces an earlier calibration's record
         for method in self.methods:
             if method.before_statistics:

@@ -6,6 +6,7 @@ had happened.
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ from qat.stages import CHECKPOINTS, finished_stages
 from qat.workflow import calibrate, compile, debug, evaluate, finetune, report, train
 from qat.workflow.run import run_of
 from tests.faults.conftest import config
-from tests.faults.crash_points import put_back, snapshots, visible
+from tests.faults.crash_points import before_each, put_back, snapshots, visible
 
 SOME = ("QUANT.EQUALISE", "True", "QUANT.BIAS_CORRECTION", "True")
 Command = Callable[[CfgNode], object]
@@ -109,3 +110,36 @@ def test_a_kill_at_every_point(name: str, weights: str, root: Path, tmp_path: Pa
         assert files(output) == names
         assert not list(output.rglob(".*")), "what the killed run left is there"
     shutil.rmtree(tmp_path / "left")
+
+
+@pytest.mark.parametrize("name", ["eval float", "calib"])
+def test_a_disk_that_fails_at_every_point(name: str, root: Path, tmp_path: Path) -> None:
+    """One line, or all is well: a failure to tidy up is none. What is shown is true."""
+    prepare, command = COMMANDS[name]
+    before = config(root, *SOME)
+    now = config(root, *SOME, "TEST.MODEL_FILE", str(root / "second.pt"))
+    series(prepare, command)(before)
+    prepare(now)
+    earlier, shown = shutil.copytree(root / "output", tmp_path / "earlier"), figures(now)
+    points: list[Path] = []
+    with before_each(points.append):
+        command(now)
+    truth = figures(now)
+    for point in range(len(points)):
+        put_back(earlier, root / "output")
+        with before_each(_failing_at(point)), suppress(UserError):
+            command(now)
+        for stage, metrics in figures(now).items():
+            assert metrics in (shown.get(stage), truth.get(stage)), f"{stage}, failed at {points[point]}"
+    command(now)
+    assert figures(now) == truth
+
+
+def _failing_at(point: int) -> Callable[[Path], None]:
+    left = iter(range(point + 1))
+
+    def act(path: Path) -> None:
+        if next(left, point + 1) == point:
+            raise OSError(errno.EIO, "Input/output error")
+
+    return act
