@@ -147,7 +147,12 @@ def islands(program: Program) -> Iterator[str]:
         if step.quant or step.name in read or step.op in LAYERS:
             read.update(step.inputs)
     read.update(step.name for step in program.steps if step.op in LAYERS and not _is_int8(step))
-    return (step.op for step in program.steps if step.quant is None and step.name in read)
+    return (step.op for step in program.steps if step.quant is None and step.name in read and not _is_data(step))
+
+
+def _is_data(step: Step) -> bool:
+    """Whether `step` gives no activation: a constant, or the places of a pooling's greatest values."""
+    return step.op == "constant" or step.op.endswith("_indices")
 
 
 def _is_int8(step: Step) -> bool:

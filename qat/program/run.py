@@ -147,6 +147,8 @@ def _reference(step: Step, quants: list[Quant | None], inputs: list[Tensor]) -> 
 
 def _moved(step: Step, levels: list[Tensor]) -> Tensor:
     """Levels in other places: as floats around the zero point, where torch has no function of uint8, or adds zeros."""
+    if step.op == "max_pool2d":  # torch refuses pictures above 255 pixels with the channels last
+        return compute(step, [levels[0].contiguous()])
     if step.op not in ("pad", "adaptive_max_pool2d"):
         return compute(step, levels)
     assert step.quant is not None

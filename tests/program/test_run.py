@@ -12,6 +12,7 @@ from torch import nn
 
 import qat
 from qat.program import kernels
+from qat.program.calibrated import CalibratedNetwork
 from qat.program.departures import compare_program
 from qat.program.levels import to_levels, to_real
 from qat.program.run import ProgramNetwork
@@ -65,6 +66,17 @@ def test_several_outputs_come_in_order() -> None:
     torch.manual_seed(0)
     first, second = ProgramNetwork(network_of(Two(), (1, 3, 8, 8)).program)(torch.randn(1, 3, 8, 8))
     assert (first.shape[1], second.shape[1]) == (2, 4)
+
+
+def test_max_pooling_of_large_pictures_with_the_channels_last() -> None:
+    """torch refuses such uint8 tensors above 255 pixels."""
+    picture = pictures((1, 3, 32, 32), 1)[0].contiguous(memory_format=torch.channels_last)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Conv2d(4, 2, 1)).eval()
+    prepared = qat.prepare(qat.rewrite(model, picture, "x86"))
+    qat.calibrate(prepared, [picture])
+    network = CalibratedNetwork(prepared, picture)
+    assert not any(difference.departs for difference in compare_program(network, picture))
+    assert ProgramNetwork(network.program)(picture).shape == (1, 2, 15, 15)
 
 
 def test_levels_round_ties_to_even_and_clip() -> None:
