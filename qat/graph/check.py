@@ -20,7 +20,10 @@ from qat.torch_private import tree_leaves
 
 @dataclass(frozen=True)
 class Violation:
-    """A node that breaks one of the target's limits: where it comes from (file:line), what is wrong, how to fix it."""
+    """A node that breaks one of the target's limits: where it comes from (file:line), what is wrong, how to fix it.
+
+    `document`: where the limit stands (file:line), "" where the table names none.
+    """
 
     node: str
     op: str
@@ -28,6 +31,7 @@ class Violation:
     message: str
     fix: str
     severity: str
+    document: str = ""
 
 
 def check(module: nn.Module, example: Example, target: str | Target) -> list[Violation]:
@@ -65,7 +69,8 @@ def _violations(node: Node, table: Target) -> Iterator[Violation]:
     call = describe(node)
     for limit in table.limits(call.op):
         if not limit.holds(call):
-            yield Violation(node.name, call.op, source_of(node), limit.text(call), limit.fix, limit.severity)
+            found = limit.text(call), limit.fix, limit.severity, table.source(call.op, limit)
+            yield Violation(node.name, call.op, source_of(node), *found)
 
 
 def describe(node: Node) -> Call:

@@ -16,11 +16,15 @@ def violation_table(title: str, violations: Sequence[Violation]) -> Table:
     """Violations, equal ones of one source line together."""
     if not violations:
         return _table(f"{title}: no violations")
-    rows = Counter((v.severity, v.op, v.source, v.message, v.fix) for v in violations)
+    rows = Counter((v.severity, v.op, v.source, _cited(v), v.fix) for v in violations)
     table = _table(title, "severity", "count", "op", "source", "violation", "fix")
     for (severity, op, source, message, fix), count in sorted(rows.items()):
         table.add_row(severity, str(count), op, source, message, fix, style="red" if severity == "error" else "yellow")
     return table
+
+
+def _cited(violation: Violation) -> str:
+    return f"{violation.message} ({violation.document})" if violation.document else violation.message
 
 
 def rule_table(log: RewriteLog, shape: tuple[int, ...]) -> Table:

@@ -18,7 +18,7 @@ from qat.graph.ops import INT8_LAYERS
 from qat.graph.shapes import propagate
 from qat.ptq.context import Context, Outcome
 
-BITS = {"j5": 16, "x86": 32}  # what the layers that are kept get on each target
+BITS = {"j5": 16, "j5_ptq": 16, "x86": 32}  # what the layers that are kept get on each target
 Holds = Callable[[Sequence[str]], bool]  # whether the bound holds with these layers in more bits
 
 

@@ -64,13 +64,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Limit:
-    """A condition on a call: `holds` decides, `message` (with the call's args) says what is wrong, `fix` what to do."""
+    """A condition on a call: `holds` decides, `message` (with the call's args) says what is wrong, `fix` what to do.
+
+    `source`: the document and line, or how it is known, where that isn't the row's.
+    """
 
     name: str
     holds: Callable[[Call], bool]
     message: str
     fix: str
     severity: Severity = "error"
+    source: str = ""
 
     def text(self, call: Call) -> str:
         """The message with the call's arguments filled in."""
@@ -79,22 +83,28 @@ class Limit:
 
 @dataclass(frozen=True)
 class Row:
-    """An operation that the device has, the types of its activations, and its limits."""
+    """An operation that the device has, the types of its activations, its limits, and the document and line."""
 
     op: str
     limits: tuple[Limit, ...] = ()
     dtypes: tuple[str, ...] = ("int8",)
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A device: rows by operation, limits on every tensor, fixes where a row is missing, rewrite rules."""
+    """A device: rows by operation, limits on every tensor, fixes where a row is missing, rewrite rules.
+
+    `fails`: the operations without a row that are known to fail, and how that is known; others are a warning. None: all
+    fail.
+    """
 
     name: str
     rows: Mapping[str, Row]
     everywhere: tuple[Limit, ...]
     missing: Mapping[str, str]
     rules: frozenset[str]
+    fails: Mapping[str, str] | None = None
 
     def limits(self, op: str) -> tuple[Limit, ...]:
         """All limits on the operation `op`; one that never holds if the device doesn't have it."""
@@ -103,7 +113,16 @@ class Target:
 
     def _unsupported(self, op: str) -> Limit:
         fix = self.missing.get(op, "write it with operations of the target's table, or apply it outside the graph")
-        return Limit("unsupported", lambda call: False, f"{self.name} has no int8 {op}", fix)
+        if self.fails is None or op in self.fails:
+            source = (self.fails or {}).get(op, "")
+            return Limit("unsupported", lambda call: False, f"{self.name} has no int8 {op}", fix, source=source)
+        unknown = f"{self.name}'s documents have no row for {op}: whether the device has it isn't known"
+        return warning("no row", unknown, fix)
+
+    def source(self, op: str, limit: Limit) -> str:
+        """The document and line that a limit on `op` comes from; "" where the table names none."""
+        row = self.rows.get(op)
+        return limit.source or (row.source if row else "")
 
 
 def table(*rows: Row) -> Mapping[str, Row]:
@@ -114,6 +133,11 @@ def table(*rows: Row) -> Mapping[str, Row]:
 def warning(name: str, message: str, fix: str, holds: Callable[[Call], bool] = lambda call: False) -> Limit:
     """A limit that doesn't keep the model from running; by default every call breaks it."""
     return Limit(name, holds, message, fix, "warning")
+
+
+def unclear(message: str, fix: str, holds: Callable[[Call], bool] = lambda call: False, name: str = "unclear") -> Limit:
+    """A limit of which the document doesn't say enough: a warning that says so."""
+    return warning(name, f"unclear: {message}", fix, holds)
 
 
 def numbers(value: Any) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from yacs.config import CfgNode
 
-from qat.backends.fx.backend import FxBackend, as_graph
+from qat.backends import fx
 from qat.data.fit import padded_pixels
 from qat.errors import UserError
 from qat.files import replaced_folder
@@ -56,7 +56,7 @@ def handover_ptq(config: CfgNode, progress: Progress = silent) -> PtqHandover:
     require(get_runtime("ort").module)
     run, network, example = run_of(config), load_float(config), example_input(config)
     rewritten = rewrite(network, example, BOARD, prove=False)
-    plain = as_graph(FxBackend().prepare(rewritten, quant_spec(config)))  # folds batch normalisation
+    plain = fx.prepare(rewritten, quant_spec(config))  # folds batch normalisation
     program = program_of(plain, example, quantised=False)
     folder = run.folders.stage(HANDOVER_PTQ)
     with replaced_folder(folder) as aside:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence, Union
 
 import torch
 from torch import Tensor
 
 from ..march import March, get_march
 
+Examples = Union[Tensor, Sequence[Tensor]]  # the API says a tuple; the samples pass a list, and one a bare tensor
 _SOURCES = ("ddr", "pyramid", "resizer")
 _OPTS = ("O0", "O1", "O2", "O3", "ddr", "fast", "balance")
 
 
 def check_model(
     module: torch.jit.ScriptModule,
-    example_inputs: list[Tensor],
+    example_inputs: Examples,
     march: str | None = None,
     input_source: Sequence[str] | str = "ddr",
     advice: int | None = None,
@@ -27,13 +27,14 @@ def check_model(
     _check_arguments(module, example_inputs, march, input_source)
     if _operations(module) != {"horizon::requantise"}:  # float, hybrid or converted with fast_mode
         return 1
-    fits = all(x.shape[1] == 3 and x.shape[2] % 2 == 0 and x.shape[3] % 16 == 0 for x in example_inputs)
-    return 0 if input_source != "pyramid" or fits else 2
+    examples = _listed(example_inputs)
+    fits = all(x.shape[1] == 3 and x.shape[2] % 2 == 0 and x.shape[3] % 16 == 0 for x in examples)
+    return 0 if "pyramid" not in _sources(input_source) or fits else 2
 
 
 def compile_model(
     module: torch.jit.ScriptModule,
-    example_inputs: list[Tensor],
+    example_inputs: Examples,
     hbm: str,
     march: str | None = None,
     name: str | None = None,
@@ -51,13 +52,13 @@ def compile_model(
     _check_opt(opt)
     if code or not hbm.endswith(".hbm"):
         return code or 1
-    Path(hbm).write_text(f"{march} {input_source} {opt} {[tuple(x.shape) for x in example_inputs]}\n")
+    Path(hbm).write_text(f"{march} {input_source} {opt} {[tuple(x.shape) for x in _listed(example_inputs)]}\n")
     return 0
 
 
 def perf_model(
     module: torch.jit.ScriptModule,
-    example_inputs: list[Tensor],
+    example_inputs: Examples,
     march: str | None = None,
     out_dir: str = ".",
     name: str | None = None,
@@ -96,7 +97,7 @@ def perf_model(
 
 def visualize_model(
     module: torch.jit.ScriptModule,
-    example_inputs: list[Tensor],
+    example_inputs: Examples,
     march: str | None = None,
     save_path: str | None = None,
     show: bool = True,
@@ -109,7 +110,7 @@ def visualize_model(
 
 
 def export_hbir(
-    module: torch.jit.ScriptModule, example_inputs: list[Tensor], hbir: str, march: str | None = None
+    module: torch.jit.ScriptModule, example_inputs: Examples, hbir: str, march: str | None = None
 ) -> tuple[list[str], list[str]] | int:
     _check_arguments(module, example_inputs, march, "ddr")
     if not hbir.endswith(".hbir") or _operations(module) != {"horizon::requantise"}:
@@ -121,14 +122,24 @@ def export_hbir(
 def _check_arguments(module: Any, examples: Any, march: str | None, source: Any) -> None:
     if not isinstance(module, torch.jit.ScriptModule):
         raise TypeError(f"module is a {type(module).__name__}: trace it with torch.jit.trace first")
-    if not isinstance(examples, list):
-        raise TypeError(f"example_inputs is a {type(examples).__name__}, expected a list of tensors")
-    if any(x.dim() != 4 or x.device.type != "cpu" for x in examples):
+    if any(x.dim() != 4 or x.device.type != "cpu" for x in _listed(examples)):
         raise ValueError("example_inputs must have rank 4 and lie on the CPU")
-    if source not in _SOURCES:
-        raise ValueError(f"unknown input_source {source}, expected one of {_SOURCES}")
+    for one in _sources(source):
+        if one not in _SOURCES:
+            raise ValueError(f"unknown input_source {one}, expected one of {_SOURCES}")
     if (March(march) if march else get_march()) != get_march():
         raise ValueError(f"march {march} isn't the one that the model was prepared for, {get_march().value}")
+
+
+def _listed(examples: Any) -> list[Tensor]:
+    listed = [examples] if isinstance(examples, Tensor) else examples
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(x, Tensor) for x in listed):
+        raise TypeError(f"example_inputs is a {type(examples).__name__}, expected tensors")
+    return list(listed)
+
+
+def _sources(given: Sequence[str] | str) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
 
 
 def _check_opt(opt: str | int) -> None:

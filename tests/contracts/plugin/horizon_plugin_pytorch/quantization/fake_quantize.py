@@ -35,6 +35,7 @@ class FakeQuantize(nn.Module):
 
     def __init__(self, observer: str, channels: int = 1, fixed: float | None = None, **settings: Any) -> None:
         super().__init__()
+        self.fails = ""  # why its operation doesn't run
         self.constant = settings.pop("averaging_constant", 0.01)
         self.choose, self.settings, self.fixed = OBSERVERS[observer], settings, fixed
         self.register_buffer("scale", torch.full((channels,), 1.0 if fixed is None else fixed))
@@ -44,8 +45,8 @@ class FakeQuantize(nn.Module):
         self.register_buffer("observed", torch.tensor(int(fixed is not None)))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.is_weight and x.dim() != 4:
-            raise RuntimeError(f"a tensor of rank {x.dim()} (shape {tuple(x.shape)}) reaches the device: rank 4 only")
+        if self.fails:
+            raise RuntimeError(self.fails)
         observing, rounding = bool(self.observer_enabled), bool(self.fake_quant_enabled)
         if not (observing or rounding):
             raise RuntimeError("the network runs before set_fake_quantize")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.ao.nn.quantized import FloatFunctional
 from torch.ao.quantization import DeQuantStub
 from torch.ao.quantization import QuantStub as TorchQuantStub
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -15,6 +16,17 @@ from .state import mark
 from .stubs import QuantStub
 
 _SUBTRACTIONS = (operator.sub, torch.sub, "sub")
+_UNBINDS = (torch.unbind, "unbind")
+_OPERATIONS = (
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.Linear,
+    nn.BatchNorm2d,
+    nn.ReLU,
+    nn.AvgPool2d,
+    nn.MaxPool2d,
+    nn.Upsample,
+)
 
 
 class _Tracer(fx.Tracer):
@@ -25,7 +37,9 @@ class _Tracer(fx.Tracer):
 
 def fuse_fx(model: nn.Module) -> fx.GraphModule:
     claim(model)
+    check_classes(model)
     graph = _Tracer().trace(model)
+    _check_functionals(graph, model)
     fused = fx.GraphModule(model, graph, getattr(model, "_get_name", lambda: "Model")())
     modules = dict(fused.named_modules())
     for node in list(graph.nodes):
@@ -49,6 +63,16 @@ def claim(model: nn.Module) -> None:
     model._claimed = True
 
 
+def check_classes(model: nn.Module) -> None:
+    """The documentation: a class that inherits from a torch operation isn't replaced; hold it as a submodule."""
+    for name, module in model.named_modules():
+        is_own = type(module).__module__.startswith(("torch.", "horizon_plugin"))
+        if isinstance(module, _OPERATIONS) and not is_own:
+            raise TypeError(
+                f"{name} is a {type(module).__name__}, which inherits from a torch operation: use a submodule"
+            )
+
+
 def _is_foldable(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     if node.op != "call_module" or not isinstance(modules[node.target], nn.BatchNorm2d):
         return False
@@ -60,12 +84,24 @@ def check_graph(graph: fx.GraphModule) -> None:
     """What the plugin's FX pass doesn't replace, or can't know."""
     modules = dict(graph.named_modules())
     for node in graph.graph.nodes:
+        if node.target in _UNBINDS:
+            raise RuntimeError(f"{node.name}: a tensor is unbound, or iterated; index it")
         if node.op == "call_module" and isinstance(modules[node.target], TorchQuantStub):
             raise TypeError(f"{node.target} is torch's QuantStub: use horizon_plugin_pytorch.quantization.QuantStub")
         if node.op == "placeholder" and not all(_is_stub(user, modules) for user in node.users):
             raise RuntimeError(f"the input {node.target} is read without a QuantStub")
         if node.target in ("rsub", torch.rsub) or (node.target in _SUBTRACTIONS and _constant(node.args[0])):
             raise RuntimeError(f"{node.name}: a constant minus a tensor isn't replaced; write (x + (-c)) * (-1)")
+
+
+def _check_functionals(graph: fx.Graph, model: nn.Module) -> None:
+    """A FloatFunctional's two calls would share one scale."""
+    modules = dict(model.named_modules())
+    calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+    for name in set(calls):
+        owner = modules.get(name.rpartition(".")[0])
+        if calls.count(name) > 1 and isinstance(owner, FloatFunctional):
+            raise RuntimeError(f"{name.rpartition('.')[0]}: a FloatFunctional is called twice; use one for each call")
 
 
 def _is_stub(node: fx.Node, modules: dict[str, nn.Module]) -> bool:

@@ -17,8 +17,10 @@ from .state import mark, state_of
 from .stubs import QuantStub
 
 _KEYS = {"", "module_type", "module_name"}
-_ADDITIONS = (operator.add, torch.add, "add")
+_ADDITIONS = (operator.add, torch.add)  # x += y and Tensor.add aren't listed, so they don't fuse
+_RESIZES = (nn.functional.interpolate, nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
 _RELUS = (nn.ReLU, nn.ReLU6, torch.relu, nn.functional.relu, "relu")
+_FAIL = (torch.unsqueeze, "unsqueeze")  # in calibration, by the PIDNet-on-J5 walkthrough
 _NOT_TENSORS = (getattr, operator.getitem, "size", "dim")
 
 
@@ -74,8 +76,15 @@ class _QConfigs:
     def of(self, name: str, module: nn.Module | None) -> QConfig | None:
         if module is None:
             return self.everywhere
-        found = self.names.get(name, self.types.get(type(module), self.everywhere))
+        found = self.types.get(type(module), self.everywhere)
+        for path in _above(name):  # a module's qconfig is its submodules' too
+            found = self.names.get(path, found)
         return getattr(module, "qconfig", found)
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
 def _pairs(given: Any) -> Iterable[tuple[Any, Any]]:
@@ -110,15 +119,29 @@ class _Preparation:
             module.weight_fake_quant = qconfig.weight(channels=channels).train(module.training)
         if qconfig.activation is None:
             self.check_int32(node, weighted)
+        elif self.kind(node) in _RESIZES:
+            self.keep_scale(node)
         elif not self.absorbed(node, weighted):
             fixed = {"fixed": module.scale} if isinstance(module, QuantStub) else {}
-            self.insert(node, qconfig.activation(**fixed))
+            quantiser = qconfig.activation(**fixed)
+            quantiser.fails = f"{node.name} isn't an operation of the device" if node.target in _FAIL else ""
+            self.insert(node, quantiser)
+
+    def kind(self, node: fx.Node) -> Any:
+        return type(self.modules[node.target]) if node.op == "call_module" else node.target
+
+    def keep_scale(self, node: fx.Node) -> None:
+        """Interpolation's output has its input's scale."""
+        source = node.args[0]
+        self.put(node, str(source.target))
 
     def check_int32(self, node: fx.Node, weighted: bool) -> None:
         consumers = [user for user in node.users if not self.is_end(user)]
         if not weighted or consumers:
-            read = f"{consumers[0].name} reads it" if consumers else "it isn't a convolution"
-            raise RuntimeError(f"int32 output of {node.name}: only a convolution at the tail can give it, and {read}")
+            read = f"{consumers[0].name} reads it" if consumers else "it is neither"
+            raise RuntimeError(
+                f"int32 output of {node.name}: only a Conv or Linear at the tail can give it, and {read}"
+            )
 
     def is_end(self, node: fx.Node) -> bool:
         is_stub = node.op == "call_module" and isinstance(self.modules[node.target], DeQuantStub)
@@ -129,7 +152,7 @@ class _Preparation:
         if len(node.users) != 1:
             return False
         (user,) = node.users
-        kind = type(self.modules[user.target]) if user.op == "call_module" else user.target
+        kind = self.kind(user)
         before_relu = kind in _RELUS and (weighted or node.target in _ADDITIONS)
         return before_relu or (weighted and kind in _ADDITIONS and len(user.all_input_nodes) == 2)
 
@@ -140,6 +163,9 @@ class _Preparation:
             quantiser = self.modules[name]
         self.graph.add_submodule(name, quantiser)
         self.modules[name] = quantiser
+        self.put(node, name)
+
+    def put(self, node: fx.Node, name: str) -> None:
         readers = list(node.users)
         with self.graph.graph.inserting_after(node):
             new = self.graph.graph.call_module(name, (node,))
