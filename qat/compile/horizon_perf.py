@@ -28,7 +28,8 @@ _LINES = {  # spaces and dashes differ by version
 class PerfRow:
     """One measurement: `source` perf_model (the compiler's estimate) or hrt_model_exec (the board).
 
-    `latency_ms` is an average; `operations` and `ddr_bytes` are per frame, None where the source doesn't say.
+    `latency_ms` is an average; `operations` and `ddr_bytes` are per frame, `core` is --core_id (0: any core, so that
+    eight threads measure both); None where the source doesn't say.
     """
 
     source: str
@@ -37,6 +38,7 @@ class PerfRow:
     fps: float
     operations: int | None = None
     ddr_bytes: int | None = None
+    core: int | None = None
 
 
 def read_perf(path: Path) -> PerfRow:
@@ -77,7 +79,7 @@ def board_row(text: str, where: str = "the text") -> PerfRow:
     """The last measurement in the printed `text`.
 
     >>> board_row("- Average latency is: 5.0 ms\\n- Frame rate is: 199.8 FPS")
-    PerfRow(source='hrt_model_exec', threads=1, latency_ms=5.0, fps=199.8, operations=None, ddr_bytes=None)
+    PerfRow(source='hrt_model_exec', threads=1, latency_ms=5.0, fps=199.8, operations=None, ddr_bytes=None, core=None)
     """
     figures = {key: re.findall(pattern, text, re.IGNORECASE) for key, pattern in _LINES.items()}
     missing = [key for key in ("latency_ms", "fps") if not figures[key]]

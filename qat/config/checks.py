@@ -71,7 +71,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
     "COMPILE.INPUT": ("qat.compile.onnx.io_spec:ELEMENT",),
     "COMPILE.OUTPUT": ("qat.compile.onnx.writer:NAMES",),
     "COMPILE.RUNTIME": ("qat.runtimes:NAMES",),
-    "COMPILE.MARCH": ("qat.backends.horizon.build:MARCHES",),
+    "COMPILE.MARCH": ("qat.backends.horizon.march:MARCHES",),
     "COMPILE.INPUT_SOURCE": ("qat.backends.horizon.build:SOURCES",),
     "COMPILE.OPT": ("qat.backends.horizon.build:OPTS",),
 }
@@ -79,6 +79,9 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
 
 MOST_CHANNELS = 16  # of pictures
 _LONGEST_SIDE = 2**14  # of a picture; at both sides it is as large as pictures are read
+
+REFUSED = {"COMPILE.MARCH": ("nash", "qat.backends.horizon.march:NASH")}  # part of a word, and why
+NUMBERED = {"COMPILE.OPT": {str(level): f"O{level}" for level in range(4)}}  # words that numbers stand for
 _LONGEST_NAME = 200  # bytes; file systems take 255, and a folder aside has a longer name
 
 
@@ -193,6 +196,9 @@ def _check_words(chosen: Mapping[str, Any]) -> None:
     """Raises UserError for a word that a key doesn't take. `chosen`: the values that differ from the defaults."""
     for key, value in chosen.items():
         if value not in CHOICES[key]:
+            word, why = REFUSED.get(key, ("", ""))
+            if word and word in str(value):
+                raise UserError(f"{key} is {value!r}; {_table(why)}")
             raise UserError(f"{key} is {value!r}; {nearest(str(value), CHOICES[key])}")
 
 

@@ -157,9 +157,9 @@ _C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (ab
 _C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
 _C.COMPILE.TRUST = False  # run TorchScript files, which are programs, that this run has no record of making
 _C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
-_C.COMPILE.MARCH = "bayes"  # J5's processor
+_C.COMPILE.MARCH = "bayes"  # the processor: bayes (J5, RDK Ultra), bayes_e (RDK X5)
 _C.COMPILE.INPUT_SOURCE = "ddr"  # J5: ddr (normalised RGB) or pyramid (the camera's centred YUV444)
-_C.COMPILE.OPT = "O2"  # J5's compiler
+_C.COMPILE.OPT = "O2"  # J5's compiler: O0 to O3 (or 0 to 3), ddr, fast, balance
 _C.COMPILE.JOBS = 16  # J5's compiler: threads
 
 EXAMPLES = {  # of keys whose default is None: the type that a value must have

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yacs.config import CfgNode
 
-from qat.config.checks import validate
+from qat.config.checks import NUMBERED, validate
 from qat.config.defaults import _C, EXAMPLES, MAPPINGS, PATHS
 from qat.config.published import read_published
 from qat.errors import UserError, close, nearest
@@ -111,7 +111,7 @@ def _merge(config: CfgNode, items: Iterator[tuple[str, Any]], where: str) -> Non
         like = EXAMPLES.get(key, known[key])
         try:
             _set(config, key, copy.copy(like))  # yacs takes the type that is there for the one that is wanted
-            config.merge_from_list([key, _widened(value, like)])
+            config.merge_from_list([key, _by_name(key, _widened(value, like))])
         except (ValueError, SyntaxError, TypeError) as error:
             expected = f"expected {type(like).__name__}, such as {like!r}"
             raise UserError(f"{key} in {where} is {value!r}; {expected}") from error
@@ -148,6 +148,11 @@ def _widened(value: Any, like: Any) -> Any:
         return float(int(str(value))) if isinstance(like, float) else value
     except (ValueError, OverflowError):
         return value
+
+
+def _by_name(key: str, value: Any) -> Any:
+    """A number that stands for a word becomes it (the vendor's COMPILE.OPT 3 is O3)."""
+    return NUMBERED.get(key, {}).get(str(value), value)
 
 
 def complete(config: CfgNode) -> None:

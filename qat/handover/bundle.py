@@ -70,11 +70,15 @@ class CompilerSpec:
 
 @dataclass(frozen=True)
 class BundleSpec:
-    """What plan.json says. `tail`: layers with 32-bit output; `int16`: modules with 16-bit activations."""
+    """What plan.json says. `tail`: layers with 32-bit output; `int16`: modules with 16-bit activations.
+
+    `march`: the plugin's member of March in small letters; `march_text`: as its tools take it.
+    """
 
     title: str
     stage: str
     march: str
+    march_text: str
     classes: tuple[str, ...]
     align_corners: bool
     input: InputSpec

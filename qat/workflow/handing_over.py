@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 from qat.backends.bn_folding import folded, layers
 from qat.backends.fx.backend import as_graph
 from qat.backends.horizon.inputs import normalise_behind
+from qat.backends.horizon.march import march_text
 from qat.backends.horizon.qconfig import observer_settings
 from qat.backends.spec import float_output_modules
 from qat.data import SegmentationDataset, build_dataset, evenly_spaced
@@ -143,6 +144,7 @@ def _spec(config: CfgNode, stage: str, tail: tuple[str, ...]) -> BundleSpec:
         title=f"{name} ({data.DATASET}/{config.NAME})",
         stage=stage,
         march=compiling.MARCH,
+        march_text=march_text(compiling.MARCH),
         classes=tuple(build_dataset(data_spec(config), "val", InferenceTransform()).class_names),
         align_corners=bool(config.MODEL.ALIGN_CORNERS),
         input=_input_spec(config),

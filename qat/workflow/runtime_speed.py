@@ -10,7 +10,8 @@ from typing import Any
 from yacs.config import CfgNode
 
 from qat.backends.horizon.build import HBM
-from qat.compile.horizon_perf import PerfRow, merged, read_board, read_perf
+from qat.compile.horizon_perf import BOARD, PerfRow, merged, read_board, read_perf
+from qat.compile.horizon_profile import NodeTime, read_profile
 from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
 from qat.errors import UserError
 from qat.files import read_json, write_json
@@ -74,39 +75,52 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BoardSpeed:
-    """The rows, and the perf.json that holds them."""
+    """The rows, the perf.json that holds them, and the time of each node on the board."""
 
     rows: tuple[PerfRow, ...]
     path: Path
+    nodes: tuple[NodeTime, ...] = ()
 
 
 def read_board_speed(
-    config: CfgNode, progress: Progress = silent, *, estimate: str | Path | None = None, logs: Sequence[str | Path] = ()
+    config: CfgNode,
+    progress: Progress = silent,
+    *,
+    estimate: str | Path | None = None,
+    logs: Sequence[str | Path] = (),
+    profiles: Sequence[str | Path] = (),
 ) -> BoardSpeed:
-    """Read the compiler's estimate and the board's logs into perf.json.
+    """Read the compiler's estimate, the board's logs and its profiles into perf.json.
 
     Args:
         config: the run's config.
         progress: not called.
-        estimate: perf_model's JSON; by default the one in compile/perf_out.
+        estimate: perf_model's JSON; by default the one in compile/perf_out, which may be missing where there are logs.
         logs: files with the output of hrt_model_exec.
+        profiles: profiler.log of --profile_path; the last one's nodes are shown.
 
     Returns:
-        One row for the estimate and one a log, and the perf.json that they were written to.
+        One row for the estimate, one a log, one a profile of another number of threads, the nodes of the last profile,
+        and the perf.json that the rows were written to.
 
     Raises:
         UserError: if a file is missing or has another form.
     """
     folder = folders_of(config).stage("compile")
-    rows = [read_perf(Path(estimate) if estimate else _estimate(folder)), *(read_board(Path(path)) for path in logs)]
+    found = Path(estimate) if estimate else _estimate(folder, needed=not (logs or profiles))
+    read = [read_profile(Path(path)) for path in profiles]
+    rows = [*([read_perf(found)] if found else []), *(read_board(Path(path)) for path in logs)]
+    rows += [each.row for each in read if each.row.threads not in {row.threads for row in rows if row.source == BOARD}]
     path = folder / PERF
     write_json(path, merged(read_json(path) if path.is_file() else {}, HBM, rows))
-    return BoardSpeed(tuple(rows), path)
+    return BoardSpeed(tuple(rows), path, read[-1].nodes if read else ())
 
 
-def _estimate(folder: Path) -> Path:
+def _estimate(folder: Path, needed: bool) -> Path | None:
     """Returns the JSON file that perf_model wrote; its name is the network's class."""
     files = sorted((folder / "perf_out").glob("*.json"))
+    if not files and not needed:
+        return None
     if not files:
         raise UserError(
             f"no perf_model JSON in {folder / 'perf_out'}; run {command('compile')}, or name it with --perf"

@@ -91,7 +91,7 @@ def test_the_boards_files(stand_in: ModuleType, horizon: Path, data: Path, tmp_p
     records = {"manifest.json", "config.yaml", "perf.json"}
     assert made == expected | records | {"perf_out/PIDNet.html", "perf_out/PIDNet.json"}
     (tmp_path / "board.log").write_text("Thread number is: 8\nAverage latency is: 32.0 ms\nFrame rate is: 249.2 FPS\n")
-    assert "249.2" in tool("j5_perf", "--board", str(tmp_path / "board.log"), *given)
+    assert "249.2" in tool("board", "--log", str(tmp_path / "board.log"), *given)
     assert json.loads((compiled / "perf.json").read_text())["model.hbm"]["hrt_model_exec"]["8"]["fps"] == 249.2
 
 

@@ -141,3 +141,17 @@ def test_numbers_beyond_measure_are_named(key: str) -> None:
     most = AT_MOST.get(key, MOST)
     with pytest.raises(UserError, match=f"{key} is {most + 1}; expected at most {most}"):
         load_config(None, ["DATASET.LABELS", "trainIds", key, str(most + 1)])
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_the_vendors_numbers_for_the_compilers_level(level: int) -> None:
+    found = load_config("streets/pidnet_s", ["COMPILE.OPT", str(level)]).COMPILE.OPT
+    assert found == ("O0", "O1", "O2", "O3")[level]
+
+
+def test_a_processor_with_another_api_is_refused_by_name() -> None:
+    with pytest.raises(
+        UserError, match=r"COMPILE.MARCH is 'nash-e'; nash \(J6, S100\) has another API: prepare\(model"
+    ):
+        load_config("streets/pidnet_s", ["COMPILE.MARCH", "nash-e"])
+    assert load_config("streets/pidnet_s", ["COMPILE.MARCH", "bayes_e"]).COMPILE.MARCH == "bayes_e"

@@ -20,7 +20,7 @@ def test_a_ready_config_fits_its_data_set(name: str) -> None:
     cfg = load_config(FOLDER / name)
     assert Path(name).parts[0] == cfg.DATASET.DATASET
     assert Path(name).stem == cfg.NAME
-    assert cfg.NAME in (cfg.MODEL.NAME, f"{cfg.MODEL.NAME}_train")
+    assert cfg.NAME in (cfg.MODEL.NAME, f"{cfg.MODEL.NAME}_train", f"{cfg.MODEL.NAME}_j5")
     assert len(read_descriptor(cfg.DATASET.DATASET).classes) == cfg.DATASET.NUM_CLASSES
     assert cfg.TEST.MODEL_FILE or cfg.NAME.endswith("_train")
 
@@ -36,3 +36,9 @@ def test_each_folder_of_configs_is_a_data_set() -> None:
     assert {path.parent.name for path in FOLDER.rglob("*.yaml")} <= {
         path.stem for path in (PROJECT / "datasets").glob("*.yaml")
     }
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_j5.yaml")])
+def test_a_config_for_j5_is_the_walkthroughs(name: str) -> None:
+    cfg = load_config(FOLDER / name)
+    assert (cfg.QUANT.TARGET, cfg.COMPILE.OPT, cfg.COMPILE.MARCH) == ("j5", "O3", "bayes")

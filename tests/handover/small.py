@@ -84,6 +84,7 @@ def contents(source: str = "ddr", listed: bool = False, tuned: bool = False) -> 
             title="small",
             stage="calib",
             march="bayes",
+            march_text="bayes",
             classes=CLASSES,
             align_corners=False,
             input=InputSpec(HEIGHT, WIDTH, PICTURE, "pad", source, MEAN, STD),

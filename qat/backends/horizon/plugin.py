@@ -57,6 +57,10 @@ def call(function: Callable[..., Any], *args: Any, advice: str, **keywords: Any)
 def set_march(name: str) -> None:
     """Tell the plugin which processor to quantise for; before prepare, or accuracy is lost in silence."""
     march = part("march")
+    if not hasattr(march.March, name.upper()):
+        raise UserError(
+            f"{ROOT} {version()} has no march {name}, which COMPILE.MARCH asks for; use the board's own image"
+        )
     march.set_march(getattr(march.March, name.upper()))
 
 

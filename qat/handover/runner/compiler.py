@@ -68,7 +68,7 @@ def _options(session: Session) -> dict[str, Any]:
 def _call(session: Session, function: str, *args: Any, **keywords: Any) -> Any:
     plugin.set_march(session.plan["march"])
     call = getattr(plugin.part("quantization"), function)
-    return called(call, session.script, [session.example], *args, march=session.plan["march"], **keywords)
+    return called(call, session.script, [session.example], *args, march=session.plan["march_text"], **keywords)
 
 
 def _run(session: Session, function: str, *args: Any, **keywords: Any) -> dict[str, Any]:

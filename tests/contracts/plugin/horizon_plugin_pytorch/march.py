@@ -9,6 +9,7 @@ class March(Enum):
     BERNOULLI = "bernoulli"
     BERNOULLI2 = "bernoulli2"
     BAYES = "bayes"
+    BAYES_E = "bayes-e"
 
 
 _current: list[March] = []

@@ -1,6 +1,6 @@
-"""`rtseg-qat j5-perf`."""
+"""`rtseg-qat board`."""
 
 from qat.cli.main import script
 
 if __name__ == "__main__":
-    script("j5-perf")
+    script("board")
