@@ -13,12 +13,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own."""
     parser.add_argument("--stage", choices=STAGES, default="float")
     parser.add_argument("--input", required=True, help="a picture, a folder of pictures or a list file")
-    parser.add_argument("--output", help="folder for the overlays (default: the stage's folder, infer/)")
+    parser.add_argument("--output", help="folder to write to (default: infer/ in the stage's folder; dump/ for logits)")
+    parser.add_argument("--logits", action="store_true", help="raw logits as .npy, to compare, in place of overlays")
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Draw."""
     from qat.workflow.inference import infer
 
-    drawn = infer(config, out.progress, source=args.input, stage=args.stage, output=args.output)
-    out.result(drawn, f"{len(drawn.pictures)} overlays in {drawn.folder}")
+    options = {"source": args.input, "stage": args.stage, "output": args.output, "logits": args.logits}
+    drawn = infer(config, out.progress, **options)
+    out.result(drawn, f"{len(drawn.pictures)} {'files of logits' if args.logits else 'overlays'} in {drawn.folder}")

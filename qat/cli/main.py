@@ -31,6 +31,7 @@ COMMANDS = {
     "qat": "fine-tune the calibrated network with fake-quantisation, taught by the float network",
     "eval": "mIoU of a stage, how far it is from float, and the table of all stages",
     "infer": "colour overlays of pictures with a stage, beside float's",
+    "compare": "two folders of logits against each other, such as int_infer's and a board's dumps",
     "compile": "every artefact of the calibrated network, each proven and run in every runtime",
     "handover": "the bundle for the vendor's image, which makes the board's file where this project can't go",
     "takeover": "what the bundle brought back from that image: the plugin's rows beside ours",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qat.workflow.compilation import compile
     from qat.workflow.debugging import debug
     from qat.workflow.demonstration import demo
+    from qat.workflow.dump_comparison import compare
     from qat.workflow.evaluation import evaluate
     from qat.workflow.fine_tuning import finetune
     from qat.workflow.handing_over import handover
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "calibrate": "calibration",
     "check": "target_check",
+    "compare": "dump_comparison",
     "compile": "compilation",
     "debug": "debugging",
     "demo": "demonstration",
@@ -47,6 +49,7 @@ _HOMES = {
 __all__ = [
     "calibrate",
     "check",
+    "compare",
     "compile",
     "debug",
     "demo",

@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import class_set
 from qat.data.descriptor import ClassSet
+from qat.data.fit import Fit
 from qat.data.image_io import read_image, rgb_view
 from qat.data.listing import find_images
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
+from qat.files import atomic_path
 from qat.invocation import command
 from qat.report import overlay
 from qat.report.overlay import Picture
@@ -47,6 +51,7 @@ def infer(
     source: str | Path,
     stage: str = "float",
     output: str | Path | None = None,
+    logits: bool = False,
 ) -> Inference:
     """Write an overlay for each picture, under the picture's name; subfolders of the common parent are kept.
 
@@ -57,10 +62,11 @@ def infer(
         progress: called with the pictures done, the number of pictures, and a text.
         source: a picture, a folder of pictures or a list file.
         stage: float, calib, qat, int_infer or compiled.
-        output: the folder to write to; by default infer/ in the stage's folder.
+        output: the folder to write to; by default infer/, or for logits dump/, in the stage's folder.
+        logits: write the stage's raw logits, float32 (classes, h, w), as .npy in place of overlays.
 
     Returns:
-        The folder and the PNG files in it.
+        The folder and the files in it.
 
     Raises:
         UserError: if `source` holds no picture, a picture can't be read or would be overwritten, or the stage doesn't
@@ -69,17 +75,34 @@ def infer(
     if not str(source):
         example = command("infer", stage="int_infer", input="picture-or-folder")
         raise UserError(f"no input picture; say which: {example}")
-    require_segmentation(config, "infer")
+    if not logits:
+        require_segmentation(config, "infer")
     announce(config, stage)
     paths = find_images(source)
-    folder = Path(output) if output else folders_of(config).stage(stage) / "infer"
-    files = overlay_files(paths, folder)
-    shown = ["float"] if stage == "float" else ["float", stage]
-    networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
+    folder = Path(output) if output else folders_of(config).stage(stage) / ("dump" if logits else "infer")
+    write, suffix = (_dumper(config, stage), ".npy") if logits else (_drawer(config, stage), ".png")
+    files = [file.with_suffix(suffix) for file in overlay_files(paths, folder)]
     pairs = list(zip(paths, files, strict=True))
     for path, file in watched(pairs, progress, len(pairs), f"infer {stage}"):
-        overlay.save(file, draw(read_image(path, channels_of(config)), networks, classes))
+        write(file, read_image(path, channels_of(config)))
     return Inference(stage, folder, tuple(files))
+
+
+def _drawer(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
+    shown = ["float"] if stage == "float" else ["float", stage]
+    networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
+    return lambda target, image: overlay.save(target, draw(image, networks, classes))
+
+
+def _dumper(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
+    """Returns a function that writes a picture's logits, as the network gives them, before any upsampling."""
+    compute, _ = _computer(config, stage)
+
+    def dump(target: Path, image: Picture) -> None:
+        with atomic_path(target) as aside, open(aside, "wb") as file:
+            np.save(file, compute(image)[0].float().cpu().numpy())
+
+    return dump
 
 
 def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) -> Picture:
@@ -98,13 +121,23 @@ def draw(image: Picture, networks: Mapping[str, Classify], classes: ClassSet) ->
 
 def classifier(config: CfgNode, stage: str) -> Classify:
     """Returns a function from a picture (H, W, 3) uint8 RGB to its classes (H, W) uint8."""
+    compute, fit = _computer(config, stage)
+
+    def classify(image: Picture) -> Picture:
+        size = image.shape[:2]
+        return upsample_argmax(compute(image), size, config.MODEL.ALIGN_CORNERS, fit.canvas(size))[0].cpu().numpy()
+
+    return classify
+
+
+def _computer(config: CfgNode, stage: str) -> tuple[Callable[[Picture], Tensor], Fit]:
+    """Returns a function from a picture to the stage's logits (1, classes, h, w), and how pictures are fitted."""
     model, fit = load_stage(config, stage), stage_fit(config, stage, one_size=True)
     prepare = to_input(config, stage, fit)
 
-    def classify(image: Picture) -> Picture:
+    def compute(image: Picture) -> Tensor:
         with torch.inference_mode():
-            logits = model(prepare(torch.from_numpy(image)[None]))
-        size = image.shape[:2]
-        return upsample_argmax(logits, size, config.MODEL.ALIGN_CORNERS, fit.canvas(size))[0].cpu().numpy()
+            logits: Tensor = model(prepare(torch.from_numpy(image)[None]))
+            return logits
 
-    return classify
+    return compute, fit

@@ -98,7 +98,12 @@ def test_as_a_script_from_any_folder() -> None:
     assert done.stderr == "error: unknown key QUANT.SCHEM in options; did you mean QUANT.SCHEME?\n"
 
 
-REQUIRED = {"infer": ["--input", "."], "export": ["--output", "weights.safetensors"], "takeover": ["."]}
+REQUIRED = {
+    "infer": ["--input", "."],
+    "export": ["--output", "weights.safetensors"],
+    "takeover": ["."],
+    "compare": [".", "."],
+}
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"new"}))  # which writes one
@@ -260,3 +265,16 @@ def test_run_of_a_folder_that_was_moved(run: Path, tmp_path: Path, capsys: pytes
     moved = shutil.copytree(run.parents[1], tmp_path / "elsewhere") / "streets" / "tiny"
     result = found_json("eval", ["--run", str(moved), "--stage", "int_infer"], capsys)
     assert Path(result["folder"]) == moved / "int_infer"
+
+
+def test_logits_of_two_stages(tiny: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Raw logits of any stage, and two folders of them against each other."""
+    pictures = next((run.parents[2] / "data").rglob("val"))
+    folders = {stage: tmp_path / stage for stage in ("float", "int_infer")}
+    for stage, folder in folders.items():
+        arguments = ["--stage", stage, "--input", str(pictures), "--logits", "--output", str(folder), *tiny]
+        assert all(name.endswith(".npy") for name in found_json("infer", arguments, capsys)["pictures"])
+    found = found_json("compare", [*map(str, folders.values()), *tiny], capsys)
+    assert len(found["rows"]) == 2
+    assert 20 < found["mean"]["sqnr"] < 80
+    assert found["mean"]["cosine"] > 0.99

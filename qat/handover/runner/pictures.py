@@ -53,11 +53,12 @@ def calibration(plan: Plan, data: Path | None) -> Iterator[Tensor]:
 
 def picture_of(plan: Plan, entry: dict[str, str], data: Path | None) -> Any:
     """A listed picture, uint8 (H, W, 3), at the size that is padded: the bundle's `file`, or `path` below `data`."""
+    channels = len(plan["input"]["mean"])
     if "file" in entry:
-        return read(plan.folder / entry["file"])
+        return read(plan.folder / entry["file"], channels)
     if data is None:
         raise Mistake(f"{entry['path']} isn't in the bundle; mount the data set and give its folder: --data FOLDER")
-    return _sized(plan, read(data / entry["path"]), entry["path"])
+    return _sized(plan, read(data / entry["path"], channels), entry["path"])
 
 
 def _sized(plan: Plan, picture: Any, name: str) -> Any:
@@ -75,14 +76,15 @@ def _sized(plan: Plan, picture: Any, name: str) -> Any:
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def read(path: Path) -> Any:
-    """A picture, uint8 (H, W, 3) RGB: the .npy of its name where there is one, else by cv2 or PIL."""
+def read(path: Path, channels: int = 3) -> Any:
+    """A picture, uint8 (H, W, channels), of three RGB: the .npy of its name where there is one, else by cv2 or PIL."""
     beside = path.with_suffix(".npy")
     if not path.is_file() and not beside.is_file():
         raise Mistake(f"no picture {path}; give the data set's own folder: --data FOLDER")
     picture = _array(beside) if beside.is_file() else _decoded(path)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise Mistake(f"{path} holds {picture.dtype} {picture.shape}; expected uint8 (height, width, 3) RGB")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != channels:
+        expected = f"uint8 (height, width, {channels})"
+        raise Mistake(f"{path} holds {picture.dtype} {picture.shape}; expected {expected}, if need be as .npy")
     return picture
 
 
