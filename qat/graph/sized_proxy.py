@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import torch
 from torch.fx import Node, Proxy
 from torch.fx.proxy import Attribute
 
@@ -90,20 +91,36 @@ class SizedAttribute(SizedProxy, Attribute):
     """`x.shape` or, before its call, `x.view`."""
 
 
+FACTORIES = ("empty", "ones", "rand", "randn", "zeros")
+
+
 @contextmanager
 def seen_as_values() -> Iterator[None]:
     """`isinstance(proxy, Tensor)` holds where the proxy's value is a tensor, in Python code alone.
 
     A property `__class__` would tell torch's C++ code too, which then reads the memory of a tensor that isn't there:
-    `torch.pow(proxy, 2.0)` would end the process.
+    `torch.pow(proxy, 2.0)` would end the process. `torch.zeros(proxy, 2)`, which that code refuses, is
+    `torch.zeros((proxy, 2))`.
     """
-    real = builtins.isinstance
+    real, factories = builtins.isinstance, {name: getattr(torch, name) for name in FACTORIES}
 
     def is_instance(one: Any, kinds: Any) -> bool:
         return real(one, kinds) or (real(one, SizedProxy) and real(one.tracer.value(one.node), kinds))
 
     builtins.isinstance = is_instance
+    for name, factory in factories.items():
+        setattr(torch, name, _of_one_tuple(factory))
     try:
         yield
     finally:
         builtins.isinstance = real
+        for name, factory in factories.items():
+            setattr(torch, name, factory)
+
+
+def _of_one_tuple(factory: Callable[..., Any]) -> Callable[..., Any]:
+    def make(*sizes: Any, **settings: Any) -> Any:
+        is_spread = len(sizes) > 1 and any(type(size) in (SizedProxy, SizedAttribute) for size in sizes)
+        return factory(sizes, **settings) if is_spread else factory(*sizes, **settings)
+
+    return make

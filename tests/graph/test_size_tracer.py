@@ -148,6 +148,7 @@ def test_sizes_are_decided_by_the_example(function: Callable[[Tensor], Any]) -> 
         lambda x: torch.where(x > 0, x, 0.0),
         lambda x: torch.clamp(x, x / 2, x),
         lambda x: torch.full((2, 2), 0.5) + x.mean() if isinstance(x, Tensor) else x,
+        lambda x: x + torch.zeros(x.shape[2], 16) + torch.ones(1, 1, x.size(2), x.size(3)),
         lambda x: torch.remainder(x, 2.0) if not isinstance(x, list | nn.Parameter) else x,
     ],
 )
@@ -155,7 +156,7 @@ def test_torch_s_functions_know_a_proxy(function: Callable[[Tensor], Any]) -> No
     """Their C++ code asks for the class of what may be a tensor or a number; it would read a proxy's memory as one."""
     x = torch.rand(SHAPE)
     assert difference(function(x), trace(Function(function), x)(x)) <= TOLERANCE
-    assert "built-in" in repr(builtins.isinstance)
+    assert all("built-in" in repr(function) for function in (builtins.isinstance, torch.zeros))
 
 
 def test_a_model_for_one_batch_size_only() -> None:
