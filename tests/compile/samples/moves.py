@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.compile.operations import call, layer
+from tests.compile.operations import call, layer, plain
 
 
 def focus(y: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ ORDER = (
     call("transpose", "swapaxes", lambda y: y.swapaxes(2, 3)),
     call("transpose", "shuffle by hand", lambda y: y.view(1, 2, 2, 9, 12).transpose(1, 2).reshape(1, 4, 9, 12)),
     call("expand", "", lambda y: y[:, :1].expand(-1, 4, -1, -1)),
-    call("expand", "as another", lambda y: y.mean((2, 3), keepdim=True).expand_as(y), row="expand_as"),
+    plain("expand", "as another", lambda y: y.mean((2, 3), keepdim=True).expand_as(y), row="expand_as"),
     call("repeat_interleave", "", lambda y: y.repeat_interleave(2, 1)),
-    call("unflatten", "", lambda y: y.unflatten(1, (2, 2)).flatten(2, 3)),
+    plain("unflatten", "", lambda y: y.unflatten(1, (2, 2)).flatten(2, 3)),
     call("mul", "detached", lambda y: y.detach().contiguous() * y, row="detach"),
     call("mul", "cloned", lambda y: y.clone() * y, row="clone"),
     call("mul", "contiguous", lambda y: y.contiguous() * y, row="contiguous"),
