@@ -15,7 +15,7 @@ from yacs.config import CfgNode
 
 from qat.config.checks import NUMBERED, validate
 from qat.config.defaults import _C, EXAMPLES, MAPPINGS, PATHS
-from qat.config.published import read_published
+from qat.config.published import official_descriptor, read_published
 from qat.errors import UserError, close, nearest
 from qat.files import read_yaml
 from qat.resources import built_in_descriptor, expand, expand_set, find_config, find_descriptor
@@ -177,7 +177,7 @@ def _name_descriptor(config: CfgNode) -> Descriptor:
     from qat.data.descriptor_file import read_descriptor
 
     data = config.DATASET
-    path = find_descriptor(data.DESCRIPTOR or expand(data.DATASET, "DATASET.DATASET"))
+    path = find_descriptor(data.DESCRIPTOR or official_descriptor(expand(data.DATASET, "DATASET.DATASET"), data))
     descriptor = read_descriptor(path)
     if data.DESCRIPTOR and descriptor.name != data.DATASET:
         raise UserError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ ITS_CODE = (  # what tools/train_amp.py and lib/ohem_ce_loss.py hold
     ("TRAIN.MOMENTUM", 0.9),
     ("LOSS.OHEMTHRES", 0.7),
 )
+OFFICIAL_LISTS = {"camvid": {"list/camvid/": "camvid_pidnet"}}  # data set -> folder of lists -> descriptor
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +48,22 @@ def read_published(path: Path) -> Iterator[tuple[str, Any]]:
     others = values.keys() - {*KEYS, "cropsize", *(["dataset"] if values.get("dataset") in DATASETS else [])}
     if others:
         _log.info("%s: not read, it has no key here: %s", path, ", ".join(sorted(others)))
+
+
+def official_descriptor(name: str, data: Mapping[str, Any]) -> str:
+    """Returns the descriptor that an official YAML file means; `name` where its lists aren't official ones.
+
+    PIDNet's own files say `camvid` too, and mean coloured labels and another order of classes.
+
+    >>> official_descriptor("camvid", {"TRAIN_SET": None, "TEST_SET": "list/camvid/val.lst"})
+    'camvid_pidnet'
+    """
+    lists = [data[key] for key in ("TRAIN_SET", "TEST_SET") if data[key]]
+    for folder, descriptor in OFFICIAL_LISTS.get(name, {}).items():
+        if any(path.startswith(folder) for path in lists):
+            _log.info("lists of %s: data set %s, whose labels are coloured and in PIDNet's order", folder, descriptor)
+            return descriptor
+    return name
 
 
 def read_literals(path: Path) -> dict[str, Any]:

@@ -37,5 +37,7 @@ def _digest(files: Mapping[str, str]) -> str:
 
 def _encodings(encodings: Iterable[Encoding]) -> str:
     """Names, with a digest of the tables."""
-    seen = sorted({f"{encoding.name} {encoding.table.tobytes().hex()}" for encoding in encodings})
+    seen = sorted(
+        {f"{encoding.name} {encoding.table.tobytes().hex()}{encoding.colours or ''}" for encoding in encodings}
+    )
     return ", ".join(f"{text.partition(' ')[0]} ({sha256_text(text)[:8]})" for text in seen)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from qat.files import sha256_text
 
 LABEL_IDS, TRAIN_IDS = "labelIds", "trainIds"  # the encodings that a label file can be in
-PLACE = ("root", "root_variable")  # where a data set lies: on another machine it is the same data set
+PLACE = ("root", "root_variable", "folder")  # where a data set lies: on another machine it is the same data set
+_COLOURED = ("coloured", "void_colours")
 IGNORE = 255  # the train id that neither losses nor scores count
 
 
@@ -41,7 +42,9 @@ class Descriptor:
     `root`: its folder, where no key and no variable names another. `root_variable`: the environment's variable that
     names the folder; "" for none. `images`, `labels`: patterns of paths below the folder, `labels` by encoding; "" and
     {} where list files name every picture. `train`, `val`: splits or list files. `unlabelled`: splits without labels.
-    `void`: values of label files, beside 255, that no class has. `streets`: of a generated data set.
+    `void`: values of label files, beside 255, that no class has. `streets`: of a generated data set. `folder`: the
+    root's subfolder in which pictures are looked for first; "" for `name`. `coloured`: label files say the class by its
+    colour. `void_colours`: colours of label files that no class has.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Descriptor:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     streets: Streets | None = None
+    folder: str = ""
+    coloured: bool = False
+    void_colours: tuple[tuple[int, ...], ...] = ()
 
     @property
     def class_set(self) -> ClassSet:
@@ -74,6 +80,8 @@ class Descriptor:
 def digest(descriptor: Descriptor) -> str:
     """Hex SHA-256 of what a descriptor says, however and wherever it is written; where the data lie doesn't count."""
     content = {key: value for key, value in asdict(descriptor).items() if key not in PLACE}
+    if not descriptor.coloured:  # descriptors that are older than coloured labels keep their digests
+        content = {key: value for key, value in content.items() if key not in _COLOURED}
     return sha256_text(json.dumps(content, sort_keys=True))
 
 

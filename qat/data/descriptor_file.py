@@ -47,6 +47,7 @@ def parse(tree: Mapping[Any, Any], path: Path) -> Descriptor:
     if "images" not in values and "splits" not in values:
         raise UserError(f"{path} has neither images nor splits; expected images: images/{{split}}, or list files")
     _check_classes(values["classes"], values.get("void", ()), path)
+    _check_colours(tree, values, path)
     splits = values.pop("splits", {})
     return Descriptor(**{"root": str(path.resolve().parent)} | values | splits)
 
@@ -149,6 +150,18 @@ def _colour(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
+    if not isinstance(value, list):
+        raise _Wrong("a list of colours, such as [[0, 0, 0]]")
+    return tuple(_colour(one) for one in value)
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong("true or false")
+    return value
+
+
 def _weight(value: Any) -> float:
     if type(value) not in (int, float) or not 0 < value < float("inf"):
         raise _Wrong("weights above 0, such as 1.0")
@@ -202,6 +215,17 @@ def _spare_colour(index: int) -> tuple[int, ...]:
     return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.65, 0.9))
 
 
+def _check_colours(tree: Mapping[Any, Any], values: Mapping[str, Any], path: Path) -> None:
+    """Coloured labels need a colour of its own for each class."""
+    if not values.get("coloured"):
+        return
+    if bare := [str(one["name"] if isinstance(one, dict) else one) for one in tree["classes"] if "colour" not in one]:
+        raise UserError(f"classes in {path}: {bare[0]} has no colour; coloured: true needs one for each class")
+    named = Counter([one.colour for one in values["classes"]] + list(values.get("void_colours", ())))
+    if twice := [list(colour) for colour, count in named.items() if count > 1]:
+        raise UserError(f"{path} has the colour {twice[0]} twice; expected it once, in a class or in void_colours")
+
+
 def _check_classes(classes: tuple[DataClass, ...], void: tuple[int, ...], path: Path) -> None:
     named = Counter(one.name for one in classes)
     if twice := [name for name, count in named.items() if count > 1]:
@@ -224,6 +248,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "unlabelled": _texts,
     "classes": _classes,
     "void": _void,
+    "folder": _name,
+    "coloured": _yes_or_no,
+    "void_colours": _colours,
     "mean": _shares(0, "a number from 0 to 1 for each channel, such as [0.485, 0.456, 0.406]"),
     "std": _shares(1e-6, "a number above 0, at most 1, for each channel, such as [0.229, 0.224, 0.225]"),
     "streets": _streets,

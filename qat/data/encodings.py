@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.data.coloured_label import Colours
 from qat.data.descriptor import IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
+from qat.data.image_io import read_label
 from qat.errors import UserError
 
 AUTO = "auto"  # by the file's name, where a data set comes in both encodings
@@ -26,6 +28,11 @@ class Encoding:
     table: NDArray[np.uint8]  # (256,) train id or 255 of each value
     legal: frozenset[int]  # values that a file may hold
     suspicion: Callable[[frozenset[int]], str]  # values of a file -> the encoding that it obviously has instead, or ""
+    colours: Colours | None = None  # of files that say the class by its colour
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """The values (H, W) of a file; of coloured ones the classes' indices."""
+        return read_label(path) if self.colours is None else self.colours.read(path)
 
     def decode(self, label: NDArray[np.uint8], num_classes: int, path: Path) -> NDArray[np.uint8]:
         """(H, W) values of the file `path` -> (H, W) train ids below `num_classes`, or 255; UserError otherwise."""
@@ -49,6 +56,8 @@ def present(label: NDArray[np.uint8]) -> frozenset[int]:
 
 def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> Encoding:
     """The encoding that DATASET.LABELS names, or with `auto` the one that the file's name says."""
+    if descriptor.coloured and labels != TRAIN_IDS:
+        return by_colour(descriptor)
     by_name = labels == AUTO and label is not None and _has_both(descriptor)
     if labels == TRAIN_IDS or (by_name and "TrainIds" in label.name):  # type: ignore[union-attr]
         return train_ids(descriptor, num_classes)
@@ -65,6 +74,13 @@ def label_ids(descriptor: Descriptor) -> Encoding:
     suspicion = partial(holds_train_ids, descriptor) if _has_both(descriptor) else _nothing
     name = LABEL_IDS if _has_both(descriptor) else f"{descriptor.name} ids"
     return Encoding(name, table, _known(descriptor) | {IGNORE}, suspicion)
+
+
+def by_colour(descriptor: Descriptor) -> Encoding:
+    """Colours of the classes; void colours are ignored."""
+    colours = Colours(tuple(one.colour for one in descriptor.classes), descriptor.void_colours)
+    known = frozenset(range(len(descriptor.classes))) | {IGNORE}
+    return Encoding(f"{descriptor.name} colours", np.arange(256, dtype=np.uint8), known, _nothing, colours)
 
 
 def train_ids(descriptor: Descriptor, num_classes: int) -> Encoding:

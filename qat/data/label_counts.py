@@ -9,7 +9,6 @@ import numpy as np
 
 from qat.data.descriptor import IGNORE
 from qat.data.encodings import present
-from qat.data.image_io import read_label
 from qat.data.segmentation import SegmentationDataset
 from qat.errors import UserError
 
@@ -53,7 +52,7 @@ def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: s
         entry, encoding = dataset.entries[index], dataset.encodings[index]
         if entry.label is None or (dataset.label(index) != IGNORE).any():
             return
-        values |= present(read_label(entry.label))
+        values |= present(encoding.read(entry.label))
     raise UserError(
         f"every pixel of the {len(indices)} labels of {key} is ignored: {listed(sorted(values))} mean no class as "
         f"{encoding.name}; set DATASET.LABELS, or write a descriptor whose classes have these ids"

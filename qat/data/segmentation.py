@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from qat.data.descriptor import ClassSet, Descriptor, Streets
 from qat.data.encodings import AUTO, Encoding, encoding_of
-from qat.data.image_io import is_turned, read_image, read_label
+from qat.data.image_io import is_turned, read_image
 from qat.data.listing import Entry, Pattern, find_split, read_list
 from qat.data.streets import write
 from qat.errors import UserError, nearest
@@ -94,7 +94,7 @@ class SegmentationDataset(Dataset[Sample]):
         """Train ids (H, W) of a picture that has a label, 255 ignored; UserError if it can't be used."""
         path = self.entries[index].label
         assert path is not None  # its caller looked
-        return self.encodings[index].decode(read_label(path), len(self.class_names), path)
+        return self.encodings[index].decode(self.encodings[index].read(path), len(self.class_names), path)
 
     def _beside(self, index: int, image: Image) -> Image:
         """The label of a picture, as it lies."""
@@ -178,7 +178,7 @@ def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
     Pictures may lie in the root or in its subfolder of the data set's name (where the official PIDNet looks).
     """
     descriptor = spec.descriptor
-    bases = [base for base in (root / descriptor.name, root) if base.is_dir()]
+    bases = [base for base in (root / (descriptor.folder or descriptor.name), root) if base.is_dir()]
     if (root / subset).is_file():
         return read_list(root / subset, bases)
     if not descriptor.images:
