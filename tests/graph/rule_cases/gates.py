@@ -79,6 +79,7 @@ CASES = (
     ),
     Case("gated_activation", "function", lambda m, x: F.hardswish(x), ("hardswish",)),
     Case("gated_activation", "layer", lambda m, x: m.act(x), ("hardswish",), modules=lambda: {"act": nn.Hardswish()}),
+    Case("gated_activation", "Mish", lambda m, x: m.act(x) + F.mish(x), ("mish",), 2, lambda: {"act": nn.Mish()}),
     Case("transposed_kernel", "dilation", lambda m, x: m.up(x), modules=transposed(3, stride=2, dilation=2)),
     Case(
         "transposed_kernel",
