@@ -93,6 +93,12 @@ class ActivationQuantiser(FakeQuantizeBase):
             self.scale.fill_(scale)
             self.zero_point.fill_(zero_point)
 
+    @property
+    def wide_range(self) -> tuple[float, float]:
+        """The smallest and the largest real value of the grid of 16 bits."""
+        scale, zero, top = float(self.scale) / WIDE, WIDE * int(self.zero_point), WIDE * (self.quant_max + 1) - 1
+        return -zero * scale, (top - zero) * scale
+
     def _wide(self, x: Tensor) -> Tensor:
         if self.bits == 32:
             return x

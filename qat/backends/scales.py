@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, cast
 
+import torch
 from torch import fx
 
 from qat.backends.quantiser import ActivationQuantiser
@@ -84,11 +85,19 @@ def kept_bits(prepared: fx.GraphModule) -> dict[str, int]:
 
 
 def remove_kept_roundings(model: fx.GraphModule) -> None:
-    """Remove the roundings of kept tensors; the layers that make and that read them then run in float."""
+    """Remove the roundings of kept tensors; the layers that make and that read them then run in float.
+
+    What has 16 bits keeps their range: a picture may leave what calibration saw, and stage calib cuts there.
+    """
     for node, quantiser in list(quantisers(model)):
-        if quantiser.bits != 8:
-            node.replace_all_uses_with(node.all_input_nodes[0])
-            model.graph.erase_node(node)
+        if quantiser.bits == 8:
+            continue
+        kept = node.all_input_nodes[0]
+        if quantiser.bits == 16:
+            with model.graph.inserting_before(node):
+                kept = model.graph.call_function(torch.clamp, (kept, *quantiser.wide_range))
+        node.replace_all_uses_with(kept)
+        model.graph.erase_node(node)
     model.recompile()
 
 

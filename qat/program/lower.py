@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, fx
 
@@ -151,11 +152,19 @@ class _Builder:
     def quantise(self, node: fx.Node, source: str) -> None:
         """A rounding that only some of the readers see is a step; where all do, it is part of the tensor's own step."""
         grid, step = self.own_grid(node.all_input_nodes[0].name), self.steps[source]
+        quantiser = self.quantiser[node.all_input_nodes[0].name]
+        if self.quantised and quantiser.bits == 16:  # a float within the range of 16 bits
+            limits = dict(zip(("min", "max"), quantiser.wide_range, strict=True))
+            self.add(self.after(node, "clamp", step, attributes=limits), node)
+            return
         if grid is None or grid == step.quant:
             self.tensor[node.name] = source
             return
-        rounding = Step(node.name, "quantise", (source,), step.shape, grid, module=step.module, source=step.source)
-        self.add(rounding, node)
+        self.add(self.after(node, "quantise", step, quant=grid), node)
+
+    def after(self, node: fx.Node, op: str, step: Step, **settings: Any) -> Step:
+        """A step for the rounding `node`, of what `step` gives."""
+        return Step(node.name, op, (step.name,), step.shape, module=step.module, source=step.source, **settings)
 
     def scale_shift(self, node: fx.Node, source: str) -> Step:
         """x + c or x * c; one after another become one."""

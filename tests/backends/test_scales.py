@@ -95,6 +95,15 @@ def test_what_is_kept_survives_a_checkpoint() -> None:
     assert torch.equal(qat.fake_quantized(other)(x), qat.fake_quantized(graph)(x))
 
 
+@pytest.mark.parametrize("engine", ["auto", "program"])
+def test_sixteen_bits_end_at_their_range_in_int8_too(engine: str) -> None:
+    _, graph = calibrated()
+    keep_bits(graph, [names(graph)[1]], 16)
+    x = 20 * torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))  # far beyond what was seen
+    calib = qat.fake_quantized(graph)(x)
+    assert (qat.convert(graph, engine)(x) - calib).abs().max() < 0.01 * calib.abs().max()
+
+
 def test_sixteen_bits_hold_everything_seen() -> None:
     _, graph = calibrated()
     name = names(graph)[1]
