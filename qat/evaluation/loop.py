@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class Result:
     forward_seconds: float  # in the model alone
     pixels_changed: float | None = None  # share (0 to 1) of all pixels whose class differs from the reference's
     logit_sqnr: float | None = None  # dB, against the reference's logits
+    counts: Tensor | None = field(default=None, compare=False, repr=False)  # pixels, rows are labels; None without
 
 
 @torch.no_grad()
@@ -113,7 +114,8 @@ def evaluate(
         raise UserError("no images to evaluate: the list is empty; check DATASET.TEST_SET and TEST.NUM_IMAGES")
     seconds = time.perf_counter() - start
     scores = matrix.scores() if labelled else None
-    return Result(scores, tuple(names), seconds, forward_seconds, distance.pixels_changed, distance.logit_sqnr)
+    changed, sqnr = distance.pixels_changed, distance.logit_sqnr
+    return Result(scores, tuple(names), seconds, forward_seconds, changed, sqnr, matrix.counts if labelled else None)
 
 
 def _timed_forward(model: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Tensor, float]:

@@ -23,6 +23,7 @@ from qat.environment import environment
 from qat.errors import UserError
 from qat.evaluation import ConfusionMatrix, LogitStore, Result
 from qat.evaluation import evaluate as score
+from qat.evaluation.class_order import order_remark
 from qat.evaluation.metrics import MEASURED_ON, image_list, metrics, passes
 from qat.evaluation.table import verdict
 from qat.files import sha256_text
@@ -150,7 +151,9 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
 
 
 def _remark(dataset: SegmentationDataset, result: Result) -> None:
-    """Log classes without a labelled pixel, which the mIoU leaves out."""
+    """Log outputs in another order than the classes, and classes without a labelled pixel, which mIoU leaves out."""
+    if result.counts is not None and (line := order_remark(result.counts, dataset.class_names)):
+        log.warning("%s", line)
     if result.scores is not None:
         pixels, read = result.scores.labelled, len(result.names)
         for line in remarks(LabelCounts(dataset.class_names, pixels, (), 0, read)):

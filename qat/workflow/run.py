@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from yacs.config import CfgNode
 
 from qat.backends.select import TUNES
 from qat.config import default_config, load_config, with_values
+from qat.config.unread import unread
 from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.files import check_place
@@ -21,6 +23,8 @@ from qat.stages import Folders, Run, Tuned, origin_of, record_of
 from qat.stages.folders import CONFIG
 from qat.workflow.network import network_origin, own_weights
 from qat.workflow.settings import backend_choice, built_in_origin, descriptor_origin
+
+log = logging.getLogger(__name__)
 
 NETWORK_KEYS = (
     "MODEL.ALIGN_CORNERS",
@@ -93,8 +97,14 @@ def _plain(value: Any) -> Any:
 
 
 def open_config(path: str, run: str | None = None, options: Sequence[str] = ()) -> CfgNode:
-    """Opens the config called `path` with options, or the resolved config of the run in folder `run`."""
-    return load_config(path, options) if run is None else run_config(Path(run), options)
+    """Opens the config called `path` with options, or the resolved config of the run in folder `run`.
+
+    Logs one line on official keys that are set and do nothing here.
+    """
+    config = load_config(path, options) if run is None else run_config(Path(run), options)
+    if line := unread(config, int(os.environ.get("WORLD_SIZE", 1))):
+        log.warning("%s", line)
+    return config
 
 
 def run_config(folder: Path, options: Sequence[str] = ()) -> CfgNode:
