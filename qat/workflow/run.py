@@ -34,7 +34,14 @@ NETWORK_KEYS = (
     "DATASET.STD",
     "TEST.FIT",
 )
-NOT_DECIDING = ("BACKEND", "ENGINE", "FROM", "GATE", "SAVE_EVERY")  # keys of QUANT; every other decides what is made
+NOT_DECIDING = (
+    "ALLOW_FLOAT",
+    "BACKEND",
+    "ENGINE",
+    "FROM",
+    "GATE",
+    "SAVE_EVERY",
+)  # keys of QUANT; every other decides what is made
 RESOLVED_IN = ("", "qat", "calib", "float", "train", "compile")  # folders of a run that hold its config
 
 

@@ -28,6 +28,7 @@ def quant_spec(config: CfgNode) -> QuantSpec:
         averaging_constant=None if averaging is None else float(averaging),
         engine=quant.ENGINE,
         high_precision=tuple(quant.HIGH_PRECISION),
+        allow_float=quant.ALLOW_FLOAT,
     )
 
 

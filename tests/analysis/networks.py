@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 import qat
@@ -20,7 +22,9 @@ def subject(model: torch.nn.Module, shape: tuple[int, ...], spec: qat.QuantSpec 
     """`model` rewritten and calibrated on 64 random pictures."""
     examples = pictures(shape, 64)
     rewritten = qat.rewrite(model, examples[0], "x86")
-    plain, prepared = (qat.prepare(rewritten, spec or qat.QuantSpec(observer="mse")) for _ in range(2))
+    plain, prepared = (
+        qat.prepare(rewritten, replace(spec or qat.QuantSpec(observer="mse"), allow_float=True)) for _ in range(2)
+    )
     qat.calibrate(prepared, examples)
     return Subject(prepared, plain, examples[0])
 

@@ -37,7 +37,7 @@ def network(
     """`model` rewritten for `target`, calibrated on random pictures."""
     model.eval()
     rewritten = qat.rewrite(model, pictures(shape)[0], target)
-    prepared = qat.prepare(rewritten, spec or qat.QuantSpec(observer="min_max"))
+    prepared = qat.prepare(rewritten, replace(spec or qat.QuantSpec(observer="min_max"), allow_float=True))
     qat.calibrate(prepared, pictures(shape))
     return Network(prepared, pictures(shape)[0], prepared, model)
 

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from qat.ao import convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
 from qat.backends.fx.grids import keep_grids, round_all, round_tensors_only
+from qat.backends.fx.islands import ACTIVATION, refuse
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, leave_in_float, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
@@ -29,6 +30,7 @@ from qat.backends.weight_scales import add_weight_scales, round_weight, weighted
 from qat.engine import activate, engine_in_use
 from qat.errors import UserError, nearest
 from qat.graph import Rewritten
+from qat.graph.nodes import is_tensor, value_of
 from qat.graph.ops import INT8_LAYERS
 from qat.observers.ranges import OBSERVERS
 
@@ -46,7 +48,8 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
         A graph that takes pictures (N, 3, H, W) of the size that it was rewritten for.
 
     Raises:
-        UserError: for an observer, an engine or a module's name that isn't known.
+        UserError: for an observer, an engine or a module's name that isn't known, and for an operation that would run
+            in float between int8 layers, unless the spec allows it.
 
     Example:
         >>> import torch, qat
@@ -80,6 +83,8 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     add_weight_scales(prepared)
     _keep_origins(rewritten.module, prepared)
     prepared.recompile()
+    if not spec.allow_float:
+        refuse(prepared)
     return prepared
 
 
@@ -90,6 +95,7 @@ def _keep_origins(rewritten: fx.GraphModule, prepared: fx.GraphModule) -> None:
         if len(calls.get(called, ())) == len(originals):
             for node, original in zip(calls[called], originals, strict=True):
                 node.meta |= {key: original.meta.get(key) for key in ("stack_trace", "nn_module_stack")}
+                node.meta[ACTIVATION] = is_tensor(original) and value_of(original).is_floating_point()
 
 
 def _calls(graph: fx.GraphModule) -> dict[tuple[str, object], list[fx.Node]]:
