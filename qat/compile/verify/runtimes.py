@@ -26,6 +26,7 @@ Checks = dict[str, dict[str, Any]]  # artefact -> figures of its comparison with
 SAME = 0.9999  # of float artefacts with float
 WORSE = 0.0015  # more pixels changed than int_infer changes
 LOST = 0.002  # less mIoU than int_infer's
+LUCK = 0.25  # of the pixels on which calib, moved by a few roundings, differs from itself: both limits, where larger
 
 
 def compare_all(
@@ -113,12 +114,13 @@ def judged(spec: ArtefactSpec, chosen: list[Tensor], outputs: StageOutputs) -> d
 
 
 def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
-    more = figures["pixels_changed"] - outputs.changed
-    if more > WORSE:
-        return f"changes {more:.3%} more pixels than int_infer (limit {WORSE:.2%})"
-    before, now = outputs.int_infer_iou, figures["mean_iou"]
-    if before is not None and now is not None and before - now > LOST:
-        return f"loses {before - now:.2%} mIoU against int_infer (limit {LOST:.1%})"
+    luck = LUCK * (1 - outputs.repeatability)
+    more, most = figures["pixels_changed"] - outputs.changed, max(WORSE, luck)
+    if more > most:
+        return f"changes {more:.3%} more pixels than int_infer (limit {most:.2%})"
+    before, now, least = outputs.int_infer_iou, figures["mean_iou"], max(LOST, luck)
+    if before is not None and now is not None and before - now > least:
+        return f"loses {before - now:.2%} mIoU against int_infer (limit {least:.1%})"
     return ""
 
 

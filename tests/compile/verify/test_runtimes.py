@@ -49,6 +49,14 @@ def test_the_limits(made: ArtefactSpec, wrong: int, reason: str) -> None:
     assert entry["agreement_int_infer"] == pytest.approx(1 - abs(wrong - 100) / 20000)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"), [(199, ""), (201, "changes 0.505% more pixels than int_infer (limit 0.50%)")]
+)
+def test_a_network_that_roundings_move_has_wider_limits(wrong: int, reason: str) -> None:
+    shaky = replace(expected(labelled=False), repeatability=0.98)
+    assert judged(INT8, off(wrong), shaky)["reason"] == reason
+
+
 def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
     rare = torch.zeros(100, 200, dtype=torch.int64)
     rare.view(-1)[:1000] = 1
