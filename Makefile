@@ -13,13 +13,14 @@ GATE   ?=
 RUNTIME ?=
 TARGET ?=
 FOLDER ?=
+BASELINE ?=
 JOBS   ?= 2
 TORCH  ?= torch
 ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPILE.RUNTIME $(RUNTIME)) $(OPTS)
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover report bench bench-runtimes test test-fast style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report bench bench-runtimes test test-fast style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -71,6 +72,9 @@ handover: $(READY) ## the bundle for the vendor's image, which makes the board's
 
 takeover: $(READY) ## what the bundle in FOLDER brought back: the plugin's rows beside ours (TARGET=j5)
 	$(PY) tools/takeover.py "$(FOLDER)" $(ARGS)
+
+regress: $(READY) ## every stage and runtime anew, each figure held against BASELINE (the config's own by default)
+	$(PY) tools/regress.py $(if $(BASELINE),--baseline "$(BASELINE)") $(ARGS)
 
 report: $(READY) ## report.html: every stage's figures, classes, worst pictures, layers, in one file
 	$(PY) tools/report.py $(ARGS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qat.errors import UserError, close, nearest
 
-CONFIGS, DATASETS = "configs", "datasets"
+CONFIGS, DATASETS, BASELINES = "configs", "datasets", "baselines"
 YAML = (".yaml", ".yml")
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PACKAGE = Path(__file__).resolve().parent
@@ -33,6 +33,11 @@ def find_descriptor(name: str | Path) -> Path:
     what was tried.
     """
     return _find(DATASETS, "data set", str(name), as_given=not NAME.fullmatch(str(name)))
+
+
+def find_baseline(name: str | Path) -> Path:
+    """Returns the YAML file of a baseline: a path, or a name such as streets/pidnet_s; as `find_config`."""
+    return _find(BASELINES, "baseline", str(name), as_given=True)
 
 
 def find_checkpoint(path: str | Path, key: str = "TEST.MODEL_FILE") -> Path:

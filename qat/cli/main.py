@@ -35,6 +35,7 @@ COMMANDS = {
     "compile": "every artefact of the calibrated network, each proven and run in every runtime",
     "handover": "the bundle for the vendor's image, which makes the board's file where this project can't go",
     "takeover": "what the bundle brought back from that image: the plugin's rows beside ours",
+    "regress": "every stage and runtime anew, each figure and class held against a baseline",
     "report": "report.html: every stage's figures, classes, worst pictures, layers, in one file",
     "export": "a trained checkpoint as half-precision safetensors, small enough to ship",
     "bench": "speed: int8 against float, evaluation against its forward, calibration",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qat.workflow.fine_tuning import finetune
     from qat.workflow.handing_over import handover
     from qat.workflow.inference import infer
+    from qat.workflow.regression import regress
     from qat.workflow.report_page import report
     from qat.workflow.taking_over import takeover
     from qat.workflow.target_check import check
@@ -42,6 +43,7 @@ _HOMES = {
     "finetune": "fine_tuning",
     "handover": "handing_over",
     "infer": "inference",
+    "regress": "regression",
     "report": "report_page",
     "takeover": "taking_over",
     "train": "training",
@@ -58,6 +60,7 @@ __all__ = [
     "finetune",
     "handover",
     "infer",
+    "regress",
     "report",
     "takeover",
     "train",

@@ -36,6 +36,19 @@ def in_process(name: str, *args: str, code: int = 0) -> str:
     return said.getvalue()
 
 
+def regressed(config: str, output: Path, *options: str) -> dict[str, dict[str, Any]]:
+    """`regress` with ONNX Runtime against the shipped baseline; the metrics of float, calib, int_infer."""
+    common = ["-c", str(ROOT / "configs" / config), "OUTPUT_DIR", str(output), "COMPILE.RUNTIMES", "['ort']"]
+    tool("regress", *common, *options)
+    return stage_metrics(output)
+
+
+def stage_metrics(output: Path) -> dict[str, dict[str, Any]]:
+    """The metrics of float, calib and int_infer below a run's folder."""
+    folders = {path.parent.name: path for path in output.rglob("metrics.json")}
+    return {stage: json.loads(folders[stage].read_text()) for stage in ("float", "calib", "int_infer")}
+
+
 def all_stages(config: str, output: Path, *options: str) -> dict[str, dict[str, Any]]:
     """float -> calib -> int_infer with `config`; the metrics of each."""
     common = ["-c", str(ROOT / "configs" / config), "OUTPUT_DIR", str(output), *options]
@@ -43,5 +56,4 @@ def all_stages(config: str, output: Path, *options: str) -> dict[str, dict[str, 
     tool("calib", *common)
     tool("eval", "--stage", "calib", *common)
     tool("eval", "--stage", "int_infer", "--gate", "0.99", *common)
-    folders = {path.parent.name: path for path in output.rglob("metrics.json")}
-    return {stage: json.loads(folders[stage].read_text()) for stage in ("float", "calib", "int_infer")}
+    return stage_metrics(output)

@@ -1,0 +1,41 @@
+"""The shipped baselines, and what a baseline's rows mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qat.config import load_config
+from qat.data import read_descriptor
+from qat.evaluation.baseline import CLASS, Expected, read_baseline, updated, write_baseline
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted((ROOT / "baselines").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_shipped_baseline_is_of_a_ready_config(path: Path) -> None:
+    found = read_baseline(path)
+    assert found.config == f"{path.parent.name}/{path.stem}"
+    assert found.gate == load_config(found.config).QUANT.GATE
+    classes = {f"{CLASS}{one.name}" for one in read_descriptor(path.parent.name).classes}
+    assert {name for rows in found.stages.values() for name in rows if name.startswith(CLASS)} <= classes
+    assert {"float", "calib", "int_infer"} <= found.stages.keys()
+
+
+def test_there_are_three() -> None:
+    assert [path.parent.name for path in SHIPPED] == ["camvid", "cityscapes", "streets"]
+
+
+@pytest.mark.parametrize(("measured", "holds"), [(0.7871, True), (0.7881, True), (0.7870, False), (0.7882, False)])
+def test_a_published_figure_is_held_on_both_sides(measured: float, holds: bool) -> None:
+    assert Expected(0.7876, 0.0005, "published", both_sides=True).holds("mean_iou", measured) == holds
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    figures = {"float": {"mean_iou": 0.5, "IoU road": 0.7}, "compiled ncnn": {"logit_sqnr": 120.0}}
+    made = updated(None, "a/b", figures, {"torch": "2.6"}, 4)
+    assert made.stages["compiled ncnn"]["logit_sqnr"].value == 60
+    write_baseline(tmp_path / "new" / "b.yaml", made)
+    assert read_baseline(tmp_path / "new" / "b.yaml") == made
