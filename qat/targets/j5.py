@@ -7,6 +7,7 @@ is known to fail. What has no row, or is unclear there, is a warning that says s
 
 from __future__ import annotations
 
+from qat.targets import j5_layers as layers
 from qat.targets import j5_limits as limits
 from qat.targets.table import COMMON_RULES, IN_PLACE, Row, Target, table
 
@@ -75,14 +76,14 @@ ROWS = table(
     Row("adaptive_avg_pool2d", (limits.ADAPTIVE,), INT8, f"{NOTE}:506"),
     Row("avg_pool2d", limits.AVG_POOL, INT8, f"{NOTE}:507"),
     Row("max_pool2d", limits.MAX_POOL, INT8, f"{NOTE}:526"),
-    Row("batch_norm", (limits.BATCH_NORM, limits.NORM_CHANNELS), INT8, f"{NOTE}:508"),
+    Row("batch_norm", (layers.BATCH_NORM, layers.NORM_CHANNELS), INT8, f"{NOTE}:508"),
     Row("BatchNorm3d", (), INT8, f"{NOTE}:509"),
-    Row("SyncBatchNorm", (limits.NORM_CHANNELS,), INT8, f"{NOTE}:538"),
-    Row("conv2d", limits.CONV, INT8_16, f"{NOTE}:512"),
-    Row("Conv3d", limits.CONV_3D, INT8, f"{NOTE}:513"),
-    Row("conv_transpose2d", limits.CONV_TRANSPOSE, INT8, f"{NOTE}:514"),
-    Row("linear", limits.LINEAR, INT8, f"{NOTE}:524"),
-    Row("layer_norm", (limits.COMPOSITE, limits.NORM_SIZE), INT8, f"{NOTE}:522"),
+    Row("SyncBatchNorm", (layers.NORM_CHANNELS,), INT8, f"{NOTE}:538"),
+    Row("conv2d", layers.CONV, INT8_16, f"{NOTE}:512"),
+    Row("Conv3d", layers.CONV_3D, INT8, f"{NOTE}:513"),
+    Row("conv_transpose2d", layers.CONV_TRANSPOSE, INT8, f"{NOTE}:514"),
+    Row("linear", layers.LINEAR, INT8, f"{NOTE}:524"),
+    Row("layer_norm", (limits.COMPOSITE, layers.NORM_SIZE), INT8, f"{NOTE}:522"),
     Row("softmax", (limits.COMPOSITE,), INT8, f"{NOTE}:536"),
     Row("LSTMCell", (), INT8_16, f"{NOTE}:525"),
     Row("MultiheadAttention", (limits.COMPOSITE,), INT8_16, f"{NOTE}:527"),

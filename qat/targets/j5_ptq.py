@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from qat.targets import j5_layers as layers
 from qat.targets import j5_limits as limits
 from qat.targets.table import COMMON_RULES, Call, Limit, Row, Target, at_most, numbers, table, warning
 
@@ -81,12 +82,12 @@ KEEPDIM = warning(
     lambda call: bool(call.args["keepdim"]),
 )
 CONV = (
-    on_cpu(limits.KERNEL),
-    on_cpu(limits.CHANNELS),
+    on_cpu(layers.KERNEL),
+    on_cpu(layers.CHANNELS),
     on_cpu(
         Limit(
             "C*kh*kw at most 65535",
-            lambda call: math.prod(call.args["weight"][1:]) <= limits.VALUES,
+            lambda call: math.prod(call.args["weight"][1:]) <= layers.VALUES,
             "one kernel of weight shape {weight} has more than 65535 values",
             "use fewer channels, groups or a smaller kernel",
         )
@@ -94,7 +95,7 @@ CONV = (
     on_cpu(at_most("padding", 256)),
     on_cpu(at_most("stride", 256)),
     on_cpu(at_most("dilation", 16)),
-    on_cpu(limits.DILATED),
+    on_cpu(layers.DILATED),
     warning(
         "sides that dilation divides",
         f"dilation {{dilation}} of {{call.inputs[0]}}: {CPU}",
@@ -187,8 +188,8 @@ ROWS = table(
     Row("minimum", (TO_FIVE, BY_DEFAULT), INT8_16, f"{LIST}:383"),
     Row("relu", (), INT8_16, f"{LIST}:414"),
     Row("conv2d", (FOUR, *CONV), INT8_16, f"{LIST}:330"),
-    Row("conv_transpose2d", tuple(map(on_cpu, limits.CONV_TRANSPOSE)), INT8, f"{LIST}:333"),
-    Row("linear", (on_cpu(limits.LINEAR[0]),), INT8, f"{LIST}:355"),
+    Row("conv_transpose2d", tuple(map(on_cpu, layers.CONV_TRANSPOSE)), INT8, f"{LIST}:333"),
+    Row("linear", (on_cpu(layers.LINEAR[0]),), INT8, f"{LIST}:355"),
     Row("batch_norm", (), INT8, f"{LIST}:320"),
     Row("avg_pool2d", (FOUR, *POOL), INT8, f"{LIST}:319"),
     Row("max_pool2d", (FOUR, *POOL), INT8_16, f"{LIST}:380"),
