@@ -159,6 +159,25 @@ def test_torch_s_functions_know_a_proxy(function: Callable[[Tensor], Any]) -> No
     assert all("built-in" in repr(function) for function in (builtins.isinstance, torch.zeros))
 
 
+def test_a_grid_for_each_picture_is_one_constant() -> None:
+    """EdgeNeXt's: rows counted on a mask of the batch, through a convolution, added to every picture."""
+
+    class Positions(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 8, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            mask = torch.ones((x.shape[0], 1, *x.shape[2:]), dtype=self.conv.weight.dtype).to(device=x.device)
+            return x + self.conv(mask.cumsum(2).sin())
+
+    model = Positions().eval()
+    rewritten = rewrite(model, torch.randn(1, *SHAPE[1:]), "x86")
+    assert not {"ones", "cumsum", "sin"} & {op_name(node) for node in rewritten.module.graph.nodes}
+    x = torch.randn(3, *SHAPE[1:])
+    assert difference(run(model, [x]), run(rewritten.module, [x])) <= TOLERANCE
+
+
 def test_a_model_for_one_batch_size_only() -> None:
     """Whether a size changes with the batch isn't known there; it is decided all the same."""
 

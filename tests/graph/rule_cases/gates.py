@@ -102,6 +102,9 @@ CASES = (
     Case("constant_fold", "of a buffer", lambda m, x: x * (m.offset + torch.ones((x.shape[1], 1, 1))), ("ones", "add")),
     Case("constant_fold", "of sizes", lambda m, x: x + torch.arange(x.shape[3]), ("arange",)),
     Case("constant_fold", "a grid", grid, ("arange", "meshgrid", "stack"), times=2),
+    Refusal(
+        "constant_fold", "batch", lambda m, x: x + torch.arange(x.shape[0]).view(-1, 1, 1, 1), reason="the batch size"
+    ),
     Refusal("constant_fold", "huge", lambda m, x: x[..., :1] + torch.ones((x.shape[1], 1, 1 << 21)), reason="too many"),
     Case("flat_linear", "flatten and view", squeezed, ("nn.Linear", "flatten", "reshape"), modules=gate_layers),
     Case("flat_linear", "means", squeezed_means, ("nn.Linear", "getitem", "reshape"), modules=gate_layers),
