@@ -17,9 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     """Evaluate; returns 1 if --gate was given and the stage is below it."""
-    from qat.evaluation.table import stage_table
+    from qat.evaluation.table import stage_table, summary
     from qat.workflow.evaluation import evaluate
 
     result = evaluate(config, out.progress, stage=args.stage, gate=args.gate)
-    out.result(result, stage_table(result.stages), result.verdict)
+    out.result(result, stage_table(result.stages), *summary(result.stages[result.title]), result.verdict)
     return int(args.gate is not None and not result.passed)

@@ -56,6 +56,22 @@ def stage_table(stages: Mapping[str, Metrics]) -> Table:
     return table
 
 
+def summary(stage: Metrics) -> list[str]:
+    """Returns a stage's figures as PIDNet's own evaluation names them, fractions from 0 to 1; none without labels.
+
+    >>> measured = {"mean_iou": 0.5, "pixel_acc": 0.9, "mean_acc": 0.6, "seconds": 90, "images": 4}
+    >>> summary({**measured, "class_iou": {"road": 0.95, "bus": None}})
+    ['MeanIU: 0.5000, Pixel_Acc: 0.9000, Mean_Acc: 0.6000; 4 images in 1.5 minutes', 'Class IoU: road 0.9500, bus -']
+    """
+    if not has_labels(stage):
+        return []
+    means = f"MeanIU: {stage['mean_iou']:.4f}, Pixel_Acc: {stage['pixel_acc']:.4f}, Mean_Acc: {stage['mean_acc']:.4f}"
+    classes = ", ".join(
+        f"{name} {'-' if iou is None else format(iou, '.4f')}" for name, iou in stage["class_iou"].items()
+    )
+    return [f"{means}; {stage['images']} images in {stage['seconds'] / 60:.1f} minutes", f"Class IoU: {classes}"]
+
+
 def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
     """One line: how much of float's mIoU stage `name` keeps, whether that passes the gate, and what to do next.
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from qat.errors import UserError
-from qat.evaluation.table import stage_table, verdict
+from qat.evaluation.table import stage_table, summary, verdict
 
 IOU = {"road": 0.95, "pole": 0.30, "train": None}
 
@@ -112,3 +112,10 @@ def test_below_the_gate_says_what_to_try(name: str, stages: dict[str, float], ad
 def test_a_verdict_on_other_images_is_refused() -> None:
     with pytest.raises(UserError, match="different images"):
         verdict("calib", {"float": FLOAT, "calib": stage(0.6, image_list="other")}, 0.99)
+
+
+def test_the_summary_names_figures_as_pidnet_does() -> None:
+    means, classes = summary(stage(0.6562, mean_acc=0.7, seconds=72))
+    assert means == "MeanIU: 0.6562, Pixel_Acc: 0.9300, Mean_Acc: 0.7000; 4 images in 1.2 minutes"
+    assert classes == "Class IoU: road 0.9500, pole 0.3000, train -"
+    assert summary(stage(0.5) | {"mean_iou": None}) == []

@@ -41,7 +41,9 @@ def said(folder: Path, order: str, capsys: pytest.CaptureFixture[str], *options:
     (folder / "data/colours.yaml").write_text(f"{{name: colours, {patterns}, classes: [{classes}]}}\n")
     with registered(TINY):
         assert main(["eval", "-c", "run.yaml", *options]) == 0
-    return capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "MeanIU: " in shown.out
+    return shown.err
 
 
 def test_another_order_is_said_with_the_likely_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
