@@ -15,12 +15,13 @@ TARGET ?=
 FOLDER ?=
 BASELINE ?=
 JOBS   ?= 2
+N      ?= 1000
 TORCH  ?= torch
 ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPILE.RUNTIME $(RUNTIME)) $(OPTS)
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report bench bench-runtimes test test-fast style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report bench bench-runtimes test test-fast fuzz style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -97,6 +98,9 @@ test: style ## style, then all tests, in JOBS=2 processes
 test-fast: $(READY) ## the tests that take moments: no whole runs of a command, no training, no builds; under two minutes
 	$(PYTEST) -m "not slow" $(addprefix --ignore=,$(RUNTIME_TESTS))
 	$(PYTEST) -m "not slow" $(RUNTIME_TESTS)
+
+fuzz: $(READY) ## N=1000 damaged files of every format that is read: a table of outcomes, and the seeds of those that end in a traceback
+	OMP_NUM_THREADS=1 $(PY) -m tests.faults.fuzz $(N)
 
 style: $(READY) ## ruff, mypy and the layers that imports keep to
 	$(VENV)/bin/ruff check .

@@ -47,7 +47,7 @@ def _with_channels(image: NDArray[Any], channels: int, path: Path) -> NDArray[np
 def _array(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:  # it says that it is larger than there is memory
+    except Exception as error:  # a damaged header leads numpy to errors of Python's parser, or to want of memory
         reason = getattr(error, "strerror", None) or "damaged, or no array"
         raise UserError(f"can't read image {path}: {reason}; expected a .npy file of uint8") from error
     return array

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.files import atomic_path, read_json, remove, short_name, write_json
 from qat.invocation import command
 
@@ -100,10 +100,10 @@ class LogitStore:
         return "" if changed is None else f"pictures under the same names, first {changed}"
 
     def _read_index(self) -> Mapping[str, Any]:
-        index = read_json(self._index)
-        if not isinstance(index, dict) or not {"key", "names"} <= index.keys():
+        index: Any = read_json(self._index)
+        if not _is_index(index):
             raise UserError(f"{self._index} is no index of float logits; {_again()}")
-        return index
+        return dict(index)
 
     @property
     def _index(self) -> Path:
@@ -115,12 +115,22 @@ class LogitStore:
     def _load(self, path: Path, digest: str) -> NDArray[np.float32]:
         try:
             content = path.read_bytes()
-            logits: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"can't read {path}: {error}; {_again()}") from error
+        except OSError as error:
+            raise UserError(f"can't read {path}: {error.strerror or error}; {_again()}") from error
         if digest and hashlib.sha256(content).hexdigest() != digest:
             raise UserError(f"{path} is damaged (its content isn't what was written); {_again()}")
+        with as_user_error(f"can't read {path}", _again()):  # an older version's
+            logits: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
         return logits
+
+
+def _is_index(content: Any) -> bool:
+    """Whether it has what `finish` wrote, or an older version: lists of texts, one a picture."""
+    if not isinstance(content, dict) or not {"key", "names"} <= content.keys():
+        return False
+    lists = [content[name] for name in ("names", "sha256", "pictures") if name in content]
+    texts = all(isinstance(one, list) and all(isinstance(part, str) for part in one) for one in lists)
+    return texts and len({len(one) for one in lists}) == 1
 
 
 def _again() -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -30,7 +28,9 @@ def read_file(path: Path) -> Any:
     """
     try:
         return READERS.get(path.suffix.lower(), _read_torch)(path)
-    except (SafetensorError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:  # archives, numpy, safetensors and torch each have their own
         line = quoted(str(error).strip().split("\n")[0]) or type(error).__name__
         raise UserError(f"{path} is not a readable checkpoint ({line}); download or train it again") from error
 

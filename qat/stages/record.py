@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qat.environment import environment
+from qat.errors import UserError
 from qat.files import known_sha256, read_json, restored, sweep, write_json, write_text
 from qat.origin import Origin
 from qat.stages.figures import Figures, read_figures
@@ -39,7 +40,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     figures, path = current_figures(folder), folder / MANIFEST
     if figures is not None:
         return dict(figures.record)
-    return dict(read_json(path)) if path.is_file() else {}
+    return _file_record(path) if path.is_file() else {}
 
 
 def read_view(folder: Path, name: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def read_view(folder: Path, name: str) -> dict[str, Any]:
     views, path = _views(folder), folder / name
     if name in views:
         return dict(json.loads(views[name]))
-    return dict(read_json(path)) if path.is_file() else {}
+    return _mapping(path) if path.is_file() else {}
 
 
 def previous_record(folder: Path) -> dict[str, Any]:
@@ -104,6 +105,21 @@ def _views(folder: Path) -> Mapping[str, str]:
     from qat.backends.calibration import recorded  # here, so that the command line's --help doesn't wait for torch
 
     return recorded(path).views
+
+
+def _file_record(path: Path) -> dict[str, Any]:
+    """The content of a manifest; UserError for a file of another structure."""
+    record = _mapping(path)
+    if not isinstance(record.get("made_from"), dict):
+        raise UserError(f"{path} doesn't say what the stage was made from; delete it and run the stage again")
+    return record
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no names and values; delete it and run the stage again")
+    return content
 
 
 def _content(path: Path) -> str | None:

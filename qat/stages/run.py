@@ -153,10 +153,20 @@ def _taken_over_from_the_image(run: Run, measured_on: Origin) -> dict[str, dict[
     return {f"{PLUGIN} {folder.name}": _metrics(folder, origin_of(run, HANDOVER), measured_on) for folder in folders}
 
 
+_READ: Mapping[str, Any] = {  # of metrics: what tables and gates read, null without labels
+    "mean_iou": (float, int, type(None)),
+    "class_iou": dict,
+    "images": int,
+    "image_list": str,
+}
+
+
 def read_metrics(path: Path) -> dict[str, Any]:
     """Reads an older version's metrics; UserError if the file holds something else."""
     content = read_json(path)
-    if not isinstance(content, dict) or not {"mean_iou", "class_iou", "images", "image_list"} <= content.keys():
+    if not isinstance(content, dict) or not all(
+        name in content and isinstance(content[name], kind) for name, kind in _READ.items()
+    ):
         raise UserError(f"{path} holds no metrics of a stage; delete it and evaluate the stage again")
     return content
 

@@ -49,7 +49,8 @@ def recorded_kernels(config: CfgNode) -> Kernels | None:
     record = read_json(path) if path.is_file() else None
     if not isinstance(record, dict) or any(record.get(key) != value for key, value in _decided_by(config).items()):
         return None
-    return Kernels(record["name"], record["reason"])
+    name, reason = record.get("name"), record.get("reason")
+    return Kernels(name, reason) if isinstance(name, str) and isinstance(reason, str) else None
 
 
 def _path(config: CfgNode) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -103,5 +104,21 @@ def test_a_flipped_bit_is_seen(folder: Path) -> None:
 def test_a_damaged_file_is_named(folder: Path) -> None:
     damaged = sorted(folder.glob("frankfurt*.npy"))[0]
     damaged.write_bytes(damaged.read_bytes()[:40])
+    with pytest.raises(UserError, match=r"frankfurt.*\.npy is damaged"):
+        LogitStore(folder, "key").read(NAMES)
+    older = {"key": "key", "names": list(NAMES)}
+    (folder / "index.json").write_text(json.dumps(older))
     with pytest.raises(UserError, match=r"can't read .*frankfurt.*\.npy"):
+        LogitStore(folder, "key").read(NAMES)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"names": 3}, {"sha256": ["one"]}, {"pictures": [1, 2]}, {"names": [[], {}]}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_an_index_of_another_structure_is_refused(folder: Path, wrong: dict[str, object]) -> None:
+    index = folder / "index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), **wrong}))
+    with pytest.raises(UserError, match="is no index of float logits"):
         LogitStore(folder, "key").read(NAMES)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 from torch import Tensor, nn
 
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.models.onnx.file import InputSpec, constants_of, input_of, opset_of, read_model, shown
 from qat.models.onnx.functions import FUNCTIONS
 from qat.models.onnx.layers import MAKERS
@@ -44,7 +44,8 @@ def read_network(path: str | Path) -> OnnxNetwork:
             and more than one input.
     """
     file = Path(path).expanduser()
-    return OnnxNetwork(read_model(file), file)
+    with as_user_error(f"MODEL.NAME {file} can't be read as ONNX", "export it again"):  # damage leads anywhere
+        return OnnxNetwork(read_model(file), file)
 
 
 class OnnxNetwork(nn.Module):
