@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from qat.backends.calibration import Record, recorded, resume_calibration, save_calibration
 from qat.backends.calibration import calibrate as observe_all
 from qat.backends.fx.backend import as_graph
+from qat.backends.fx.islands import islands
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
 from qat.files import remove, sha256_text
@@ -79,6 +80,8 @@ def _tune(config: CfgNode, progress: Progress) -> None:
     stage = _Stage(config, "calib")
     loaded, rewritten = load_prepared(config)
     prepared = as_graph(loaded)
+    for island in islands(prepared):  # QUANT.ALLOW_FLOAT lets them be
+        log.info("in float between int8 layers: %s", island)
     done = resume_calibration(prepared, stage.folder / PARTIAL, stage.origin)
     resumed = recorded(stage.folder / PARTIAL) if done else None
     tuner = Tuner.of(config, stage.pictures, stage.origin, resumed, progress)

@@ -133,6 +133,26 @@ def test_compile_lists_int_model_as_missing_with_the_reason(growing: CfgNode) ->
         load_stage(with_values(growing, {"COMPILE.RUNTIME": "torchscript"}), "compiled")
 
 
+class Special(Growing):
+    """With two operations in a row that int8 lacks."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.tail(torch.special.entr(torch.special.erfcx(self.up(self.act(self.down(x))))))
+
+
+def test_float_between_int8_layers_is_refused_or_listed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    torch.manual_seed(0)
+    save_file(Growing().state_dict(), folder / "special.safetensors")
+    with registered(replace(GROWING, name="special", build=Special)):
+        config = config_of("special", folder / "special.safetensors", folder)
+        with pytest.raises(UserError, match=r"^special_erfcx \(.*test_kernels\.py:\d+\) would run in float between"):
+            calibrate(config)
+        assert not list((folder / "special").rglob("*.ckpt"))
+        calibrate(with_values(config, {"QUANT.ALLOW_FLOAT": True}))
+    assert any(line.startswith("in float between int8 layers: special_erfcx (") for line in caplog.messages)
+
+
 STREETS = Path("assets/pidnet_s_streets.safetensors")
 
 
