@@ -16,6 +16,7 @@ COMMON_RULES = frozenset(
         "identity",
         "batch_size",
         "constant_sizes",
+        "empty_part",
         "constant_fold",
         "functional_norm",
         "functional_layer",

@@ -12,6 +12,7 @@ import qat
 from qat.backends.fx import to_torchscript
 from qat.backends.quantiser import OnGrid
 from qat.backends.scales import qparams, quantisers
+from qat.errors import UserError
 from qat.observers.weights import weight_scales
 from qat.program.lower import program_of
 
@@ -272,3 +273,15 @@ def test_transposed_convolution() -> None:
     with torch.no_grad():
         assert sqnr(model(x), qat.convert(prepared)(x)) > 25
         assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)) > 40
+
+
+def test_what_torch_stumbles_over_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbles(*_: object, **__: object) -> None:
+        raise AttributeError("'immutable_list' object has no attribute 'args'\nmore")
+
+    rewritten = qat.rewrite(nn.Conv2d(3, 4, 1).eval(), torch.zeros(SIZE), "x86")
+    monkeypatch.setattr("qat.backends.fx.graph.prepare_fx", stumbles)
+    with pytest.raises(
+        UserError, match=r"^torch\.ao's prepare_fx can't take this network .AttributeError: .*'args'"
+    ):
+        qat.prepare(rewritten)

@@ -9,7 +9,7 @@ import warnings
 import torch
 from torch import Tensor, fx, nn
 
-from qat.ao import convert_fx, prepare_fx
+from qat.ao import QConfigMapping, convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
 from qat.backends.fx.grids import keep_grids, round_all, round_tensors_only
 from qat.backends.fx.islands import ACTIVATION, refuse
@@ -32,6 +32,7 @@ from qat.errors import UserError, nearest
 from qat.graph import Rewritten
 from qat.graph.nodes import is_tensor, value_of
 from qat.graph.ops import INT8_LAYERS
+from qat.graph.source import first_line
 from qat.observers.ranges import OBSERVERS
 
 _SCALAR_OPS = (operator.add, operator.mul, torch.add, torch.mul)
@@ -67,9 +68,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     leave_in_float(mapping, rewritten.module, float_resizings(rewritten.module))
     examples = tuple(torch.zeros(shape) for shape in rewritten.shapes)
     graph = copy.deepcopy(rewritten.module).eval()
-    with engine_in_use(spec.engine), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
-        prepared = prepare_fx(graph, mapping, examples, backend_config=backend_config())
+    prepared = _observed(graph, mapping, examples, spec)
     keep_spec(prepared, spec)
     keep_shape(prepared, rewritten.shapes[0])
     round_tensors_only(prepared, rewritten.shapes)
@@ -86,6 +85,22 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     if not spec.allow_float:
         refuse(prepared)
     return prepared
+
+
+def _observed(
+    graph: fx.GraphModule, mapping: QConfigMapping, examples: tuple[Tensor, ...], spec: QuantSpec
+) -> fx.GraphModule:
+    """`graph` with torch.ao's observers; what torch.ao stumbles over is one line."""
+    with engine_in_use(spec.engine), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecation; what torch.ao won't quantise is in `check`'s list
+        try:
+            return prepare_fx(graph, mapping, examples, backend_config=backend_config())
+        except Exception as error:  # torch raises whatever it likes, asserts too
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UserError(
+                f"torch.ao's prepare_fx can't take this network ({reason}); `check` names its operations: "
+                "write those at fault in another way, and please report this network"
+            ) from error
 
 
 def _keep_origins(rewritten: fx.GraphModule, prepared: fx.GraphModule) -> None:
