@@ -78,7 +78,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
 
 
 MOST_CHANNELS = 16  # of pictures
-_LONGEST_SIDE = 2**14  # of a picture; at both sides it is as large as pictures are read
+_LONGEST_SIDE = 2**15  # of a picture
 
 REFUSED = {"COMPILE.MARCH": ("nash", "qat.backends.horizon.march:NASH")}  # part of a word, and why
 NUMBERED = {"COMPILE.OPT": {str(level): f"O{level}" for level in range(4)}}  # words that numbers stand for

@@ -24,6 +24,7 @@ _INFIX = {
     operator.matmul: "@",
     operator.pow: "**",
 }
+RENAMED = {"log_sigmoid": "logsigmoid"}  # a function of torch.nn.functional's C++ part -> its name there
 _NUMBERS = {math.inf: 'float("inf")', -math.inf: '-float("inf")'}
 
 
@@ -80,7 +81,8 @@ def attribute_text(path: str) -> str:
 
 
 def _function(node: fx.Node) -> str:
-    name = getattr(node.target, "__name__", "")
+    given = getattr(node.target, "__name__", "")
+    name = RENAMED.get(given, given)
     for home, module in (("F", F), ("torch", torch), ("operator", operator)):
         if getattr(module, name, None) == node.target:
             return f"{home}.{name}"

@@ -281,7 +281,5 @@ def test_what_torch_stumbles_over_is_one_line(monkeypatch: pytest.MonkeyPatch) -
 
     rewritten = qat.rewrite(nn.Conv2d(3, 4, 1).eval(), torch.zeros(SIZE), "x86")
     monkeypatch.setattr("qat.backends.fx.graph.prepare_fx", stumbles)
-    with pytest.raises(
-        UserError, match=r"^torch\.ao's prepare_fx can't take this network .AttributeError: .*'args'"
-    ):
+    with pytest.raises(UserError, match=r"^torch\.ao's prepare_fx can't take this network .AttributeError: .*'args'"):
         qat.prepare(rewritten)

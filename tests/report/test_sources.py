@@ -57,7 +57,7 @@ def test_everything_is_read(run: Run, base: Path) -> None:
         write_json(base / folder / METRICS, metrics(changed=None if stage == "float" else 0.1))
     artefacts = {"int_model.pt": {"kind": "torchscript", "bytes": 7}, "model.mnn": {"kind": "mnn", "bytes": 9}}
     leave(run, "compile", "compiled", artefacts=artefacts)
-    write_json(base / "compile/eval/mnn/manifest.json", {"artefact": "model.mnn"})
+    write_json(base / "compile/eval/mnn/manifest.json", {"artefact": "model.mnn", "made_from": {}})
     for name, content in left.debug.items():
         write_json(base / f"debug/{name}.json", content)
     write_json(base / "calib/qparams.json", left.qparams)

@@ -60,7 +60,7 @@ def test_prints_the_table_and_writes_the_files(
 ) -> None:
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(
-        json.dumps({"artefacts": {"model_float.onnx": ENTRY}, "input": {"width": 64, "height": 32}})
+        json.dumps({"made_from": {}, "artefacts": {"model_float.onnx": ENTRY}, "input": {"width": 64, "height": 32}})
     )
     arguments = ["--rounds", "2", "OUTPUT_DIR", str(tmp_path), "TEST.IMAGE_SIZE", "64,64"]
     assert code_of(*arguments, monkeypatch=monkeypatch) == 0

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from torch import fx
+from yacs.config import CfgNode
 
 from qat.backends import calibration
+from qat.backends.scales import keep_spec
 from qat.cli.main import main
 from qat.config import load_config
 from qat.files import sha256
@@ -21,6 +23,7 @@ from qat.stages import origin_of
 from qat.workflow import load
 from qat.workflow.debugging import debug
 from qat.workflow.run import folders_of, run_of
+from qat.workflow.settings import quant_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 CFG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -64,7 +67,12 @@ def plain(options: list[str]) -> fx.GraphModule:
 
 @pytest.fixture(autouse=True)
 def _prepared_once(monkeypatch: pytest.MonkeyPatch, plain: fx.GraphModule) -> None:
-    monkeypatch.setattr(load, "load_prepared", lambda *_, **__: (copy.deepcopy(plain), None))
+    def load_prepared(config: CfgNode, **_: object) -> tuple[fx.GraphModule, None]:
+        prepared = copy.deepcopy(plain)
+        keep_spec(prepared, quant_spec(config))
+        return prepared, None
+
+    monkeypatch.setattr(load, "load_prepared", load_prepared)
 
 
 def run(*options: str) -> int:

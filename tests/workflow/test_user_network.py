@@ -203,7 +203,8 @@ def test_heads_that_only_training_gives_learn_too(folder: Path) -> None:
 def test_a_network_for_something_else_is_not_trained(folder: Path) -> None:
     edit(folder / "net.yaml", '"net.py:build", KWARGS: {width: 8}, OUTPUT: 0', "mnasnet0_5")
     with pytest.raises(
-        UserError, match=r"MODEL\.NAME mnasnet0_5 is a network for classification, and segmentation alone"
+        UserError,
+        match=r"MODEL\.NAME mnasnet0_5 is a network for classification, and train reads segmentation's logits alone",
     ):
         train_stage(load_config("net.yaml", ["TRAIN.IMAGE_SIZE", "64,64"]))
 

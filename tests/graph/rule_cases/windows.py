@@ -69,6 +69,11 @@ CASES = (
         ("pad_reflect",),
         modules=lambda: {"p": nn.ReflectionPad2d(0)},
     ),
-    Case("empty_part", "one is left", lambda m, x: torch.cat([x, torch.empty(x.shape[0], 0, *x.shape[2:])], 1) * 2, ("cat",)),
+    Case(
+        "empty_part",
+        "one is left",
+        lambda m, x: torch.cat([x, torch.empty(x.shape[0], 0, *x.shape[2:])], 1) * 2,
+        ("cat",),
+    ),
     Case("empty_part", "several are left", lambda m, x: torch.cat([x, x[:, :0], x * 2], 1)),
 )
