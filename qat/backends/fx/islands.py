@@ -20,7 +20,7 @@ SHOWN = 3  # operations that a message names
 
 @dataclass(frozen=True)
 class Island:
-    """An operation in float whose result is rounded to int8 further on; `source`: file:line of the model."""
+    """An operation in float before a layer with weights or a rounding; `source`: file:line of the model."""
 
     node: str
     op: str
@@ -37,9 +37,9 @@ def islands(prepared: fx.GraphModule) -> list[Island]:
     A layer with float output is there because somebody chose it (QUANT.HIGH_PRECISION).
     """
     rounded = {node.all_input_nodes[0] for node, _ in quantisers(prepared)}
-    before: set[fx.Node] = set()  # from which a rounding is reached
+    before: set[fx.Node] = set()  # from which a rounding or a layer with weights is reached
     for node in reversed(prepared.graph.nodes):
-        if is_quantiser(node) or any(user in before for user in node.users):
+        if is_quantiser(node) or isinstance(module_of(node), INT8_LAYERS) or any(user in before for user in node.users):
             before.add(node)
     return [
         Island(node.name, op_name(node), source_of(node))
