@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from qat.compile.artefacts import ARTEFACTS
 from qat.config import load_config
 from qat.files import sha256
 from qat.runtimes import BEST, executed_convolutions, get_runtime, installed
 from qat.stages import CHECKPOINTS, finished_stages
+from qat.state_file import read_state, write_state
 from qat.workflow.run import run_of
 from tests.accuracy.runs import ROOT, in_process
 
@@ -181,8 +181,8 @@ def test_a_new_calibration_makes_the_artefacts_stale(
     shutil.copytree(calibrated[-1], tmp_path / "output")
     anew = [*calibrated[:-1], str(tmp_path / "output"), "COMPILE.INPUT_SIZE", "64,128", "COMPILE.RUNTIMES", "['ort']"]
     checkpoint = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / CHECKPOINTS["calib"]
-    saved = torch.load(checkpoint, weights_only=True)
-    torch.save(saved | {"done": saved["done"] + 1}, checkpoint)  # other images give other bytes
+    saved = read_state(checkpoint, "again")
+    write_state(checkpoint, saved | {"done": saved["done"] + 1})  # other images give other bytes
     said = in_process("eval", "--stage", "compiled", *anew, code=2)
     assert "are stale: compiled with calib's checkpoint (sha256) " in said.splitlines()[-1]
     assert "compiled ort" not in in_process("eval", "--stage", "float", *anew)
