@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from qat.handover.bundle import (
     QConfigSpec,
     write_bundle,
 )
+from qat.handover.runner import main as runner
 from tests.networks import Block, shuffle_norms
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -127,3 +130,12 @@ def data_set(folder: Path) -> Path:
         for index, one in enumerate(pixels(count)):
             np.save(folder / split / f"{index}.npy", one)
     return folder
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> None:
+    assert runner.main(folder, list(arguments)) == code
