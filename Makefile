@@ -47,7 +47,7 @@ train: $(READY) ## train the float network of CFG
 new: $(READY) ## a ready config and descriptor from MODEL=net.py:function|net.onnx, IMAGES=folder and LABELS=folder
 	$(PY) tools/new.py --model "$(MODEL)" --images "$(IMAGES)" $(if $(LABELS),--labels "$(LABELS)") $(OPTS)
 
-check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86|j5
+check: $(READY) ## violations before, rewrites, violations after, for TARGET=x86|j5|j5_ptq
 	$(PY) tools/check.py $(ARGS)
 
 calib: $(READY) ## calibrate: choose every activation's scale from training images

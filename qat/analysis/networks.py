@@ -12,15 +12,12 @@ from torch import Tensor, fx
 
 from qat.analysis.compare_layers import LayerTensors, int8_beside_calib, program_beside_calib
 from qat.analysis.toggle import Switches
-from qat.backends.fx import convert
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import freeze_scales, quantisers, spec_of
 from qat.engine import AUTO, PROGRAM
 from qat.program.calibrated import CalibratedNetwork
 from qat.program.conversion import choose_kernels
 from qat.program.layer_twins import match_layers
-from qat.program.lower import program_of
-from qat.program.run import ProgramNetwork
 from qat.program.steps import Program
 
 
@@ -63,17 +60,22 @@ class Subject:
         return switches
 
     @cached_property
+    def network(self) -> CalibratedNetwork:
+        """Its forms."""
+        return CalibratedNetwork(self.prepared, self.example)
+
+    @cached_property
     def runs_program(self) -> bool:
         """Whether stage int_infer runs the program, not torch.ao's kernels."""
         engine = spec_of(self.prepared).engine
         if engine != AUTO:
             return engine == PROGRAM
-        return choose_kernels(CalibratedNetwork(self.prepared, self.example), self.example).name == PROGRAM
+        return choose_kernels(self.network, self.example).name == PROGRAM
 
-    @cached_property
+    @property
     def converted(self) -> fx.GraphModule:
         """Stage int_infer's kernels, where they are torch.ao's."""
-        return convert(self.prepared)
+        return self.network.converted
 
     @cached_property
     def twins(self) -> dict[fx.Node, str]:
@@ -89,13 +91,13 @@ class Subject:
     def int8_beside(self, calib: Iterator[LayerTensors], image: Tensor) -> Iterator[LayerTensors]:
         """Every layer of stage int_infer beside stage calib, which `calib` gives."""
         if self.runs_program:
-            return program_beside_calib(ProgramNetwork(self.program), self.int8_layers, calib, image)
+            return program_beside_calib(self.network.runs, self.int8_layers, calib, image)
         return int8_beside_calib(self.converted, self.twins, calib, image)
 
-    @cached_property
+    @property
     def program(self) -> Program:
         """The int8 network as steps; layers have their steps' names."""
-        return program_of(self.prepared, self.example)
+        return self.network.program
 
     @cached_property
     def quantisers(self) -> dict[str, ActivationQuantiser]:

@@ -37,7 +37,7 @@ COMMANDS = {
     "takeover": "what the bundle brought back from that image: the plugin's rows beside ours",
     "regress": "every stage and runtime anew, each figure and class held against a baseline",
     "report": "report.html: every stage's figures, classes, worst pictures, layers, in one file",
-    "export": "a trained checkpoint as half-precision safetensors, small enough to ship",
+    "export": "a trained checkpoint in half precision (.safetensors or .npz), small enough to ship",
     "bench": "speed: int8 against float, evaluation against its forward, calibration",
     "bench-runtimes": "speed of the artefacts: each in every runtime, beside this CPU's peak",
     "bench-peers": "speed and accuracy beside NNCF's and ONNX Runtime's int8 models",

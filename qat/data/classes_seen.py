@@ -39,14 +39,14 @@ def guess_classes(values: Sequence[int], count: int | None, known: Sequence[Desc
     if not values:
         return _numbered(count, "without labels: classes are numbered")
     if list(values) == [0, IGNORE] and count == 2:
-        return _in_order(values, (), "a mask of 0 and 255")
+        return _in_order(values, "a mask of 0 and 255")
     if inner and max(inner) < count:
         ignored = "; 255 is ignored" if IGNORE in values else ""
         return _numbered(count, f"values are below {count}: they are train ids{ignored}")
     if len(inner) == count:
-        return _in_order(inner, (), f"{count} values for {count} classes, in order")
+        return _in_order(inner, f"{count} values for {count} classes, in order")
     if len(values) == count:
-        return _in_order(values, (), f"{count} values for {count} classes, in order; 255 is one of them")
+        return _in_order(values, f"{count} values for {count} classes, in order; 255 is one of them")
     for one in known:
         ids = {value for each in one.classes for value in each.ids}
         if len(one.classes) == count and set(inner) <= ids | set(one.void):
@@ -64,5 +64,5 @@ def _numbered(count: int, why: str) -> ClassGuess:
     return ClassGuess(tuple((f"class_{index}", (index,)) for index in range(count)), (), why)
 
 
-def _in_order(values: Sequence[int], void: tuple[int, ...], why: str) -> ClassGuess:
-    return ClassGuess(tuple((f"class_{value}", (value,)) for value in values), void, why)
+def _in_order(values: Sequence[int], why: str) -> ClassGuess:
+    return ClassGuess(tuple((f"class_{value}", (value,)) for value in values), (), why)

@@ -17,7 +17,7 @@ from qat.errors import UserError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".npy")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
-_LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
+LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Pattern:
 
     def files(self, base: Path, frame: str) -> list[Path]:
         """Returns the paths at which the file of `frame` may lie."""
-        endings = (self.ending,) if self.ending else _LABEL_SUFFIXES
+        endings = (self.ending,) if self.ending else LABEL_SUFFIXES
         return [base / self.folder / f"{frame}{ending}" for ending in endings]
 
 

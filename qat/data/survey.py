@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from qat.data.image_io import channels_in, read_image, read_label
-from qat.data.listing import IMAGE_SUFFIXES
+from qat.data.listing import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from qat.data.loading import evenly_spaced
 from qat.errors import UserError
 
 TRAIN, VAL = ("train", "training"), ("val", "valid", "validation", "test", "testing")
-LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 MOST_PICTURES = 100  # that are read for sizes and colours
 MOST_LABELS = 500  # that are read for values
 EVERY = 5  # of pictures without splits, one goes to val

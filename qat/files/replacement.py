@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -118,17 +118,12 @@ def _tree_to_disk(folder: Path) -> None:
 def _to_disk(path: Path) -> None:
     """Wait until the disk has a file or a folder's list; some systems have no such call for folders."""
     is_folder = path.is_dir()
-    with suppress(OSError) if is_folder else _loud():
+    with suppress(OSError) if is_folder else nullcontext():
         handle = os.open(path, os.O_RDONLY if is_folder or os.name != "nt" else os.O_RDWR)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextmanager
-def _loud() -> Iterator[None]:
-    yield
 
 
 def _unwritten(path: Path, error: Exception) -> UserError:

@@ -28,16 +28,14 @@ NETWORKS = ("models", "utils", "torch.nn")  # packages whose classes become reco
 
 
 class Record:
-    """An object of a class that isn't imported: what it was called with, and its attributes."""
+    """An object of a class that isn't imported: its attributes."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.called_with = (args, kwargs)
-        self.attributes: dict[str, Any] = {}
+    attributes: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Record:
         """Made without its arguments too, as pickle does."""
         made = super().__new__(cls)
-        made.called_with, made.attributes = (args, kwargs), {}
+        made.attributes = {}
         return made
 
     def __setstate__(self, state: Any) -> None:

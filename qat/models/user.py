@@ -21,7 +21,6 @@ import torch
 from torch import nn
 
 from qat.errors import UserError, nearest, quoted, reason
-from qat.models.onnx import read_network
 
 _MODULE = "qat_user_network"  # how Python knows a file that MODEL.NAME names
 
@@ -76,6 +75,8 @@ class UserNetwork:
     def _read(self) -> nn.Module:
         if self.kwargs:
             raise UserError(f"MODEL.KWARGS is {dict(self.kwargs)} and MODEL.NAME {self.name} is a file; leave it out")
+        from qat.models.onnx import read_network  # onnx is imported where a file is one
+
         return read_network(self.name)
 
     @property

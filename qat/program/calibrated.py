@@ -9,6 +9,7 @@ from torch import Tensor, fx
 
 from qat.backends import fx as fx_backend
 from qat.program.lower import program_of
+from qat.program.run import ProgramNetwork
 from qat.program.steps import Program
 
 
@@ -33,3 +34,8 @@ class CalibratedNetwork:
     def program(self) -> Program:
         """The int8 network as steps."""
         return program_of(self.prepared, self.example)
+
+    @cached_property
+    def runs(self) -> ProgramNetwork:
+        """The program as a network."""
+        return ProgramNetwork(self.program)

@@ -15,7 +15,6 @@ from qat.engine import AUTO, PROGRAM, choose_engine
 from qat.errors import UserError
 from qat.program.calibrated import CalibratedNetwork
 from qat.program.departures import compare_converted, compare_program, first_departure
-from qat.program.run import ProgramNetwork
 
 TORCH_AO = "torch.ao"
 
@@ -72,7 +71,7 @@ def convert(calibrated: fx.GraphModule, engine: str | None = None, picture: Tens
 
 def int8_network(network: CalibratedNetwork, kernels: Kernels) -> nn.Module:
     """The int8 network by these kernels."""
-    return ProgramNetwork(network.program) if kernels.name == PROGRAM else network.converted
+    return network.runs if kernels.name == PROGRAM else network.converted
 
 
 def choose_kernels(network: CalibratedNetwork, picture: Tensor) -> Kernels:

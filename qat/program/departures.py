@@ -58,7 +58,8 @@ def first_departure(differences: Sequence[TensorDifference]) -> TensorDifference
 
 def compare_program(network: CalibratedNetwork, picture: Tensor, exact: bool = False) -> list[TensorDifference]:
     """Each tensor of the program, run on integers; `picture`: normalised; `exact`: without the fast kernels."""
-    return against_calib(network, ProgramNetwork(network.program, exact).tensors(picture), picture)
+    program = ProgramNetwork(network.program, exact) if exact else network.runs
+    return against_calib(network, program.tensors(picture), picture)
 
 
 def compare_converted(network: CalibratedNetwork, picture: Tensor) -> list[TensorDifference]:
@@ -87,7 +88,7 @@ def against_program(
     with torch.no_grad():
         found = [
             difference(step, expected, tensors[step.name].reshape(expected.shape))
-            for step, expected in ProgramNetwork(network.program).each(picture, tensors)
+            for step, expected in network.runs.each(picture, tensors)
             if step.name in tensors
         ]
     return [replace(one, reference="the program") for one in found]

@@ -38,7 +38,7 @@ class Convolution:
         attributes = step.attributes
         self.stride, self.padding = _pair(attributes["stride"]), _pair(attributes["padding"])
         self.dilation, self.groups = _pair(attributes["dilation"]), int(attributes["groups"])
-        self._weight: Weight | None = step.weight
+        self._weight = step.weight
         self._packed: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
 
     def __call__(self, levels: Tensor) -> Tensor:
@@ -67,7 +67,6 @@ class Convolution:
         return result if self.target is None else within(result, self.target)
 
     def _pack(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        assert self._weight is not None
         weight = torch.from_numpy(self._weight.values)
         out = weight.shape[0]
         scales = torch.from_numpy(self._weight.scales).float().expand(out).contiguous()

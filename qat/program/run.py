@@ -15,7 +15,7 @@ from qat.program.elementwise import Product, Sum, look_up
 from qat.program.functions import compute
 from qat.program.integers import moves_integers
 from qat.program.kernels import Convolution, available
-from qat.program.levels import centred, rounded, to_levels, to_real
+from qat.program.levels import centred, rounded, to_levels, to_real, within
 from qat.program.steps import Program, Quant, Step
 
 Run = Callable[[list[Tensor]], Tensor]
@@ -156,17 +156,12 @@ def _moved(step: Step, levels: list[Tensor]) -> Tensor:
     return (compute(step, [levels[0].float() - zero]) + zero).to(torch.uint8)
 
 
-def _rectified(levels: Tensor, step: Step) -> Tensor:
-    assert step.quant is not None
-    return levels.clamp_min(step.quant.zero_point) if step.relu else levels
-
-
 def _resampled(step: Step, levels: Tensor) -> Tensor:
     """Averages of levels around the zero point, ties to even, as stage calib rounds them."""
     assert step.quant is not None
     zero = step.quant.zero_point
     means = compute(step, [centred(levels, zero)]).round_()
-    return _rectified(rounded(means, 1.0, zero), step)
+    return within(rounded(means, 1.0, zero), step.quant, step.relu)
 
 
 class _Table:

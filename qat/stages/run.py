@@ -121,7 +121,7 @@ def finished_stages(run: Run, measured_on: Origin = ANYTHING) -> dict[str, dict[
     found = {stage: _metrics(folder, origin_of(run, stage), measured_on) for stage, folder in folders.items()}
     for folder in sorted((run.folders.stage("compile") / "eval").glob("*")):
         origin = origin_of(run, "compiled")
-        if is_evaluated(folder) and _ran_this_artefact(folder, origin):
+        if is_evaluated(folder) and _ran_this_artefact(folder):
             found[f"compiled {folder.name}"] = _metrics(folder, origin, measured_on)
     found |= _taken_over_from_the_image(run, measured_on)
     return {title: metrics for title, metrics in found.items() if metrics is not None}
@@ -171,8 +171,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return content
 
 
-def _ran_this_artefact(folder: Path, origin: Origin) -> bool:
+def _ran_this_artefact(folder: Path) -> bool:
     """Whether the evaluated artefact is the one in the compile folder now."""
     record = read_record(folder)
     artefact = folder.parent.parent / record.get("artefact", "")
-    return artefact.is_file() and known_sha256(artefact) == record["artefact_sha256"] and is_current(folder, origin)
+    return artefact.is_file() and bool(known_sha256(artefact) == record["artefact_sha256"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from qat.targets.j5_limits import CONVS, OUTPUTS, RANK_4, rank
-from qat.targets.table import Call, Limit, at_most, numbers, unclear, warning
+from qat.targets.table import Call, Limit, at_most, numbers, pair, unclear, warning
 
 VALUES = 65535  # of a weight, or of one kernel: the row says `weight_size`
 
@@ -22,16 +22,11 @@ def _kernel_covers_stride(call: Call) -> bool:
 
 def _pads_less_than_a_step(call: Call) -> bool:
     kernel, stride = call.args["weight"][2:], numbers(call.args["stride"])
-    return all(pad <= size / max(stride) for size, pad in zip(kernel, _pair(call.args["padding"]), strict=True))
-
-
-def _pair(value: object) -> tuple[float, ...]:
-    given = numbers(value)
-    return given * 2 if len(given) == 1 else given
+    return all(pad <= size / max(stride) for size, pad in zip(kernel, pair(call.args["padding"]), strict=True))
 
 
 def _added_at_stride_2(call: Call) -> bool:
-    return call.after != ("add",) or _pair(call.args["stride"]) in ((1, 1), (2, 2))
+    return call.after != ("add",) or pair(call.args["stride"]) in ((1, 1), (2, 2))
 
 
 KERNEL = Limit(

@@ -151,6 +151,12 @@ def numbers(value: Any) -> tuple[float, ...]:
     return tuple(item for item in values if isinstance(item, int | float))
 
 
+def pair(value: object) -> tuple[float, ...]:
+    """A kernel, stride or padding as one number for each side."""
+    sides = numbers(value)
+    return sides * 2 if len(sides) == 1 else sides
+
+
 def computed(value: Any) -> bool:
     """Whether a setting, or a part of it, is computed by the graph.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qat.targets.table import COMMON_RULES, IN_PLACE, Call, Limit, Row, Target, computed, numbers, table, warning
+from qat.targets.table import COMMON_RULES, IN_PLACE, Call, Limit, Row, Target, computed, pair, table, warning
 
 
 def spelled(*spellings: str) -> Limit:
@@ -62,14 +62,9 @@ STATISTICS = Limit(
 def _stays_inside(call: Call) -> bool:
     """Whether no side of a pooling reads a whole kernel of padding, as ceil_mode may with dilation."""
     names = ("kernel_size", "stride", "padding", "dilation")
-    kernel, stride, padding, dilation = (_pair(call.args[name]) for name in names)
+    kernel, stride, padding, dilation = (pair(call.args[name]) for name in names)
     sizes = zip(call.inputs[0][2:], call.outputs[0][2:], kernel, stride or kernel, padding, dilation, strict=False)
     return all((n - 1) * s + d * (k - 1) + 1 - old - p < k for old, n, k, s, p, d in sizes)
-
-
-def _pair(value: object) -> tuple[float, ...]:
-    sides = numbers(value)
-    return sides * 2 if len(sides) == 1 else sides
 
 
 OFF = Limit(

@@ -19,7 +19,7 @@ from qat.backends.horizon.inputs import normalise_behind
 from qat.backends.horizon.march import march_text
 from qat.backends.horizon.qconfig import observer_settings
 from qat.backends.spec import float_output_modules
-from qat.data import SegmentationDataset, build_dataset, evenly_spaced
+from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
 from qat.data.segmentation import find_root
 from qat.data.transforms import InferenceTransform, network_input
 from qat.errors import UserError
@@ -145,7 +145,7 @@ def _spec(config: CfgNode, stage: str, tail: tuple[str, ...]) -> BundleSpec:
         stage=stage,
         march=compiling.MARCH,
         march_text=march_text(compiling.MARCH),
-        classes=tuple(build_dataset(data_spec(config), "val", InferenceTransform()).class_names),
+        classes=tuple(class_set(data_spec(config)).names),
         align_corners=bool(config.MODEL.ALIGN_CORNERS),
         input=_input_spec(config),
         qconfig=QConfigSpec(spec.observer, spec.weight_observer, observer_settings(spec, batches)),

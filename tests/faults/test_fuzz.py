@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from random import Random
 
@@ -27,7 +26,6 @@ SEEDS = st.integers(0, 2**32)
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Format]]:
     with registered(TINY):
         yield formats(tmp_path_factory.mktemp("whole"))
-    logging.disable(logging.NOTSET)
 
 
 def test_no_format_is_left_out(known: Mapping[str, Format]) -> None:

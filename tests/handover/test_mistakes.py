@@ -13,6 +13,7 @@ import torch
 
 from qat.handover.runner import plugin, scales
 from qat.handover.runner.measures import compared
+from qat.handover.runner.mistake import Mistake
 from qat.handover.runner.plan import Plan, arrays
 from qat.handover.runner.steps import STEPS
 from tests.handover.small import results, run
@@ -152,8 +153,13 @@ def test_what_the_plugin_raises_names_the_call(
 
 def test_an_observer_that_saw_nothing() -> None:
     model = torch.nn.Module()
-    model.register_buffer("x.scale".replace(".", "_"), torch.ones(1))
-    with pytest.raises(Exception, match="the plugin observed nothing"):
+    for name, scale in (("x", 1.0), ("y", 1 / 128)):
+        layer = torch.nn.Module()
+        layer.register_buffer("scale", torch.tensor([scale]))
+        layer.register_buffer("zero_point", torch.zeros(1))
+        model.add_module(name, layer)
+    assert scales.activations(model) == {"x": 1.0, "y": 1 / 128}
+    with pytest.raises(Mistake, match="the plugin observed nothing"):
         scales.check_observed(model)
 
 
