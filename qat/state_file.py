@@ -96,7 +96,8 @@ def digest(content: Any) -> str:
 
 def _feed(found: Any, value: Any) -> None:
     if isinstance(value, Tensor):
-        plain = value.detach().cpu().flatten().clone()  # of steps of 1, whatever a file says
+        # with strides of its own: a damaged file may give one value a stride of 0
+        plain = value.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
         found.update(f"{value.dtype} {tuple(value.shape)} ".encode())
         found.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
     elif isinstance(value, Mapping):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qat.errors import UserError
-from qat.state_file import load_tensors, read_state, write_state
+from qat.state_file import digest, load_tensors, read_state, write_state
 
 STATE: dict[str, Any] = {
     "done": 3,
@@ -88,3 +88,8 @@ def test_what_unpacks_without_measure_is_not_unpacked(tmp_path: Path) -> None:
     for read in (load_tensors, lambda path: read_state(path, "again")):
         with pytest.raises(UserError, match=r"would unpack to 67 MB, which no such file"):
             read(tmp_path / "bomb.pt")
+
+
+def test_a_digest_is_of_values_whatever_their_strides() -> None:
+    strided = torch.as_strided(torch.tensor([0.5]), (1,), (0,))
+    assert digest({"scale": strided}) == digest({"scale": torch.tensor([0.5])})
