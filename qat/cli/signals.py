@@ -51,11 +51,15 @@ def running() -> Iterator[None]:
 
 @contextmanager
 def _handlers(chosen: dict[signal.Signals, Any]) -> Iterator[None]:
-    """The process's handlers, which only its main thread may set, until the block ends."""
+    """The process's handlers, which only its main thread may set, until the block ends.
+
+    A signal that the process was started to ignore stays ignored: shells start background jobs without Ctrl-C.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number, handler in chosen.items()}
+    heeded = {number: handler for number, handler in chosen.items() if signal.getsignal(number) != signal.SIG_IGN}
+    before = {number: signal.signal(number, handler) for number, handler in heeded.items()}
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from qat.data.descriptor import Descriptor
 from qat.data.encodings import AUTO
 from qat.data.list_lines import list_rows
 from qat.errors import UserError
+from qat.files import files_below
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".npy")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
@@ -86,7 +87,7 @@ def find_images(path: str | Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    images = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    images = [path for path in files_below(folder) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if not images:
         raise UserError(f"folder {folder} holds no image; expected files that end in {' '.join(IMAGE_SUFFIXES)}")
     return sorted(images, key=Path.as_posix)
@@ -121,7 +122,7 @@ class Pattern:
 
     def frames(self, base: Path) -> Iterator[tuple[str, Path]]:
         """Yields (frame, file) of every file below `base`/folder; the frame is the part of the path that varies."""
-        for path in sorted((base / self.folder).rglob("*")):
+        for path in sorted(files_below(base / self.folder)):
             relative = path.relative_to(base / self.folder)
             if self.ending and path.name.endswith(self.ending):
                 yield relative.as_posix().removesuffix(self.ending), path

@@ -13,6 +13,7 @@ from qat.data.image_io import channels_in, read_image, read_label
 from qat.data.listing import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from qat.data.loading import evenly_spaced
 from qat.errors import UserError
+from qat.files import files_below
 
 TRAIN, VAL = ("train", "training"), ("val", "valid", "validation", "test", "testing")
 MOST_PICTURES = 100  # that are read for sizes and colours
@@ -95,7 +96,7 @@ def _files(folder: Path, suffixes: Sequence[str], what: str) -> list[Path]:
     """The files below `folder`, sorted, as paths below it."""
     if not folder.is_dir():
         raise UserError(f"--{what} {folder} is not a folder; expected one that holds {what}")
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    found = sorted(path.relative_to(folder) for path in files_below(folder) if path.suffix.lower() in suffixes)
     if not found:
         raise UserError(f"--{what} {folder} holds no file that ends in {' '.join(suffixes)}")
     return found

@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, hashes, and the content of JSON and YAML files."""
 
-from qat.files.content import known_sha256, read_json, sha256, sha256_text, write_json, write_text
+from qat.files.content import json_text, known_sha256, read_json, sha256, sha256_text, write_json, write_text
+from qat.files.listing import files_below
 from qat.files.locks import alone
 from qat.files.parts import restored, scratch_folder, short_name, sweep
 from qat.files.place import check_place
@@ -11,6 +12,8 @@ __all__ = [
     "alone",
     "atomic_path",
     "check_place",
+    "files_below",
+    "json_text",
     "known_sha256",
     "read_json",
     "read_yaml",

@@ -9,7 +9,7 @@ from typing import Any
 
 from qat.environment import environment
 from qat.errors import UserError
-from qat.files import known_sha256, read_json, restored, sweep, write_json, write_text
+from qat.files import json_text, known_sha256, read_json, restored, sweep, write_json, write_text
 from qat.origin import Origin
 from qat.stages.figures import Figures, read_figures
 from qat.stages.folders import CHECKPOINTS, CONFIG, MANIFEST, METRICS
@@ -82,15 +82,10 @@ def write_views(folder: Path) -> None:
     sweep(folder.absolute())
     views, figures = dict(_views(folder)), current_figures(folder)
     if figures is not None:
-        views |= {CONFIG: figures.config, MANIFEST: as_text(figures.record), METRICS: as_text(figures.metrics)}
+        views |= {CONFIG: figures.config, MANIFEST: json_text(figures.record), METRICS: json_text(figures.metrics)}
     for name, text in views.items():
         if _content(folder / name) != text:
             write_text(folder / name, text)
-
-
-def as_text(value: Mapping[str, Any]) -> str:
-    """Returns the text of a JSON file."""
-    return json.dumps(value, indent=2) + "\n"
 
 
 def _checkpoint(folder: Path) -> Path | None:

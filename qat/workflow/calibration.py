@@ -17,13 +17,12 @@ from qat.backends.fx.backend import as_graph
 from qat.backends.fx.islands import islands
 from qat.backends.protocol import Prepared
 from qat.errors import UserError
-from qat.files import remove, sha256_text
+from qat.files import json_text, remove, sha256_text
 from qat.graph import Rewritten
 from qat.origin import Origin
 from qat.ptq.methods import tunes_weights
 from qat.stages import EQUALISED, PARTIAL, origin_of, write_views
 from qat.stages.folders import CONFIG, FIGURES, IMAGES, MANIFEST, METHODS, METRICS, QPARAMS
-from qat.stages.record import as_text
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_calibration, load_graph, load_prepared
 from qat.workflow.network import require_segmentation
@@ -171,12 +170,12 @@ class _Stage:
         more = {"images": sha256_text(pictures.names), **pictures.content, "rewrites": asdict(rewritten.log)}
         views = {
             IMAGES: pictures.names,
-            QPARAMS: as_text(backend_choice(self.config).backend.qparams(prepared)),
-            MANIFEST: as_text(record_stage(self.config, self.name, more)),
+            QPARAMS: json_text(backend_choice(self.config).backend.qparams(prepared)),
+            MANIFEST: json_text(record_stage(self.config, self.name, more)),
             CONFIG: self.config.dump(),
         }
         if backend_choice(self.config).backend.takes_over is None:
-            views[METHODS] = as_text(record.methods)
+            views[METHODS] = json_text(record.methods)
         whole = Record(record.methods, views, record.equalised)
         save_calibration(prepared, checkpoint, len(pictures.indices), self.origin, whole)
         forget(self.folder, FIGURES, METRICS, PARTIAL, *([] if record.equalised else [EQUALISED]))

@@ -16,13 +16,12 @@ from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
 from qat.config import default_config, with_values
 from qat.data.label_counts import require_classes
-from qat.files import known_sha256, remove
+from qat.files import json_text, known_sha256, remove
 from qat.graph.trace import trace
 from qat.origin import Origin
 from qat.ptq.methods import undone_by_equalising
 from qat.stages import EQUALISED, finished_stages, origin_of, write_views
 from qat.stages.folders import CONFIG, FIGURES, MANIFEST, METRICS, QPARAMS
-from qat.stages.record import as_text
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
 from qat.training.data import WithoutLabels, has_labels
 from qat.training.distillation import TeacherStudent
@@ -201,8 +200,8 @@ def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, e
     run = run_of(config)
     folder = run.folders.stage("qat")
     views = {
-        QPARAMS: as_text(scales.qparams(prepared)),
-        MANIFEST: as_text(record_stage(config, "qat", {"epochs": epochs, **start})),
+        QPARAMS: json_text(scales.qparams(prepared)),
+        MANIFEST: json_text(record_stage(config, "qat", {"epochs": epochs, **start})),
         CONFIG: config.dump(),
     }
     equalised = known_sha256(folder / EQUALISED) if start["equalised"] else ""

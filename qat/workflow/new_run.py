@@ -21,7 +21,7 @@ from qat.errors import UserError
 from qat.files import write_text
 from qat.models import NetworkSpec, build_model, look_at, resolve, short_name
 from qat.models.checkpoint import read_tensors, strip
-from qat.models.onnx import read_network
+from qat.models.onnx import InputSpec, read_network
 from qat.models.user import names_onnx
 from qat.resources import built_in_descriptor
 from qat.workflow.network import RGB, channels_of, plain, user_network
@@ -84,7 +84,7 @@ def new_run(
     own = _levels_of(seen, options)
     config = load_config(None, ["MODEL.NAME", model, *_size_of(seen, options), *own, *options])
     options = [*own, *options]
-    network = _look(config, seen, classes)
+    network = _look(config, seen, classes, taken)
     values = [one.value for one in seen.values]
     known = [read_descriptor(name) for name in KNOWN]
     guess = guess_classes(values, classes or network.classes, known)
@@ -135,15 +135,15 @@ def _levels_of(seen: Survey, options: Sequence[str]) -> list[str]:
     return ["DATASET.MEAN", str(mean), "DATASET.STD", str(std)]
 
 
-def _look(config: CfgNode, seen: Survey, classes: int | None) -> _Network:
+def _look(config: CfgNode, seen: Survey, classes: int | None, taken: InputSpec | None) -> _Network:
+    """`taken`: what an ONNX file says of its pictures; None for other networks."""
     user = user_network(config)
     width, height = config.TEST.IMAGE_SIZE
     if user is None:
         spec = resolve(config.MODEL.NAME)
         line = f"network: {spec.name}, logits at 1/{spec.stride} of the picture's sides"
         return _Network(spec, None, classes or _in_checkpoint(config), (width, height), (line,), ())
-    if names_onnx(user.name):
-        taken = read_network(user.name).input
+    if taken is not None:
         width, height = taken.width or width, taken.height or height
     values = [one.value for one in seen.values]
     inner = [value for value in values if value != IGNORE]
@@ -154,7 +154,7 @@ def _look(config: CfgNode, seen: Survey, classes: int | None) -> _Network:
     outputs = ", ".join(f"{key}: {shape}" for key, shape in look.outputs.items())
     found = [line, f"outputs: {outputs}; the logits are {look.output}"] if look.outputs else [line]
     guessed = (f"MODEL.OUTPUT {look.output} is the logits",) if look.guessed else ()
-    if (width, height) != seen.size and names_onnx(user.name):
+    if (width, height) != seen.size and taken is not None:
         found.append(f"the file takes pictures of {width}x{height} alone, and these have {seen.size[0]}x{seen.size[1]}")
     return _Network(look.spec, look.output, look.classes, (width, height), tuple(found), guessed)
 

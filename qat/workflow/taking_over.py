@@ -54,17 +54,20 @@ def takeover(config: CfgNode, progress: Progress = silent, *, folder: str | Path
         UserError: if no bundle was written or it is stale, and for results of another run or damaged.
     """
     config = run_to_hand_over(config)
-    run, returned = run_of(config), _read(config, Path(folder))
+    run = run_of(config)
+    plan = _plan(config)
+    returned = _read(config, plan, Path(folder))
     base, more = run.folders.stage(PLUGIN), {"versions": dict(returned.versions), "scales": dict(returned.scales)}
     with replaced_folder(base) as aside:
-        for stage, content in _metrics(config, returned).items():
+        for stage, content in _metrics(config, plan, returned).items():
             write_record(aside / stage, f"{PLUGIN} {stage}", config.dump(), origin_of(run, HANDOVER), more)
             write_json(aside / stage / METRICS, content)
     rows = () if returned.perf is None else (returned.perf,)
     return Takeover(base, finished_stages(run), rows, returned.versions, returned.left)
 
 
-def _read(config: CfgNode, folder: Path) -> Returned:
+def _plan(config: CfgNode) -> Mapping[str, Any]:
+    """The bundle's plan; UserError without a current bundle, and where it isn't as it was written."""
     run = run_of(config)
     bundle = run.folders.stage(HANDOVER)
     record = read_record(bundle)
@@ -75,14 +78,17 @@ def _read(config: CfgNode, folder: Path) -> Returned:
     for name in (PLAN, WEIGHTS):
         if sha256(bundle / name) != record[f"{name} sha256"]:
             raise UserError(f"{bundle / name} isn't as it was written; run {command('handover', target='j5')} again")
-    plan = read_json(bundle / PLAN)
+    return dict(read_json(bundle / PLAN))
+
+
+def _read(config: CfgNode, plan: Mapping[str, Any], folder: Path) -> Returned:
+    bundle = run_of(config).folders.stage(HANDOVER)
     names = [entry["name"] for entry in plan["evaluation"]]
     return read_returned(folder, bundle, [step.__name__ for step in STEPS], names, len(plan["classes"]))
 
 
-def _metrics(config: CfgNode, returned: Returned) -> dict[str, dict[str, Any]]:
+def _metrics(config: CfgNode, plan: Mapping[str, Any], returned: Returned) -> dict[str, dict[str, Any]]:
     """metrics.json by stage; a stage that was only probed has no mIoU, and the estimate has its time alone."""
-    plan = read_json(run_of(config).folders.stage(HANDOVER) / PLAN)
     model, where = short_name(config.MODEL.NAME), {"plugin": returned.versions.get("plugin", "unknown")}
     probed = {stage: _on_probes(plan["probes"], each) for stage, each in returned.probed.items()}
     results = probed | dict(returned.measured)

@@ -160,6 +160,18 @@ def test_a_folder_is_sorted_and_searched_below(pictures: Path) -> None:
     assert find_images(str(pictures)) == [pictures / "a.JPG", pictures / "b.png", pictures / "sub/c.jpeg"]
 
 
+def test_linked_folders_are_searched_without_loops(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk/city").mkdir(parents=True)
+    (tmp_path / "disk/city/d.png").touch()
+    (pictures / "linked").symlink_to(tmp_path / "disk")
+    (pictures / "sub/loop").symlink_to(pictures)
+    (pictures / "above").symlink_to(tmp_path)
+    (tmp_path / "disk/back").symlink_to(tmp_path / "disk")
+    (pictures / "again").symlink_to(pictures / "sub")
+    found = [pictures / name for name in ("a.JPG", "b.png", "linked/city/d.png", "sub/c.jpeg")]
+    assert find_images(pictures) == found
+
+
 def test_a_list_file_names_images_beside_it(pictures: Path) -> None:
     (pictures / "some.txt").write_text("sub/c.jpeg\nb.png\n")
     assert find_images(pictures / "some.txt") == [pictures / "b.png", pictures / "sub/c.jpeg"]
@@ -200,6 +212,13 @@ def test_pictures_and_masks_are_paired_by_their_names(folder: Path) -> None:
     assert data.class_names == ("road", "pothole")
     assert data[2]["label"].tolist() == [[0, 0, 1, 1, IGNORE, IGNORE]] * 4
     assert build(folder, "val").names == ["images/val/d"]
+
+
+def test_a_linked_city(folder: Path, tmp_path: Path) -> None:
+    for part in ("images", "masks"):
+        (folder / part / "train/city").rename(tmp_path / part)
+        (folder / part / "train/city").symlink_to(tmp_path / part)
+    assert build(folder).names == [f"images/train/{frame}" for frame in ("a", "b", "city/c")]
 
 
 def test_patterns_with_endings(folder: Path) -> None:

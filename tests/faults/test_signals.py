@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from qat.cli.signals import running, starting
 from tests.accuracy.runs import ROOT
 from tests.faults.conftest import options
 
@@ -29,6 +32,20 @@ def started(*words: str) -> subprocess.Popen[str]:
 def _heeding() -> None:
     """A shell's background jobs ignore Ctrl-C, and what they start inherits that: the tests may run in one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("block", [starting, running])
+@pytest.mark.parametrize("number", SAYS)
+def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored(
+    block: Callable[[], AbstractContextManager[None]], number: signal.Signals
+) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with block():
+            signal.raise_signal(number)
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", SAYS)

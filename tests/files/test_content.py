@@ -15,7 +15,9 @@ def test_json_comes_back_as_written(tmp_path: Path) -> None:
     assert read_json(tmp_path / "value.json") == value
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"], ids=["empty", "cut", "not utf-8"])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"a": ', b"\xff\xfe", b"[" * 10**5], ids=["empty", "cut", "not utf-8", "deep"]
+)
 def test_damaged_json(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "value.json"
     path.write_bytes(content)

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from qat.compile.artefacts import OWN
@@ -60,7 +61,9 @@ def check_onnx(path: Path, network: Network, outputs: StageOutputs, threads: int
 
     Returns the figures for the manifest. Raises UserError, naming the first tensor that departs.
     """
-    compared = [tensor for sample in outputs.samples[:COMPARED] for tensor in _tensors(path, network, sample)]
+    model = onnx.load(path)
+    samples = outputs.samples[:COMPARED]
+    compared = [tensor for sample in samples for tensor in _tensors(path.name, model, network, sample)]
     agreed = agreement(_unfused(path, outputs, threads), outputs.calib)
     limit = min(RIGHT, 1 - CHAOS * (1 - outputs.repeatability))
     if agreed < limit:
@@ -85,10 +88,10 @@ def _unfused(path: Path, outputs: StageOutputs, threads: int) -> list[Tensor]:
     return run_all(Ort(optimise=False).load(path, threads), outputs)
 
 
-def _tensors(path: Path, network: Network, sample: ParitySample) -> list[TensorDifference]:
-    compared = compare_tensors(onnx.load(path), network, sample.image.numpy(), sample.normalised)
+def _tensors(name: str, model: ModelProto, network: Network, sample: ParitySample) -> list[TensorDifference]:
+    compared = compare_tensors(model, network, sample.image.numpy(), sample.normalised)
     if departed := first_departure(compared):
-        raise UserError(f"{path.name} is wrong: {departed}, on {sample.name}; please report this network")
+        raise UserError(f"{name} is wrong: {departed}, on {sample.name}; please report this network")
     return compared
 
 
