@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.files import read_json
 from qat.tables import slim_table
 
@@ -57,13 +58,17 @@ def perf_row(perf: Any, where: str) -> PerfRow:
 
 
 def _number(summary: Mapping[str, Any], key: str, where: str) -> float:
-    if not isinstance(summary.get(key), int | float):
+    if not _is_finite(summary.get(key)):
         raise UserError(f"{where} has no number `{key}` in its summary; it has: {', '.join(summary)}")
     return float(summary[key])
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    return int(value) if _is_finite(value) else None
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def read_board(path: Path) -> PerfRow:
@@ -85,8 +90,9 @@ def board_row(text: str, where: str = "the text") -> PerfRow:
     missing = [key for key in ("latency_ms", "fps") if not figures[key]]
     if missing:
         raise UserError(f"{where} has no average latency and frame rate; give what `hrt_model_exec perf` printed")
-    threads = int(float(figures["threads"][-1])) if figures["threads"] else 1
-    return PerfRow(BOARD, threads, float(figures["latency_ms"][-1]), float(figures["fps"][-1]))
+    with as_user_error(f"{where} has a figure that is no number", "give what `hrt_model_exec perf` printed"):
+        threads = int(float(figures["threads"][-1])) if figures["threads"] else 1
+        return PerfRow(BOARD, threads, float(figures["latency_ms"][-1]), float(figures["fps"][-1]))
 
 
 def merged(perf: Mapping[str, Any], artefact: str, rows: Sequence[PerfRow]) -> dict[str, Any]:

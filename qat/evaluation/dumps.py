@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
+from qat.files import files_below
 
 LAYOUTS = ("nchw", "nhwc")
 DTYPES = ("float32", "int32", "int16", "int8")
@@ -73,7 +74,7 @@ def _files(folder: Path) -> dict[str, Path]:
         raise UserError(f"{folder} is not a folder; give one of infer --logits, or of a board's dumps")
     found = {
         path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
+        for path in sorted(files_below(folder))
         if path.suffix in SUFFIXES
     }
     if not found:
@@ -85,15 +86,13 @@ def _plain(path: Path) -> Array:
     values = _loaded(path)
     if values.ndim != 3:
         raise UserError(f"{path} has shape {values.shape}; expected (classes, height, width), as infer --logits writes")
-    return values.astype(np.float64)
-
-
-def _loaded(path: Path) -> NDArray[np.generic]:
-    try:
-        values: NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"can't read {path}: {error}; expected an .npy file of numbers") from error
     return values
+
+
+def _loaded(path: Path) -> Array:
+    with as_user_error(f"can't read {path}", "expected an .npy file of numbers"):  # damage leads numpy anywhere
+        values: Array = np.load(path, allow_pickle=False).astype(np.float64)
+        return values
 
 
 def read_dump(path: Path, shape: tuple[int, ...], form: DumpForm) -> Array:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from qat.compile.horizon_perf import PerfRow, perf_row
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.evaluation import ConfusionMatrix, Result
 from qat.evaluation.distance import Distance
 from qat.files import read_json, sha256
@@ -61,7 +61,19 @@ def read_returned(folder: Path, bundle: Path, steps: Sequence[str], names: Seque
         UserError: for results of another plan or other weights, of another format, damaged, or without a single stage.
     """
     path = folder / RESULTS
-    results = _checked(path, bundle)
+    with as_user_error(f"{path} is damaged", "copy it again"):  # another structure leads anywhere
+        return _returned(_checked(path, bundle), folder, bundle, steps, names, classes)
+
+
+def _returned(
+    results: Mapping[str, Any],
+    folder: Path,
+    bundle: Path,
+    steps: Sequence[str],
+    names: Sequence[str],
+    classes: int,
+) -> Returned:
+    path = folder / RESULTS
     done = results["steps"]
     answers, probes = _answers(folder / ANSWERS), _answers(bundle / PROBES)
     stages = [stage for stage, step in STAGES.items() if "to_float" in done.get(step, {})]

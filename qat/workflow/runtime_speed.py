@@ -13,7 +13,7 @@ from qat.backends.horizon.build import HBM
 from qat.compile.horizon_perf import BOARD, PerfRow, merged, read_board, read_perf
 from qat.compile.horizon_profile import NodeTime, read_profile
 from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
-from qat.errors import UserError
+from qat.errors import UserError, as_user_error
 from qat.files import read_json, write_json
 from qat.invocation import command
 from qat.stages import read_record
@@ -112,7 +112,9 @@ def read_board_speed(
     rows = [*([read_perf(found)] if found else []), *(read_board(Path(path)) for path in logs)]
     rows += [each.row for each in read if each.row.threads not in {row.threads for row in rows if row.source == BOARD}]
     path = folder / PERF
-    write_json(path, merged(read_json(path) if path.is_file() else {}, HBM, rows))
+    with as_user_error(f"{path} is damaged", "delete it"):
+        content = merged(read_json(path) if path.is_file() else {}, HBM, rows)
+    write_json(path, content)
     return BoardSpeed(tuple(rows), path, read[-1].nodes if read else ())
 
 

@@ -75,10 +75,14 @@ def options(root: Path, *more: str) -> list[str]:
 @pytest.fixture
 def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile writes its files, unproven, and they run in this process."""
-    monkeypatch.setattr("qat.compile.pipeline.stage_outputs", lambda *_: None)
-    monkeypatch.setattr("qat.compile.pipeline.check_all", lambda *_: {})
-    monkeypatch.setattr("qat.compile.pipeline.compare_all", _unproven)
+    compiling_quickly(monkeypatch)
     monkeypatch.setattr("qat.workflow.artefact.Isolated", lambda runtime: runtime)
+
+
+def compiling_quickly(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("qat.compile.pipeline.stage_outputs", lambda *_: None)
+    patch.setattr("qat.compile.pipeline.check_all", lambda *_: {})
+    patch.setattr("qat.compile.pipeline.compare_all", _unproven)
 
 
 def _unproven(checks: object, artefacts: Sequence[ArtefactSpec], *_: object) -> dict[str, Any]:

@@ -6,8 +6,6 @@ import io
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -31,28 +29,14 @@ from qat.workflow.network import build_network
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, training_transform
 from qat.workflow.training import plan_of
+from tests.faults.artefact_formats import artefact_formats
 from tests.faults.conftest import CLASSES, HEIGHT, WIDTH, config, data, weights
+from tests.faults.foreign_formats import foreign_formats
+from tests.faults.format import Format
 from tests.faults.mutation import damaged, restructured
 from tests.networks import TinyNet, shuffle_norms
 
-Read = Callable[[Path], object]
-
-
-@dataclass(frozen=True)
-class Format:
-    """Whole files by their names in a folder, of which one is damaged, and what the program does with the folder's."""
-
-    files: Mapping[str, bytes]
-    read: Callable[[Path, str], object]
-    damage: Callable[[bytes, Random], bytes] = damaged
-
-    def broken(self, rng: Random, folder: Path) -> str:
-        """Writes the files into `folder`, one of them damaged, and returns its name."""
-        chosen = rng.choice(sorted(self.files))
-        for name, content in self.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(self.damage(content, rng) if name == chosen else content)
-        return chosen
+LESS = 3  # the share of formats whose reading takes a second
 
 
 def formats(root: Path) -> dict[str, Format]:
@@ -60,7 +44,8 @@ def formats(root: Path) -> dict[str, Format]:
     data(root / "data")
     weights(root / "first.pt", 0)
     cfg = config(root)
-    return {**_data(), **_settings(), **_weights(root), **_run(root, cfg)}
+    parts = (_data(), _settings(), _weights(root), _run(root, cfg), artefact_formats(root), foreign_formats(root))
+    return {name: one for part in parts for name, one in part.items()}
 
 
 def _data() -> dict[str, Format]:
@@ -136,6 +121,7 @@ def _weights(root: Path) -> dict[str, Format]:
     np.savez(root / "w.npz", **{name: value.numpy() for name, value in state.items()})
     torch.save({"state_dict": state, "epoch": 3}, root / "w.pt")
     torch.save(state, root / "old.pth", _use_new_zipfile_serialization=False)
+    torch.jit.trace(TinyNet(CLASSES, aux=False).eval(), torch.zeros(1, 3, HEIGHT, WIDTH)).save(str(root / "program.pt"))
     names = ("w.safetensors", "w.npz", "w.pt", "old.pth")
     onnx = root / "net.onnx"
     with warnings.catch_warnings():
@@ -146,10 +132,15 @@ def _weights(root: Path) -> dict[str, Format]:
     return {
         "checkpoint": Format(
             {name: (root / name).read_bytes() for name in names},
-            lambda folder, name: load_checkpoint(TinyNet(CLASSES, aux=False), folder / name),
+            _loaded,
         ),
+        "TorchScript file as a checkpoint": Format({"program.pt": (root / "program.pt").read_bytes()}, _loaded),
         "ONNX network": Format({"net.onnx": onnx.read_bytes()}, _network),
     }
+
+
+def _loaded(folder: Path, name: str) -> object:
+    return load_checkpoint(TinyNet(CLASSES, aux=False), folder / name)
 
 
 def _network(folder: Path, name: str) -> object:
@@ -180,9 +171,12 @@ def _run(root: Path, cfg: CfgNode) -> dict[str, Format]:
         "calibration state": Format(
             {state: (base / state).read_bytes()},
             lambda folder, _: (shutil.copytree(folder, base, dirs_exist_ok=True), load_stage(cfg, "calib")),
+            share=LESS,
         ),
-        "JSON of a run": Format({**whole, state: (base / state).read_bytes()}, evaluated),
-        "JSON of an older run": Format({**older, state: (base / state).read_bytes()}, without_figures, _json),
+        "JSON of a run": Format({**whole, state: (base / state).read_bytes()}, evaluated, share=LESS),
+        "JSON of an older run": Format(
+            {**older, state: (base / state).read_bytes()}, without_figures, _json, share=LESS
+        ),
     }
 
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from random import Random
 
 from qat.errors import UserError, wants_memory
-from tests.faults.formats import Format, formats
+from tests.faults.format import Format
+from tests.faults.formats import formats
 from tests.networks import TINY, registered
 
 READ, REFUSED = "read", "refused"
@@ -55,8 +56,9 @@ def _main(argv: list[str]) -> int:
 
 def _table(known: dict[str, Format], count: int) -> int:
     tried: dict[str, Counter[str]] = {name: Counter() for name in known}
+    dealt = [name for name, one in known.items() for _ in range(one.share)]
     for seed in range(count):
-        name = list(known)[seed % len(known)]
+        name = dealt[seed % len(dealt)]
         found = outcome(known[name], seed)
         kind = found if found in (READ, REFUSED) else "not held"
         tried[name][kind] += 1

@@ -9,15 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.faults.formats import Format, formats
+from tests.faults.format import OFTEN, Format
+from tests.faults.formats import formats
 from tests.faults.fuzz import READ, REFUSED, outcome
 from tests.faults.mutation import damaged, restructured
 from tests.networks import TINY, registered
 
+PROGRAM = "TorchScript file as a checkpoint"  # which is none
 NAMES = (
     *("picture", "picture, its label and list", "list"),
     *("config", "config, another structure", "descriptor", "descriptor, another structure", "published config"),
-    *("checkpoint", "ONNX network", "calibration state", "JSON of a run", "JSON of an older run"),
+    *("checkpoint", PROGRAM, "ONNX network"),
+    *("calibration state", "JSON of a run", "JSON of an older run"),
+    *("training's checkpoint", "compiled ONNX", "TorchScript"),
+    *("board's logs", "logits of a board", "baseline", "results of the vendor's image"),
 )
 SEEDS = st.integers(0, 2**32)
 
@@ -35,12 +40,19 @@ def test_no_format_is_left_out(known: Mapping[str, Format]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_whole_files_are_read(name: str, known: Mapping[str, Format]) -> None:
     one = known[name]
-    assert outcome(Format(one.files, one.read, lambda content, rng: content), 0) == READ
+    assert outcome(Format(one.files, one.read, lambda content, rng: content, one.kept), 0) == (
+        REFUSED if name == PROGRAM else READ
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_damaged_files_are_read_or_refused_in_one_line(name: str, known: Mapping[str, Format]) -> None:
-    @settings(max_examples=30, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=max(2, 30 * known[name].share // OFTEN),
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(SEEDS)
     def tried(seed: int) -> None:
         found = outcome(known[name], seed)

@@ -1,1 +1,0 @@
-"""What a device runs beside the network, in numpy and OpenCV alone: pictures in, decoded results out."""
