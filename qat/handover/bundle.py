@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from qat.errors import UserError
 from qat.files import sha256, write_json, write_text
-from qat.handover.network_file import network_text
+from qat.handover.network_file import module_name, network_text
 from qat.handover.runner import measures, pictures
 from qat.handover.runner.plan import FORMAT, PLAN, PROBES, WEIGHT_SCALES, WEIGHTS, Plan
 from qat.handover.runner.steps import FLOAT_AT_LEAST
@@ -70,15 +70,17 @@ class CompilerSpec:
 
 @dataclass(frozen=True)
 class BundleSpec:
-    """What plan.json says. `tail`: layers with 32-bit output; `int16`: modules with 16-bit activations.
+    """What plan.json says. `tail`: layers with 32-bit output.
 
-    `march`: the plugin's member of March in small letters; `march_text`: as its tools take it.
+    `march`: the plugin's member of March in small letters; `march_text`: as its tools take it;
+    `boards`: that have it.
     """
 
     title: str
     stage: str
     march: str
     march_text: str
+    boards: str
     classes: tuple[str, ...]
     align_corners: bool
     input: InputSpec
@@ -86,7 +88,6 @@ class BundleSpec:
     compiler: CompilerSpec
     batch: int
     tail: tuple[str, ...]
-    int16: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,10 @@ class Probes:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a bundle is made of. `graph`: rewritten and folded, with the weights; `weight_scales`: by layer."""
+    """What a bundle is made of. `graph`: rewritten and folded, with the weights; `weight_scales`: by layer.
+
+    `int16`: the nodes of `graph` that give 16 bits.
+    """
 
     spec: BundleSpec
     graph: fx.GraphModule
@@ -127,6 +131,7 @@ class Contents:
     calibration: Iterable[CalibrationPicture]
     evaluation: Iterable[Labelled] = ()
     weight_scales: Mapping[str, Tensor] = field(default_factory=dict)
+    int16: tuple[fx.Node, ...] = ()
 
 
 def write_bundle(folder: Path, contents: Contents, log: Callable[[str], None]) -> None:
@@ -136,7 +141,7 @@ def write_bundle(folder: Path, contents: Contents, log: Callable[[str], None]) -
     """
     spec, graph = contents.spec, contents.graph
     graph.delete_all_unused_submodules()
-    write_text(folder / "network.py", network_text(graph, spec.title))
+    write_text(folder / "network.py", network_text(graph, spec.title, contents.int16))
     write_text(folder / "run.py", RUN)
     write_text(folder / "README.md", _readme(contents))
     with as_file(files("qat.handover") / "runner") as runner:
@@ -154,7 +159,7 @@ def write_bundle(folder: Path, contents: Contents, log: Callable[[str], None]) -
 def _readme(contents: Contents) -> str:
     spec, tuned = contents.spec, bool(contents.weight_scales)
     names = {"pictures": PICTURES, "labels": LABELS}
-    return filled("README.md.j2", title=spec.title, stage=spec.stage, weight_scales=tuned, **names)
+    return filled("README.md.j2", title=spec.title, boards=spec.boards, stage=spec.stage, weight_scales=tuned, **names)
 
 
 def _plan(folder: Path, contents: Contents, calibration: Sequence[Any], evaluation: Sequence[Any]) -> dict[str, Any]:
@@ -165,6 +170,7 @@ def _plan(folder: Path, contents: Contents, calibration: Sequence[Any], evaluati
         "torch": torch.__version__,
         "weights_sha256": sha256(folder / WEIGHTS),
         "weight_scales": bool(contents.weight_scales),
+        "int16": list(dict.fromkeys(map(module_name, contents.int16))),
         "calibration": {"batch": facts.pop("batch"), "pictures": calibration},
         "probes": list(contents.probes.names),
         "evaluation": evaluation,

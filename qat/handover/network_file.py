@@ -5,7 +5,7 @@ torch.fx's own text names types that it doesn't define, and `to_folder` pickles 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from qat.handover.call_text import attribute_text, call_text, value_text
 from qat.handover.layer_text import layer_text
 from qat.handover.templating import filled
 
-STEP = "step_"  # what the names of int16 operations without a layer begin with
+STEP = "step_"  # what the names of operations with a module of their own begin with
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class _Lines:
     forward: list[str] = field(default_factory=list)
 
 
-def network_text(graph: fx.GraphModule, title: str, named: Iterable[str] = ()) -> str:
+def network_text(graph: fx.GraphModule, title: str, named: Collection[fx.Node] = ()) -> str:
     """The file's text.
 
     Args:
         graph: rewritten, with stubs; one input, one output.
         title: of the network, for the docstring.
-        named: nodes that call functions and must have a module of their own, so that a qconfig can name it.
+        named: nodes that a qconfig names: those that call functions get a module of their own (`module_name`).
 
     Raises:
         UserError: for several inputs or outputs, and for what isn't torch's.
@@ -44,16 +44,16 @@ def network_text(graph: fx.GraphModule, title: str, named: Iterable[str] = ()) -
     result = nodes[-1].args[0]
     if len(inputs) != 1 or not isinstance(result, fx.Node):
         raise UserError("a bundle is written for a network with one input and one output, the logits")
-    lines, apart = _Lines(), frozenset(named)
+    lines = _Lines()
     for name, value in _tensors(graph):
         _put(lines.tree, name, _tensor_text(graph, name, value))
     for node in nodes:
-        _write(graph, node, apart, lines)
+        _write(graph, node, node in named, lines)
     parts = {"register": "\n".join(_register(lines.tree)), "forward": lines.forward, "result": value_text(result)}
     return filled("network.py.j2", title=title, x=inputs[0].name, **parts)
 
 
-def _write(graph: fx.GraphModule, node: fx.Node, apart: frozenset[str], lines: _Lines) -> None:
+def _write(graph: fx.GraphModule, node: fx.Node, apart: bool, lines: _Lines) -> None:
     if node.op == "call_module":
         path = str(node.target)
         _put(lines.tree, path, _layer(graph.get_submodule(path), path))
@@ -61,11 +61,24 @@ def _write(graph: fx.GraphModule, node: fx.Node, apart: frozenset[str], lines: _
         lines.forward.append(f"{node.name} = self{attribute_text(path)}({arguments})")
     elif node.op in ("call_function", "call_method"):
         expression = call_text(node)
-        if node.name in apart:
-            inputs = ", ".join(source.name for source in node.all_input_nodes if source.op != "get_attr")
-            lines.tree[f"{STEP}{node.name}"] = f"Step(lambda {inputs}: {expression})"
-            expression = f"self.{STEP}{node.name}({inputs})"
-        lines.forward.append(f"{node.name} = {expression}")
+        lines.forward.append(f"{node.name} = {_apart(node, expression, lines) if apart else expression}")
+
+
+def _apart(node: fx.Node, expression: str, lines: _Lines) -> str:
+    """The call of a module of its own, which forward's `expression` becomes."""
+    constants = [source.name for source in node.all_input_nodes if source.op == "get_attr"]
+    if constants:
+        raise UserError(
+            f"{node.name} is kept in 16 bits and reads the network's own {constants[0]}; raise QUANT.MAX_DROP"
+        )
+    inputs, name = ", ".join(source.name for source in node.all_input_nodes), module_name(node)
+    lines.tree[name] = f"Step(lambda {inputs}: {expression})"
+    return f"self.{name}({inputs})"
+
+
+def module_name(node: fx.Node) -> str:
+    """The module that a qconfig names for `node`: the layer that it calls, or an operation's own."""
+    return str(node.target) if node.op == "call_module" else f"{STEP}{node.name}"
 
 
 def _layer(layer: nn.Module, path: str) -> str:

@@ -16,7 +16,7 @@ from yacs.config import CfgNode
 from qat.backends.bn_folding import folded, layers
 from qat.backends.fx.backend import as_graph
 from qat.backends.horizon.inputs import normalise_behind
-from qat.backends.horizon.march import march_text
+from qat.backends.horizon.march import march_of
 from qat.backends.horizon.qconfig import observer_settings
 from qat.backends.spec import float_output_modules
 from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
@@ -35,6 +35,7 @@ from qat.handover.bundle import (
     QConfigSpec,
     write_bundle,
 )
+from qat.handover.int16 import int16_nodes
 from qat.handover.runner.plan import PLAN, WEIGHTS
 from qat.models import short_name
 from qat.ptq.methods import not_taken_over, tunes_weights
@@ -101,7 +102,7 @@ def run_to_hand_over(config: CfgNode) -> CfgNode:
         raise UserError(f"a bundle is for QUANT.TARGET j5, which is {quant.TARGET}; set QUANT.TARGET j5 from calib on")
     if quant.SCHEME != "symmetric":
         raise UserError(f"J5 has symmetric int8 only and QUANT.SCHEME is {quant.SCHEME}; set QUANT.SCHEME symmetric")
-    for name in (each.title for each in not_taken_over(quant)):
+    for name in (each.title for each in not_taken_over(quant) if each.changes != "bits"):  # those are in plan.json
         raise UserError(
             f"QUANT.{name} is backend fx's alone: the plugin has no such setting; switch it off for a bundle"
         )
@@ -125,6 +126,7 @@ def _contents(config: CfgNode, copied: bool, progress: Progress) -> Contents:
         calibration=_calibration(config, copied, progress),
         evaluation=_labelled(config, progress),
         weight_scales=_weight_scales(prepared) if tuned else {},
+        int16=int16_nodes(prepared, graph),
     )
 
 
@@ -139,12 +141,13 @@ def _weight_scales(prepared: fx.GraphModule) -> dict[str, Tensor]:
 
 def _spec(config: CfgNode, stage: str, tail: tuple[str, ...]) -> BundleSpec:
     data, compiling, name = config.DATASET, config.COMPILE, short_name(config.MODEL.NAME)
-    spec, batches = quant_spec(config), plugin_options(config).batches
+    spec, batches, march = quant_spec(config), plugin_options(config).batches, march_of(compiling.MARCH)
     return BundleSpec(
         title=f"{name} ({data.DATASET}/{config.NAME})",
         stage=stage,
-        march=compiling.MARCH,
-        march_text=march_text(compiling.MARCH),
+        march=march.name,
+        march_text=march.text,
+        boards=march.boards,
         classes=tuple(class_set(data_spec(config)).names),
         align_corners=bool(config.MODEL.ALIGN_CORNERS),
         input=_input_spec(config),

@@ -10,7 +10,7 @@ import numpy as np
 from yacs.config import CfgNode
 
 from qat.backends import fx
-from qat.backends.horizon.march import march_text
+from qat.backends.horizon.march import march_of
 from qat.data.fit import padded_pixels
 from qat.errors import UserError
 from qat.files import replaced_folder
@@ -71,7 +71,7 @@ def _spec(config: CfgNode) -> MapperSpec:
     return MapperSpec(
         title=f"{name} ({data.DATASET}/{config.NAME})",
         name=name,
-        march=march_text(compiling.MARCH),
+        march=march_of(compiling.MARCH).text,
         source=compiling.INPUT_SOURCE,
         mean=tuple(data.MEAN),
         std=tuple(data.STD),

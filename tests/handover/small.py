@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import qat
 from qat.backends.bn_folding import folded, layers
 from qat.backends.horizon.inputs import normalise_behind
-from qat.backends.scales import freeze_scales
+from qat.backends.scales import freeze_scales, keep_bits
 from qat.handover.bundle import (
     BundleSpec,
     CalibrationPicture,
@@ -26,6 +26,7 @@ from qat.handover.bundle import (
     QConfigSpec,
     write_bundle,
 )
+from qat.handover.int16 import int16_nodes
 from qat.handover.runner import main as runner
 from tests.networks import Block, shuffle_norms
 
@@ -68,7 +69,7 @@ def float_network() -> nn.Module:
     return shuffle_norms(Wide()).eval()
 
 
-def contents(source: str = "ddr", listed: bool = False, tuned: bool = False) -> Contents:
+def contents(source: str = "ddr", listed: bool = False, tuned: bool = False, int16: tuple[str, ...] = ()) -> Contents:
     """Calibrated on backend fx, with four pictures."""
     model, pictures = float_network(), pixels(4)
     x = network_input(pictures)
@@ -76,6 +77,7 @@ def contents(source: str = "ddr", listed: bool = False, tuned: bool = False) -> 
     prepared = qat.prepare(rewritten, qat.QuantSpec(observer="min_max"))
     qat.calibrate(prepared, list(x.split(1)))
     freeze_scales(prepared)
+    keep_bits(prepared, int16, 16)
     graph = folded(rewritten, prepared).module.eval()
     if source == "pyramid":
         normalise_behind(graph, "quant", MEAN, STD)
@@ -88,6 +90,7 @@ def contents(source: str = "ddr", listed: bool = False, tuned: bool = False) -> 
             stage="calib",
             march="bayes",
             march_text="bayes",
+            boards="J5",
             classes=CLASSES,
             align_corners=False,
             input=InputSpec(HEIGHT, WIDTH, PICTURE, "pad", source, MEAN, STD),
@@ -101,6 +104,7 @@ def contents(source: str = "ddr", listed: bool = False, tuned: bool = False) -> 
         calibration=_calibration(pictures, listed),
         evaluation=_labelled(),
         weight_scales=scales if tuned else {},
+        int16=int16_nodes(prepared, graph),
     )
 
 
@@ -116,10 +120,12 @@ def _labelled() -> Iterator[Labelled]:
         yield Labelled(f"val/{index}", f"val/{index}.npy", label, (HEIGHT, WIDTH))
 
 
-def write(folder: Path, source: str = "ddr", listed: bool = False, tuned: bool = False) -> Path:
+def write(
+    folder: Path, source: str = "ddr", listed: bool = False, tuned: bool = False, int16: tuple[str, ...] = ()
+) -> Path:
     """The bundle in `folder`."""
     folder.mkdir(parents=True)
-    write_bundle(folder, contents(source, listed, tuned), lambda line: None)
+    write_bundle(folder, contents(source, listed, tuned, int16), lambda line: None)
     return folder
 
 

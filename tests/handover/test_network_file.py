@@ -88,9 +88,9 @@ def test_odd_arguments() -> None:
 
 def test_a_named_operation_is_a_module() -> None:
     graph = trace(Net(lambda x: torch.relu(x + x * 2)), X)
-    name = next(node.name for node in graph.graph.nodes if node.name.startswith("add"))
-    network = built(graph, named=[name])
-    assert f"step_{name}" in dict(network.named_modules())
+    node = next(node for node in graph.graph.nodes if node.name.startswith("add"))
+    network = built(graph, named=[node])
+    assert f"step_{node.name}" in dict(network.named_modules())
     assert torch.equal(network(X), graph(X))
 
 

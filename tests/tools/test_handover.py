@@ -199,6 +199,7 @@ def test_no_results(run: list[str], tmp_path: Path, capsys: pytest.CaptureFixtur
         (["QUANT.OBSERVER", "auto"], "QUANT.OBSERVER auto is backend fx's alone"),
         (["QUANT.HIGH_PRECISION", "['body.0']"], "J5 gives high precision only at the tail"),
         (["QUANT.WEIGHT_OBSERVER", "min_max"], "run make calib again"),
+        (["QUANT.MAX_DROP", "0.1"], "run make calib again"),  # it can be handed over: calibrated with it
         (["OUTPUT_DIR", "elsewhere"], "run make calib first"),
         (["--pictures", "all"], "argument --pictures: invalid choice: 'all'"),
     ],

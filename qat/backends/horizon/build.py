@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qat.backends.horizon.march import march_text
+from qat.backends.horizon.march import march_of
 from qat.backends.horizon.plugin import call, part
 from qat.errors import UserError
 from qat.files import atomic_path
@@ -46,7 +46,7 @@ def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, setting
     `script`: the integer network traced on the CPU with `example` (1, 3, H, W). UserError names the call that failed.
     """
     _save(script, example, folder / settings.script)
-    examples, march, source = [example], march_text(settings.march), settings.input_source
+    examples, march, source = [example], march_of(settings.march).text, settings.input_source
     tools = part("quantization")
     _run(tools.check_model, script, examples, march=march, input_source=source)
     _run(tools.export_hbir, script, examples, str(folder / HBIR), march=march)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MarchRow:
-    """A processor. `name`: COMPILE.MARCH, and in capitals the plugin's member of March. `text`: as the tools take it.
+    """A processor, in `boards`. `name`: COMPILE.MARCH, and in capitals the plugin's March. `text`: as tools take it.
 
     `source`: the public document that names it, and what it leaves open.
     """
@@ -35,10 +35,10 @@ NASH = (
 )
 
 
-def march_text(name: str) -> str:
-    """The processor as the vendor's tools take it.
+def march_of(name: str) -> MarchRow:
+    """The row of COMPILE.MARCH.
 
-    >>> march_text("bayes_e")
+    >>> march_of("bayes_e").text
     'bayes-e'
     """
-    return next(row.text for row in ROWS if row.name == name)
+    return next(row for row in ROWS if row.name == name)

@@ -38,36 +38,23 @@ def pads(step: Step, kernel: tuple[int, ...] | None = None) -> list[int]:
 
 
 def conv2d(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """Convolution with int8 weights behind DequantizeLinear, or float ones."""
+    """Convolution with int8 weights behind DequantizeLinear, float ones, or one that is computed while it runs."""
     if step.weight is None:
-        return _computed(values, step, inputs, output)
-    if values.spelling.ort and _is_product(step, values.before(step)):
+        constants, kernel = [], values.program[step.inputs[1]].shape[2:]
+    elif values.spelling.ort and _is_product(step, values.before(step)):
         return matrix_product(values, step, values.before(step), output)
-    constants = values.weight(step.name, step.weight, _products(values, step, step.weight))
+    else:
+        constants = values.weight(step.name, step.weight, _products(values, step, step.weight))
+        kernel = step.weight.values.shape[2:]
     return values.node(
         "Conv",
         [*inputs, *constants],
         output,
-        kernel_shape=list(step.weight.values.shape[2:]),
+        kernel_shape=list(kernel),
         strides=pair(step.attributes["stride"]),
-        pads=pads(step),
+        pads=pads(step, kernel),
         dilations=pair(step.attributes["dilation"]),
         group=step.attributes["groups"],
-    )
-
-
-def _computed(values: Values, step: Step, inputs: list[str], output: str) -> str:
-    """A convolution whose weight is computed while the network runs."""
-    given, kernel = step.attributes, values.program[step.inputs[1]].shape[2:]
-    return values.node(
-        "Conv",
-        inputs,
-        output,
-        kernel_shape=list(kernel),
-        strides=pair(given["stride"]),
-        pads=pads(step, kernel),
-        dilations=pair(given["dilation"]),
-        group=given["groups"],
     )
 
 

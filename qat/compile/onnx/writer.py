@@ -24,7 +24,10 @@ NAMES = {  # that a file has for its own ends, by IOSpec.result
 }
 
 
-MOVED = ("getitem", "index_select", "pad", "flip", "roll", "stack", "expand", "repeat_interleave", "channel_shuffle")
+MOVED = (  # cat too: OpenVINO loses signs when it joins dequantised tensors
+    *("cat", "getitem", "index_select", "pad", "flip", "roll", "stack", "expand", "repeat_interleave"),
+    "channel_shuffle",
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,7 @@ def live(values: Values, outputs: set[str]) -> tuple[list[NodeProto], list[Tenso
 
 
 def _write(values: Values, step: Step, io: IOSpec) -> None:
-    if _joins(values, step):
-        _join_integers(values, step)
-    elif _resamples(values, step):
+    if _resamples(values, step):
         _on_integers(values, step)
     elif _moves(values, step):
         _move_integers(values, step)
@@ -107,21 +108,6 @@ def _finish(values: Values, step: Step, result: str) -> None:
         values.rectified(step.name, result, step.quant)
     else:
         values.quantised(step.name, result, step.quant, values.spelling.signed)
-
-
-def _joins(values: Values, step: Step) -> bool:
-    """Whether `step` is a concatenation within one grid, and one spelling of it."""
-    grids = [values.grids.get(source) for source in step.inputs]
-    if step.op != "cat" or step.relu or grids[0] is None:
-        return False
-    return grids[0][0] == step.quant and all(grid == grids[0] for grid in grids)
-
-
-def _join_integers(values: Values, step: Step) -> None:
-    """Of the integers: OpenVINO loses signs when it joins dequantised tensors."""
-    integers = [values.integers[source] for source in step.inputs]
-    joined = values.node("Concat", integers, f"{step.name}_quantized", axis=step.attributes["dim"])
-    values.give(step.name, joined, *values.grids[step.inputs[0]])
 
 
 def _resamples(values: Values, step: Step) -> bool:

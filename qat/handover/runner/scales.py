@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from .mistake import Mistake
+from .pictures import CENTRE
 from .plugin import part
 
 UNSET, FIXED = 1.0, 1 / 128  # what the plugin starts every scale with; the pyramid's
-CENTRE, SWING = 128.0, "full"  # of the camera's colours; the default swing is "studio", which the device doesn't give
+SWING = "full"  # of the camera's colours; the default is "studio", which the device doesn't give
 
 
 def activations(model: nn.Module) -> dict[str, float]:

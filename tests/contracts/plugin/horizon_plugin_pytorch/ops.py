@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 LOW, HIGH = -128, 127
+LIMITS = {"qint8": (LOW, HIGH), "qint16": (-32768, 32767)}
 _library = torch.library.Library("horizon", "DEF")
 NAMES = ("requantise", "requantise_fast", "requantise_hybrid")
+WIDE = "requantise_int16"
 
 
 def round_to(x: Tensor, scale: Tensor) -> Tensor:
@@ -18,6 +20,13 @@ def round_to(x: Tensor, scale: Tensor) -> Tensor:
     return torch.fake_quantize_per_tensor_affine(x, scale, torch.zeros(1, dtype=torch.int32), LOW, HIGH)
 
 
+def round_wide(x: Tensor, scale: Tensor) -> Tensor:
+    """The same in 16 bits."""
+    return torch.fake_quantize_per_tensor_affine(x, scale, torch.zeros(1, dtype=torch.int32), *LIMITS["qint16"])
+
+
 for _name in NAMES:
     _library.define(f"{_name}(Tensor x, Tensor scale) -> Tensor")
     _library.impl(_name, round_to, "CompositeExplicitAutograd")
+_library.define(f"{WIDE}(Tensor x, Tensor scale) -> Tensor")
+_library.impl(WIDE, round_wide, "CompositeExplicitAutograd")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from ..ops import WIDE
 from .fake_quantize import FakeQuantize, WeightFakeQuantize
 from .prepare import QAT
 from .state import mark, state_of
@@ -42,7 +43,7 @@ def convert_fx(
     for name, module in modules.items():
         if type(module) is FakeQuantize:
             _check_observed(name, module)
-            graph.add_submodule(name, Requantise(module.scale, operation))
+            graph.add_submodule(name, Requantise(module.scale, WIDE if module.dtype == "qint16" else operation))
     for module in modules.values():
         if type(module) in QAT.values():
             _round_weight(module)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .observers import HIGH, LOW, OBSERVERS
+from ..ops import LIMITS
+from .observers import MIDDLE, OBSERVERS
 
 
 class FakeQuantState(Enum):
@@ -37,6 +38,8 @@ class FakeQuantize(nn.Module):
         super().__init__()
         self.fails = ""  # why its operation doesn't run
         self.constant = settings.pop("averaging_constant", 0.01)
+        self.dtype = settings.pop("dtype", "qint8")
+        self.low, self.high = LIMITS[self.dtype]
         self.choose, self.settings, self.fixed = OBSERVERS[observer], settings, fixed
         self.register_buffer("scale", torch.full((channels,), 1.0 if fixed is None else fixed))
         self.register_buffer("zero_point", torch.zeros(channels, dtype=torch.long))
@@ -62,7 +65,7 @@ class FakeQuantize(nn.Module):
 
     def observe(self, x: Tensor) -> None:
         rows = x.flatten(1) if self.is_weight else x.reshape(1, -1)
-        new = self.choose(rows, **self.settings)
+        new = self.choose(rows, **self.settings) * (MIDDLE / (self.high + 0.5))
         first = self.is_weight or int(self.observed) == 0
         self.scale = new if first else self.scale * (1 - self.constant) + new * self.constant
         self.observed += 1
@@ -70,8 +73,8 @@ class FakeQuantize(nn.Module):
     def round(self, x: Tensor) -> Tensor:
         zeros = self.zero_point.to(torch.int32)
         if self.is_weight:
-            return torch.fake_quantize_per_channel_affine(x, self.scale, zeros, 0, LOW, HIGH)
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, zeros, LOW, HIGH)
+            return torch.fake_quantize_per_channel_affine(x, self.scale, zeros, 0, self.low, self.high)
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, zeros, self.low, self.high)
 
 
 class WeightFakeQuantize(FakeQuantize):

@@ -29,7 +29,26 @@ _OPERATIONS = (
 )
 
 
+OWNER = "owner"  # in a node's meta: the module whose forward calls it
+
+
 class _Tracer(fx.Tracer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.owners = [""]
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        self.owners.append(self.path_of_module(m))
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        finally:
+            self.owners.pop()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta[OWNER] = self.owners[-1]
+        return node
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         is_stub = isinstance(m, (QuantStub, TorchQuantStub, DeQuantStub))
         return is_stub or super().is_leaf_module(m, module_qualified_name)

@@ -11,7 +11,8 @@ from torch import Tensor, fx, nn
 from torch.ao.quantization import DeQuantStub
 
 from ..march import get_march
-from .fuse import check_graph, claim, fuse_fx
+from .fake_quantize import FakeQuantize
+from .fuse import OWNER, check_graph, claim, fuse_fx
 from .qconfig import QConfig
 from .state import mark, state_of
 from .stubs import QuantStub
@@ -19,6 +20,10 @@ from .stubs import QuantStub
 _KEYS = {"", "module_type", "module_name"}
 _ADDITIONS = (operator.add, torch.add)  # x += y and Tensor.add aren't listed, so they don't fuse
 _RESIZES = (nn.functional.interpolate, nn.Upsample, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
+_INT8_ALONE = (
+    *(*_RESIZES, nn.functional.avg_pool2d, nn.functional.max_pool2d, nn.functional.adaptive_avg_pool2d),
+    *(nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.BatchNorm2d, nn.ConvTranspose2d, nn.Linear),
+)
 _RELUS = (nn.ReLU, nn.ReLU6, torch.relu, nn.functional.relu, "relu")
 _FAIL = (torch.unsqueeze, "unsqueeze")  # in calibration, by the PIDNet-on-J5 walkthrough
 _NOT_TENSORS = (getattr, operator.getitem, "size", "dim")
@@ -74,12 +79,11 @@ class _QConfigs:
         self.names = dict(_pairs(given.get("module_name", ())))
 
     def of(self, name: str, module: nn.Module | None) -> QConfig | None:
-        if module is None:
-            return self.everywhere
+        """`name`: of the module, or of the one whose forward calls a function."""
         found = self.types.get(type(module), self.everywhere)
         for path in _above(name):  # a module's qconfig is its submodules' too
             found = self.names.get(path, found)
-        return getattr(module, "qconfig", found)
+        return found if module is None else getattr(module, "qconfig", found)
 
 
 def _above(name: str) -> list[str]:
@@ -97,11 +101,13 @@ class _Preparation:
         self.modules = dict(graph.named_modules())
 
     def run(self) -> None:
-        if unknown := set(self.qconfigs.names) - set(self.modules):
+        owners = {node.meta.get(OWNER, "") for node in self.graph.graph.nodes}
+        if unknown := set(self.qconfigs.names) - set(self.modules) - owners:
             raise KeyError(f"qconfig_dict names {sorted(unknown)}, which the model hasn't")
         for node in list(self.graph.graph.nodes):
             module = self.modules.get(str(node.target)) if node.op == "call_module" else None
-            qconfig = self.qconfigs.of(str(node.target), module)
+            name = str(node.target) if node.op == "call_module" else node.meta.get(OWNER, "")
+            qconfig = self.qconfigs.of(name, module)
             if qconfig is not None and self.computes(node, module):
                 self.quantise(node, module, qconfig)
         self.graph.recompile()
@@ -113,6 +119,7 @@ class _Preparation:
 
     def quantise(self, node: fx.Node, module: nn.Module | None, qconfig: QConfig) -> None:
         weighted = type(module) in QAT
+        self.check_int16(node)
         if weighted:
             channels = module.weight.shape[0]
             module.__class__ = QAT[type(module)]  # the user's own module: this is what sharing means
@@ -142,6 +149,13 @@ class _Preparation:
             raise RuntimeError(
                 f"int32 output of {node.name}: only a Conv or Linear at the tail can give it, and {read}"
             )
+
+    def check_int16(self, node: fx.Node) -> None:
+        """note.md, the Bayes columns: these read int8 alone."""
+        sources = [self.modules.get(str(source.target)) for source in node.all_input_nodes]
+        wide = [each for each in sources if isinstance(each, FakeQuantize) and each.dtype == "qint16"]
+        if wide and self.kind(node) in _INT8_ALONE:
+            raise RuntimeError(f"{node.name} reads int16, and the device has it for int8 alone")
 
     def is_end(self, node: fx.Node) -> bool:
         is_stub = node.op == "call_module" and isinstance(self.modules[node.target], DeQuantStub)
