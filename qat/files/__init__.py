@@ -1,6 +1,15 @@
 """Files and folders that appear whole or not at all, hashes, and the content of JSON and YAML files."""
 
-from qat.files.content import json_text, known_sha256, read_json, sha256, sha256_text, write_json, write_text
+from qat.files.content import (
+    json_text,
+    known_sha256,
+    read_json,
+    sha256,
+    sha256_text,
+    text_of,
+    write_json,
+    write_text,
+)
 from qat.files.listing import files_below
 from qat.files.locks import alone
 from qat.files.parts import restored, scratch_folder, short_name, sweep
@@ -25,6 +34,7 @@ __all__ = [
     "sha256_text",
     "short_name",
     "sweep",
+    "text_of",
     "write_json",
     "write_text",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from qat.environment import environment
 from qat.errors import UserError
-from qat.files import json_text, known_sha256, read_json, restored, sweep, write_json, write_text
+from qat.files import json_text, known_sha256, read_json, restored, sweep, text_of, write_json, write_text
 from qat.origin import Origin
 from qat.stages.figures import Figures, read_figures
 from qat.stages.folders import CHECKPOINTS, CONFIG, MANIFEST, METRICS
@@ -84,7 +84,7 @@ def write_views(folder: Path) -> None:
     if figures is not None:
         views |= {CONFIG: figures.config, MANIFEST: json_text(figures.record), METRICS: json_text(figures.metrics)}
     for name, text in views.items():
-        if _content(folder / name) != text:
+        if text_of(folder / name) != text:
             write_text(folder / name, text)
 
 
@@ -115,10 +115,3 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no names and values; delete it and run the stage again")
     return content
-
-
-def _content(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -146,9 +146,14 @@ class Loop(ABC):
             _log.warning("starting anew over %s; %s", path, reason)
             return
         saved = self.state.load(path)
+        self._write_history()  # a run that was killed behind its checkpoint lacks the last epoch
         _log.info("resuming from %s after epoch %d", path, self.progress.epoch)
         for line in self.changes(saved):
             _log.warning("the config has changed since: %s", line)
+
+    def _write_history(self) -> None:
+        if self.context.main:
+            write_json(self.folder / "history.json", self.progress.history)
 
     def _epoch(self, epoch: int, reporter: Reporter) -> None:
         record: dict[str, Any] = {"epoch": epoch + 1, **self._train_epoch(epoch, reporter)}
@@ -161,7 +166,7 @@ class Loop(ABC):
         if self.context.main:
             self.after_epoch(result, reporter)
             self.state.save(self.folder / CHECKPOINT, self.settings())
-            write_json(self.folder / "history.json", self.progress.history)
+            self._write_history()
         reporter.epoch(record)
         self.context.wait()
 

@@ -18,7 +18,7 @@ from qat.data.classes_seen import ClassGuess, guess_classes
 from qat.data.descriptor import IGNORE
 from qat.data.survey import Pair, Survey, split_names, survey
 from qat.errors import UserError
-from qat.files import write_text
+from qat.files import sweep, text_of, write_text
 from qat.models import NetworkSpec, build_model, look_at, resolve, short_name
 from qat.models.checkpoint import read_tensors, strip
 from qat.models.onnx import InputSpec, read_network
@@ -94,10 +94,10 @@ def new_run(
     found = (*network.found, *pictures_found(seen), *labels_found(seen, guess))
     guessed = (*network.guessed, *data_guessed(seen, guess, config.DATASET.MEAN, config.DATASET.STD))
     comment = "".join(f"# {line}\n" for line in (*found, *(f"guessed: {line}" for line in guessed)))
-    files.check((files.config, files.descriptor, *lists))
-    for path, text in lists.items():
+    beside = {**lists, files.descriptor: comment + _yaml(descriptor)}
+    files.check(beside)
+    for path, text in beside.items():
         write_text(path, text)
-    write_text(files.descriptor, comment + _yaml(descriptor))
     write_text(files.config, comment + _yaml(written))
     load_config(files.config)
     return NewRun(files.config, files.descriptor, tuple(lists), found, guessed)
@@ -115,9 +115,11 @@ class _Files:
         name = f"{network}_run" if network == data_set else network
         return cls(folder, data_set, folder / f"{name}.yaml", folder / f"{data_set}.yaml")
 
-    def check(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            if path.exists():
+    def check(self, beside: Mapping[Path, str]) -> None:
+        """UserError where a file is there; one as it would be written is what a killed run left."""
+        sweep(self.folder.absolute())
+        for path in (self.config, *beside):
+            if path.exists() and text_of(path) != beside.get(path):
                 raise UserError(f"{path} is there already and isn't overwritten; move it, or give another --output")
 
 

@@ -13,6 +13,8 @@ import torch
 from yacs.config import CfgNode
 
 from qat.compile.artefacts import ArtefactSpec
+from qat.compile.perf.report import SpeedReport
+from qat.compile.perf.run import BenchSettings, machine
 from qat.config import load_config
 from tests.networks import TINY, TinyNet, registered, shuffle_norms
 
@@ -79,6 +81,16 @@ def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qat.workflow.artefact.Isolated", lambda runtime: runtime)
 
 
+@pytest.fixture
+def quick_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bench-runtimes writes its files, which have no rows."""
+    monkeypatch.setattr("qat.workflow.runtime_speed.bench", _unmeasured)
+
+
+def _unmeasured(folder: Path, artefacts: object, x: Any, settings: BenchSettings, progress: object) -> SpeedReport:
+    return SpeedReport(settings.title, [], machine(x, settings), {})
+
+
 def compiling_quickly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("qat.compile.pipeline.stage_outputs", lambda *_: None)
     patch.setattr("qat.compile.pipeline.check_all", lambda *_: {})
@@ -86,7 +98,7 @@ def compiling_quickly(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unproven(checks: object, artefacts: Sequence[ArtefactSpec], *_: object) -> dict[str, Any]:
-    return {spec.name: {"ort": {"images": 1}} for spec in artefacts}
+    return {spec.name: {"ort": {"images": 1, "status": "ok"}} for spec in artefacts}
 
 
 @pytest.fixture

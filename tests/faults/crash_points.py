@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,15 @@ def _acting(act: Callable[[Path], None], real: Callable[..., Any]) -> Callable[.
     return call
 
 
-def snapshots(folder: Path, run: Callable[[], object], into: Path) -> list[Path]:
-    """Runs `run`; returns copies of `folder` as a kill before each rename and removal in it would leave it."""
+def snapshots(folder: Path, run: Callable[[], object], into: Path, inside: Collection[Path] = ()) -> list[Path]:
+    """Runs `run`; returns copies of `folder` as a kill before each rename and removal in it would leave it.
+
+    `inside`: the folders whose own entries count; by default all below.
+    """
     found: list[Path] = []
 
     def copy(path: Path) -> None:
-        if folder in path.absolute().parents:
+        if path.parent in inside if inside else folder in path.absolute().parents:
             found.append(Path(shutil.copytree(folder, into / str(len(found)))))
 
     with before_each(copy):

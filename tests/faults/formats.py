@@ -6,8 +6,10 @@ import io
 import json
 import shutil
 import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import cv2
 import numpy as np
@@ -152,20 +154,24 @@ def _network(folder: Path, name: str) -> object:
 def _run(root: Path, cfg: CfgNode) -> dict[str, Format]:
     calibrate(cfg)
     evaluate(cfg, stage="calib")
-    evaluate(cfg, stage="int_infer")
+    truth = evaluate(cfg, stage="int_infer").stages
     base = folders_of(cfg).base
     state = str((folders_of(cfg).stage("calib") / CHECKPOINTS["calib"]).relative_to(base))
     whole = {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.suffix == ".json"}
     older = {name: content for name, content in whole.items() if not name.endswith("evaluation.json")}
 
-    def evaluated(folder: Path, _: str) -> object:
+    def stages(folder: Path) -> Mapping[str, Any]:
         shutil.copytree(folder, base, dirs_exist_ok=True)
-        return evaluate(cfg, stage="int_infer")
+        return evaluate(cfg, stage="int_infer").stages
 
-    def without_figures(folder: Path, name: str) -> object:
+    def evaluated(folder: Path, _: str) -> None:
+        found = stages(folder)
+        _check(found, truth, found)
+
+    def without_figures(folder: Path, _: str) -> None:
         for path in base.rglob("evaluation.json"):
             path.unlink()
-        return evaluated(folder, name)
+        _check(stages(folder), truth, ("int_infer",))  # nobody can know damage to what an older version wrote
 
     return {
         "calibration state": Format(
@@ -178,6 +184,12 @@ def _run(root: Path, cfg: CfgNode) -> dict[str, Format]:
             {**older, state: (base / state).read_bytes()}, without_figures, _json, share=LESS
         ),
     }
+
+
+def _check(found: Mapping[str, Any], truth: Mapping[str, Any], stages: Iterable[str]) -> None:
+    """AssertionError where a stage shows other figures than the whole files' run."""
+    for stage in stages:
+        assert found[stage]["mean_iou"] == truth[stage]["mean_iou"], f"{stage} shows other figures"
 
 
 def _json(content: bytes, rng: Random) -> bytes:
