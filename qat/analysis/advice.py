@@ -13,6 +13,7 @@ from typing import Any
 from qat.analysis.layer_error import above, worst_first
 from qat.analysis.measurements import Measurements
 from qat.engine import AUTO, PROGRAM
+from qat.evaluation.tasks import task_in
 from qat.invocation import Invocation
 from qat.ptq.methods import method
 
@@ -111,16 +112,22 @@ def _adaround(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
 def _fine_tune(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     kept, gate = _kept(measured), float(quant["GATE"])
     if kept is not None and kept < gate:
-        why = f"stage calib keeps {kept:.2%} of float's mIoU on these pictures, below the gate of {gate:.0%}"
+        what = f"{kept:.2%} of float's {_score(measured)}"
+        why = f"stage calib keeps {what} on these pictures, below the gate of {gate:.0%}"
         yield Remedy(why, "fine-tune, once calibration gives no more", "qat")
 
 
+def _score(measured: Measurements) -> str:
+    return task_in((measured.sensitivity or {}).get("float", {})).score_title
+
+
 def _kept(measured: Measurements) -> float | None:
-    """The share of float's mIoU that stage calib keeps; None without labels."""
+    """The share of float's score that stage calib keeps; None without labels."""
     if measured.sensitivity is None:
         return None
-    floating, calib = measured.sensitivity["float"]["mean_iou"], measured.sensitivity["groups"]["all"]["mean_iou"]
-    return calib / floating if floating else None
+    before, now = measured.sensitivity["float"], measured.sensitivity["groups"]["all"]
+    floating, calib = task_in(before).of(before), task_in(before).of(now)
+    return calib / floating if floating and calib is not None else None
 
 
 def _kernels(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
@@ -145,7 +152,7 @@ def _one_layer(measured: Measurements, quant: Quant) -> Iterator[Remedy]:
     """Single layers that cost much: more bits for as few as the bound needs."""
     if measured.sensitivity is None or method("MAX_DROP").is_on(quant):
         return
-    if measured.sensitivity["float"]["mean_iou"] is None:  # MAX_DROP is a bound on mIoU
+    if task_in(measured.sensitivity["float"]).of(measured.sensitivity["float"]) is None:  # MAX_DROP is its bound
         return
     now = measured.sensitivity["groups"]["all"]["sqnr_db"]
     gains = {

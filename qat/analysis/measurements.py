@@ -12,6 +12,7 @@ from rich.table import Table
 from qat.analysis.layer_error import above, worst_first
 from qat.analysis.qconfig import as_text
 from qat.compile.picture import write_picture
+from qat.evaluation.tasks import task_in
 from qat.files import write_json, write_text
 from qat.program.steps import Program
 from qat.tables import slim_table
@@ -104,30 +105,33 @@ def _errors(error: Row) -> list[str]:
 
 def groups_table(sensitivity: Row) -> Table:
     """What weights cost, what activations cost."""
-    table = _table(f"Rounded alone, {sensitivity['images']} pictures", "what", "mIoU", "SQNR", "pixels\nchanged %")
+    task, title = task_in(sensitivity["float"]), f"Rounded alone, {sensitivity['images']} pictures"
+    table = _table(title, "what", task.score_title, "SQNR", f"{task.changed_title} %")
     for name, one in {"float": sensitivity["float"], **sensitivity["groups"]}.items():
         table.add_row(name, *_scores(one))
     return table
 
 
 def sensitivity_table(sensitivity: Row) -> Table:
-    """The layers that give most back in float, by SQNR, with their rank by mIoU."""
+    """The layers that give most back in float, by SQNR, with their rank by the score."""
     ranks, by_name = sensitivity["ranks"]["alone_float"], {row["name"]: row for row in sensitivity["layers"]}
-    by_miou = {name: index + 1 for index, name in enumerate(ranks["mean_iou"] or ())}
+    task = task_in(sensitivity["float"])
+    by_score, title = {name: index + 1 for index, name in enumerate(ranks[task.score] or ())}, task.score_title
     table = _table(
         "Sensitivity: what the network gains with the layer in float, and loses to it alone",
-        *("layer", "float:\nSQNR", "mIoU", "rank by\nmIoU", "int8:\nSQNR", "mIoU", "MMACs"),
+        *("layer", "float:\nSQNR", title, f"rank by\n{title}", "int8:\nSQNR", title, "MMACs"),
     )
     for name in ranks["sqnr_db"][:SHOWN]:
         gain, cost = by_name[name]["alone_float"], by_name[name]["alone_quantised"]
-        rank = str(by_miou.get(name, ""))
+        rank = str(by_score.get(name, ""))
         macs = _number(by_name[name]["macs"], 1, 1e-6)
         table.add_row(name, *_scores(gain)[1::-1], rank, *_scores(cost)[1::-1], macs)
     return table
 
 
 def _scores(one: Row) -> list[str]:
-    return [_number(one["mean_iou"], 2, 100), _number(one["sqnr_db"], 2), _number(one["pixels_changed"], 3, 100)]
+    task = task_in(one)
+    return [_number(one[task.score], 2, 100), _number(one["sqnr_db"], 2), _number(one[task.changed], 3, 100)]
 
 
 def ranges_table(ranges: Row) -> Table:

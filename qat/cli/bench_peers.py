@@ -39,6 +39,6 @@ def _cells(form: Any) -> list[str]:
     if form.median_ms is not None:
         share = "" if form.of_peer is None else f"{form.of_peer:.2f}x"
         speed = [f"{form.median_ms:.1f}", f"{form.p90_ms:.1f}", share]
-    miou = f"{accuracy.scores.mean_iou:.4f}" if accuracy.scores else ""
-    figures = (miou, f"{accuracy.pixels_changed:.3%}", f"{accuracy.logit_sqnr:.1f} dB")
+    miou = "" if accuracy.main is None else f"{accuracy.main:.4f}"
+    figures = (miou, f"{accuracy.changed:.3%}", f"{accuracy.logit_sqnr:.1f} dB")
     return [*speed, *figures]

@@ -28,6 +28,7 @@ from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import stage_outputs
 from qat.engine import PROGRAM, choose_engine
 from qat.errors import UserError
+from qat.evaluation.tasks import SEGMENTATION, Task
 from qat.files import write_json
 from qat.program.conversion import Kernels, choose_kernels, int8_network
 from qat.runtimes import BEST, NAMES, get_runtime, installed
@@ -53,6 +54,7 @@ class CompileSettings:
     form: Form
     num_classes: int
     runtimes: tuple[str, ...] = AUTO
+    task: Task = SEGMENTATION
     bench_rounds: int = 0
     command: str = ""
     picture: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +88,7 @@ def compile_into(
     artefacts, missing = write_files(network, kernels, form, folder, runtimes)
     write_picture(network.program, folder, settings.title)
     log("running the stages on the pictures")
-    outputs = stage_outputs(network, int8, samples, form.io, settings.num_classes)
+    outputs = stage_outputs(network, int8, samples, form.io, settings.num_classes, settings.task)
     checks = check_all(folder, network, int8, outputs, form.io, log)
     parity = compare_all(checks, artefacts, folder, outputs, runtimes, log) | absent(missing)
     write_json(folder / PARITY, parity)

@@ -11,15 +11,22 @@ from typing import Any
 import yaml
 
 from qat.errors import UserError
+from qat.evaluation.tasks import TASKS
 from qat.files import read_yaml, write_text
 
 MEASURED = "measured"  # the source of what --update writes; rows with another source are kept
-CLASS = "IoU "  # begins the name of a class's row
-UNITS = ("mean_iou", "share_of_float", "pixels_changed", "logit_sqnr")
+SCORES = tuple(task.score for task in TASKS.values())
+CLASSES = tuple(f"{task.class_title} " for task in TASKS.values())  # begin the names of classes' rows
+HIGHER_IS_WORSE = tuple(task.changed for task in TASKS.values())
+UNITS = (*SCORES, "share_of_float", *HIGHER_IS_WORSE, "logit_sqnr")
 MOST_SQNR = 60.0  # dB; above it a float network is as it is, and each CPU rounds in its own way
-HIGHER_IS_WORSE = ("pixels_changed",)
-FLOAT_TOLERANCES = {"mean_iou": 0.0005, CLASS: 0.005}
-TOLERANCES = {"mean_iou": 0.003, "share_of_float": 0.003, "pixels_changed": 0.002, "logit_sqnr": 1.5, CLASS: 0.015}
+FLOAT_TOLERANCES = dict.fromkeys(SCORES, 0.0005) | dict.fromkeys(CLASSES, 0.005)
+TOLERANCES = (
+    dict.fromkeys((*SCORES, "share_of_float"), 0.003)
+    | dict.fromkeys(HIGHER_IS_WORSE, 0.002)
+    | dict.fromkeys(CLASSES, 0.015)
+    | {"logit_sqnr": 1.5}
+)
 _EXAMPLE = "stages: {float: {mean_iou: {value: 0.8, tolerance: 0.0005, source: measured}}}"
 _ROW = {"value", "tolerance", "source", "both_sides"}
 
@@ -60,7 +67,7 @@ class Baseline:
     """What is expected of a config, by stage and row.
 
     `config`: data set and name, such as streets/pidnet_s. `images`: the number of pictures; 0 where it doesn't matter.
-    `gate`: the share of float's mIoU (0 to 1) that a network must keep to be usable. `made_with`: versions and hashes.
+    `gate`: the share of float's score (0 to 1) that a network must keep to be usable. `made_with`: versions and hashes.
     """
 
     config: str
@@ -124,15 +131,15 @@ def _kept(name: str, value: float) -> float:
 
 def _tolerance(title: str, name: str) -> float:
     table = FLOAT_TOLERANCES if title == "float" else TOLERANCES
-    return table[CLASS if name.startswith(CLASS) else name]
+    return table[next((head for head in CLASSES if name.startswith(head)), name)]
 
 
 def _rows(title: str, rows: Mapping[str, Any]) -> dict[str, Expected]:
     for name, row in rows.items():
         if unknown := set(row) - _ROW:
             raise ValueError(f"{title} {name} has the key {min(unknown)}")
-        if name not in UNITS and not name.startswith(CLASS):
-            raise ValueError(f"{title} has the row {name}; rows are {', '.join(UNITS)} and {CLASS}<class>")
+        if name not in UNITS and not name.startswith(CLASSES):
+            raise ValueError(f"{title} has the row {name}; rows are {', '.join(UNITS)} and {CLASSES[0]}<class>")
     return {name: Expected(**row) for name, row in rows.items()}
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError
-from qat.evaluation.confusion import ConfusionMatrix, Scores
-from qat.evaluation.distance import Distance
-from qat.evaluation.upsample import upsample_argmax
+from qat.evaluation.confusion import Scores
+from qat.evaluation.outputs import Network, Outputs, moved, several
+from qat.evaluation.scorer import Measure, frame_of
+from qat.evaluation.tasks import SEGMENTATION, Tally, Task
+from qat.evaluation.tasks.segmentation import SegmentationTally
 from qat.torch_private import AnyBatchNorm, AnyDropout
 
 
@@ -22,18 +24,39 @@ from qat.torch_private import AnyBatchNorm, AnyDropout
 class Result:
     """The measurements of one evaluation."""
 
-    scores: Scores | None  # None without labels
     names: tuple[str, ...]  # of the images, in order
     seconds: float  # from asking for the first batch to the last count
     forward_seconds: float  # in the model alone
-    pixels_changed: float | None = None  # share (0 to 1) of all pixels whose class differs from the reference's
-    logit_sqnr: float | None = None  # dB, against the reference's logits
-    counts: Tensor | None = field(default=None, compare=False, repr=False)  # pixels, rows are labels; None without
+    logit_sqnr: float | None = None  # dB, against the reference's outputs; None without a reference
+    tally: Tally | None = field(default=None, compare=False, repr=False)  # scores, and the distance from the reference
+    task: Task = field(default=SEGMENTATION, compare=False, repr=False)
+
+    @property
+    def main(self) -> float | None:
+        """The task's score (0 to 1); None without labels."""
+        return self.tally.main if self.tally else None
+
+    @property
+    def scores(self) -> Scores | None:
+        """Segmentation's scores; None without labels."""
+        tally = self.tally
+        return tally.matrix.scores() if isinstance(tally, SegmentationTally) and tally.labelled else None
+
+    @property
+    def counts(self) -> Tensor | None:
+        """Segmentation's confusion matrix in pixels, rows are labels; None without labels."""
+        tally = self.tally
+        return tally.matrix.counts if isinstance(tally, SegmentationTally) and tally.labelled else None
+
+    @property
+    def changed(self) -> float | None:
+        """The share (0 to 1) of predictions that aren't the reference's; None without a reference."""
+        return self.tally.distances().get(self.task.changed) if self.tally else None
 
 
 @torch.no_grad()
 def evaluate(
-    model: Callable[[Tensor], Tensor],
+    model: Network,
     batches: Iterable[Mapping[str, Any]],
     num_classes: int,
     *,
@@ -41,31 +64,34 @@ def evaluate(
     align_corners: bool,
     fit: Fit = AS_IS,
     device: str | torch.device = "cpu",
-    reference: Callable[[Sequence[str], Tensor], Tensor] | None = None,
-    record: Callable[[Sequence[str], Tensor], None] | None = None,
-    progress: Callable[[int, ConfusionMatrix], None] | None = None,
+    reference: Callable[[Sequence[str], Tensor], Outputs] | None = None,
+    record: Callable[[Sequence[str], Outputs], None] | None = None,
+    progress: Callable[[int, Tally], None] | None = None,
+    task: Task = SEGMENTATION,
 ) -> Result:
-    """Run `model` over all batches and score its classes at label size.
+    """Run `model` over all batches and score what it predicts.
 
     Args:
-        model: input -> logits (N, num_classes, h, w) of any size h, w, in eval mode.
-        batches: dicts with "image" uint8 (N, H, W, 3), "name" (N) and, where there are labels, "label"
-            uint8 (N, H, W) with 255 ignored. Without labels only the distance from `reference` is measured.
-        num_classes: of the logits; labels are 0 to num_classes - 1, or 255.
+        model: input -> the task's outputs, in eval mode; of segmentation logits (N, num_classes, h, w) of any size.
+        batches: dicts with "image" uint8 (N, H, W, 3), "name" (N) and, where there are labels, "label": of
+            segmentation uint8 (N, H, W) with 255 ignored, of classification int64 (N). Without labels only the distance
+            from `reference` is measured.
+        num_classes: of the outputs; labels are 0 to num_classes - 1.
         to_input: "image" -> the model's input; it may use one buffer again for every batch.
-        align_corners: how logits are interpolated to the label's size, as `torch.nn.functional.interpolate` does.
+        align_corners: how maps are interpolated to the label's size, as `torch.nn.functional.interpolate` does.
         fit: how `to_input` fits pictures to the network's size; by default it leaves their size.
         device: where inputs go, and so where the model lies.
-        reference: (names, input) -> the logits to compare with: a float model, or `LogitStore.read`.
-        record: takes (names, logits) of this model: `LogitStore.write`.
-        progress: takes (images of this batch, the matrix so far) after each batch.
+        reference: (names, input) -> the outputs to compare with: a float model, or `LogitStore.read`.
+        record: takes (names, outputs) of this model: `LogitStore.write`.
+        progress: takes (images of this batch, the tally so far) after each batch.
+        task: what the outputs are (`qat.evaluation.tasks`).
 
     Returns:
-        mIoU and accuracies (0 to 1), times in seconds; with a reference also the share (0 to 1) of pixels whose class
-        differs from the reference's, and the SQNR of the logits in dB.
+        The score (0 to 1), times in seconds; with a reference also the share (0 to 1) of predictions that differ from
+        the reference's, such as pixels' classes, and the SQNR of the outputs in dB.
 
     Raises:
-        UserError: for no batches, labels of some pictures alone, logits of a wrong shape or not finite, layers in
+        UserError: for no batches, labels of some pictures alone, outputs of a wrong shape or not finite, layers in
             training mode.
 
     Example:
@@ -85,8 +111,7 @@ def evaluate(
         (1.0, ('a',))
     """
     _check_mode(model)
-    device = torch.device(device)
-    matrix, distance = ConfusionMatrix(num_classes), Distance()
+    device, measure = torch.device(device), Measure(task, num_classes)
     labelled: bool | None = None
     names: list[str] = []
     forward_seconds, start = 0.0, time.perf_counter()
@@ -94,38 +119,35 @@ def evaluate(
         label, batch_names = batch.get("label"), list(batch["name"])
         labelled = _check_labels(labelled, label, batch_names)
         inputs = to_input(batch["image"]).to(device)
-        logits, seconds = _timed_forward(model, inputs)
-        _check_logits(logits, num_classes, batch_names)
-        size = batch["image"].shape[1:3] if label is None else label.shape[-2:]
-        prediction = upsample_argmax(logits, size, align_corners, fit.canvas(size))
+        outputs, seconds = _timed_forward(model, inputs)
+        _check_outputs(outputs, task, num_classes, batch_names)
+        frame = frame_of(batch, fit, align_corners)
+        prediction = task.predict(outputs, frame)
         if label is not None:
-            matrix.update(prediction, label.to(device))
+            measure.tally.score(prediction, label)
         if reference is not None:
-            expected = reference(batch_names, inputs).to(device)
-            distance.update(logits, expected, size, fit.canvas(size))
-            distance.update_classes(prediction, upsample_argmax(expected, size, align_corners, fit.canvas(size)))
+            expected = moved(reference(batch_names, inputs), device)
+            measure.compare(outputs, prediction, expected, task.predict(expected, frame), frame)
         if record is not None:
-            record(batch_names, logits)
+            record(batch_names, outputs)
         names += batch_names
         forward_seconds += seconds
         if progress is not None:
-            progress(len(batch_names), matrix)
+            progress(len(batch_names), measure.tally)
     if not names:
         raise UserError("no images to evaluate: the list is empty; check DATASET.TEST_SET and TEST.NUM_IMAGES")
     seconds = time.perf_counter() - start
-    scores = matrix.scores() if labelled else None
-    changed, sqnr = distance.pixels_changed, distance.logit_sqnr
-    return Result(scores, tuple(names), seconds, forward_seconds, changed, sqnr, matrix.counts if labelled else None)
+    return Result(tuple(names), seconds, forward_seconds, measure.distance.logit_sqnr, measure.tally, task)
 
 
-def _timed_forward(model: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[Tensor, float]:
-    """The model's logits and the seconds they took, the device's queue included."""
+def _timed_forward(model: Network, inputs: Tensor) -> tuple[Outputs, float]:
+    """The model's outputs and the seconds they took, the device's queue included."""
     _wait(inputs)
     start = time.perf_counter()
     with torch.inference_mode():
-        logits = model(inputs)
+        outputs = model(inputs)
     _wait(inputs)
-    return logits, time.perf_counter() - start
+    return outputs, time.perf_counter() - start
 
 
 def _wait(tensor: Tensor) -> None:
@@ -133,7 +155,7 @@ def _wait(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _check_mode(model: Callable[[Tensor], Tensor]) -> None:
+def _check_mode(model: Network) -> None:
     """Refuses layers that would learn from the images or drop values; a wrapper's own flag doesn't matter."""
     layers = model.named_modules() if isinstance(model, nn.Module) else ()
     for name, layer in layers:
@@ -150,12 +172,11 @@ def _check_labels(labelled: bool | None, label: Tensor | None, names: Sequence[s
     return found
 
 
-def _check_logits(logits: object, num_classes: int, names: Sequence[str]) -> None:
-    if not isinstance(logits, Tensor) or logits.ndim != 4 or logits.shape[1] != num_classes:
-        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        expected = f"expected logits (N, {num_classes}, h, w): check DATASET.NUM_CLASSES, and build with aux=False"
-        raise UserError(f"the model's output is {got}; {expected}")
-    if not logits.isfinite().all():
+def _check_outputs(outputs: object, task: Task, num_classes: int, names: Sequence[str]) -> None:
+    if expected := task.fault(outputs, num_classes):
+        got = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+        raise UserError(f"the model's output is {got}; expected {expected}")
+    if not all(one.isfinite().all() for one in several(cast(Outputs, outputs))):
         raise UserError(
             f"NaN or infinity in the logits of {', '.join(names)}; check the checkpoint and the calibration"
         )

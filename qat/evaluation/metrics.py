@@ -8,6 +8,7 @@ from typing import Any
 
 from qat.errors import UserError
 from qat.evaluation.loop import Result
+from qat.evaluation.tasks import task_in
 from qat.files import sha256_text
 
 Metrics = Mapping[str, Any]
@@ -17,17 +18,14 @@ MEASURED_ON = "measured_on"  # what identifies pictures and labels; older metric
 def metrics(result: Result, class_names: Sequence[str], model: str, environment: Mapping[str, Any]) -> dict[str, Any]:
     """A stage's metrics, ready for JSON.
 
-    Fractions are 0 to 1, times in seconds, `logit_sqnr` in dB. `class_iou` is by name, null for a class that is neither
-    labelled nor predicted. Without labels `mean_iou`, accuracies and every class are null. `image_list` is the hash of
-    the image names: only equal lists can be compared. `pixels_changed` and `logit_sqnr` are there if the stage was
-    compared with float (`logit_sqnr` null: equal logits).
+    Fractions are 0 to 1, times in seconds, `logit_sqnr` in dB. Of segmentation `class_iou` is by name, null for a class
+    that is neither labelled nor predicted. Without labels the scores and every class are null. `image_list` is the hash
+    of the image names: only equal lists can be compared. `pixels_changed` and `logit_sqnr` are there if the stage was
+    compared with float (`logit_sqnr` null: equal logits). Other tasks have their own names for these
+    (`qat.evaluation.tasks`).
     """
-    scores = result.scores
-    content = {
-        "mean_iou": scores and scores.mean_iou,
-        "pixel_acc": scores and scores.pixel_acc,
-        "mean_acc": scores and scores.mean_acc,
-        "class_iou": dict(zip(class_names, scores.class_iou if scores else [None] * len(class_names), strict=True)),
+    task = result.task
+    content = (result.tally or task.tally(len(class_names))).scores(class_names) | {
         "images": len(result.names),
         "image_list": image_list(result.names),
         "seconds": result.seconds,
@@ -35,13 +33,11 @@ def metrics(result: Result, class_names: Sequence[str], model: str, environment:
         "model": model,
         "environment": dict(environment),
     }
-    if result.pixels_changed is None or result.logit_sqnr is None:
+    if result.changed is None or result.logit_sqnr is None:
         return content
-    finite = math.isfinite(result.logit_sqnr)
-    return content | {
-        "pixels_changed": result.pixels_changed,
-        "logit_sqnr": result.logit_sqnr if finite else None,
-    }
+    assert result.tally is not None
+    sqnr = result.logit_sqnr if math.isfinite(result.logit_sqnr) else None
+    return content | result.tally.distances() | {"logit_sqnr": sqnr}
 
 
 def image_list(names: Iterable[str]) -> str:
@@ -50,10 +46,10 @@ def image_list(names: Iterable[str]) -> str:
 
 
 def share_of_float(stage: Metrics, reference: Metrics) -> float:
-    """Returns mIoU as a share of float's, over the same classes; UserError if they can't be compared.
+    """Returns the score as a share of float's, over the same classes; UserError if they can't be compared.
 
     A class that no label holds counts in an mIoU, with 0, where one pixel is predicted as it: here it counts only where
-    both predict it. Without labels: the share of pixels that keep float's class.
+    both predict it. Without labels: the share of predictions that are float's, such as pixels that keep its class.
 
     >>> float_metrics = {"mean_iou": 0.5, "image_list": "", "class_iou": {"road": 0.5, "bus": None}}
     >>> stage_metrics = {"mean_iou": 0.2, "image_list": "", "class_iou": {"road": 0.4, "bus": 0.0}}
@@ -62,25 +58,26 @@ def share_of_float(stage: Metrics, reference: Metrics) -> float:
     """
     require_comparable(stage, reference)
     if not has_labels(reference):
-        return 1 - float(stage["pixels_changed"])
+        return 1 - float(stage[task_in(stage).changed])
     own, before = common_means(stage, reference)
     if not before:
-        raise UserError("float mIoU is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
+        score = task_in(reference).score_title
+        raise UserError(f"float {score} is 0; check TEST.MODEL_FILE and the labels' encoding before quantising")
     return own / before
 
 
 def common_means(stage: Metrics, reference: Metrics) -> tuple[float, float]:
-    """Returns the mIoU of a stage and of float over the classes that both know, which is all that labels hold."""
-    own, before = known_iou(stage), known_iou(reference)
+    """Returns the score of a stage and of float; an mIoU over the classes that both know, all that labels hold."""
+    own, before, task = known_classes(stage), known_classes(reference), task_in(reference)
     both = [name for name in before if name in own]
-    if own.keys() == before.keys() or not both:
-        return float(stage["mean_iou"]), float(reference["mean_iou"])
+    if own.keys() == before.keys() or not both or not task.maps:
+        return float(stage[task.score]), float(reference[task.score])
     return sum(own[name] for name in both) / len(both), sum(before[name] for name in both) / len(both)
 
 
 def has_labels(stage: Metrics) -> bool:
     """Whether the stage was scored against labels, not only against float."""
-    return stage["mean_iou"] is not None
+    return task_in(stage).of(stage) is not None
 
 
 def passes(stage: Metrics, reference: Metrics, gate: float) -> bool:
@@ -94,18 +91,24 @@ def comparable(stage: Metrics, reference: Metrics) -> bool:
     both_say = MEASURED_ON in stage and MEASURED_ON in reference
     if both_say and stage[MEASURED_ON] != reference[MEASURED_ON]:
         return False
-    return same_images and list(stage["class_iou"]) == list(reference["class_iou"])
+    return same_images and task_in(stage) is task_in(reference) and list(of_class(stage)) == list(of_class(reference))
 
 
-def known_iou(stage: Metrics) -> dict[str, float]:
-    """IoU of every class that is labelled or predicted, by name."""
-    return {name: value for name, value in stage["class_iou"].items() if value is not None}
+def of_class(stage: Metrics) -> Mapping[str, float | None]:
+    """The score of every class by name, such as its IoU; None for a class without labels and predictions."""
+    scores: Mapping[str, float | None] = stage[task_in(stage).classes]
+    return scores
+
+
+def known_classes(stage: Metrics) -> dict[str, float]:
+    """The score of every class that has one, by name."""
+    return {name: value for name, value in of_class(stage).items() if value is not None}
 
 
 def class_changes(stage: Metrics, reference: Metrics) -> dict[str, float]:
-    """Returns the rise of the IoU of each class that both know, by name."""
-    iou = known_iou(stage)
-    return {name: iou[name] - before for name, before in known_iou(reference).items() if name in iou}
+    """Returns the rise of the score of each class that both know, by name."""
+    own = known_classes(stage)
+    return {name: own[name] - before for name, before in known_classes(reference).items() if name in own}
 
 
 def require_comparable(stage: Metrics, reference: Metrics) -> None:

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 
 from rich.table import Table
 
-from qat.evaluation.baseline import CLASS, Baseline, Expected
-from qat.evaluation.metrics import Metrics, has_labels, known_iou, share_of_float
+from qat.evaluation.baseline import HIGHER_IS_WORSE, Baseline, Expected
+from qat.evaluation.metrics import Metrics, has_labels, known_classes, share_of_float
+from qat.evaluation.tasks import task_in
 from qat.tables import slim_table
 
 HOLDS, FELL, NOT_RUN = "holds", "fell", "not run"
@@ -45,12 +46,13 @@ class Row:
 def figures(stage: Metrics, floating: Metrics | None) -> dict[str, float]:
     """Returns a stage's figures by the names of a baseline's rows; `floating`: float's metrics, None for float."""
     found: dict[str, float] = {}
+    task = task_in(stage)
     if has_labels(stage):
-        found["mean_iou"] = stage["mean_iou"]
+        found[task.score] = stage[task.score]
     if floating is not None:
         found["share_of_float"] = share_of_float(stage, floating)
-    found |= {name: stage[name] for name in ("pixels_changed", "logit_sqnr") if stage.get(name) is not None}
-    return found | {f"{CLASS}{name}": iou for name, iou in known_iou(stage).items()}
+    found |= {name: stage[name] for name in (task.changed, "logit_sqnr") if stage.get(name) is not None}
+    return found | {f"{task.class_title} {name}": score for name, score in known_classes(stage).items()}
 
 
 def judge(
@@ -117,7 +119,7 @@ def shown(name: str, value: float | None) -> str:
         f"{value:.1f}"
         if name in _DECIBELS
         else f"{100 * value:.3f}"
-        if name == "pixels_changed"
+        if name in HIGHER_IS_WORSE
         else f"{100 * value:.2f}"
     )
 

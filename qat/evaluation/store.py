@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.errors import UserError, as_user_error
+from qat.evaluation.outputs import Outputs, several
 from qat.files import atomic_path, read_json, remove, short_name, write_json
 from qat.invocation import command
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class LogitStore:
-    """A folder with one float32 (C, h, w) .npy file per image, and an index that appears when all are there.
+    """A folder with a file of float32 outputs per image, .npy or .npz by content, and an index when all are there.
 
     `key` says what made the logits (hashes of weights, config and preprocessing), `pictures` the digest of each image's
     file, by name; others' logits are refused. The index has those, and the digest of each file of logits; an older
@@ -36,13 +37,15 @@ class LogitStore:
         self.folder, self.key, self.pictures = Path(folder), key, pictures
         self._written: dict[str, str] = {}
 
-    def write(self, names: Sequence[str], logits: Tensor) -> None:
-        """Store a batch's logits (N, C, h, w); `evaluate`'s `record`. The folder counts once `finish` is called."""
+    def write(self, names: Sequence[str], outputs: Outputs) -> None:
+        """Store a batch's outputs (N, ...); `evaluate`'s `record`. The folder counts once `finish` is called."""
         if not self._written:
             remove(self._index)
-        for name, one in zip(names, logits.detach().float().cpu().numpy(), strict=True):
+        arrays = [one.detach().float().cpu().numpy() for one in several(outputs)]
+        for index, name in enumerate(names):
             content = io.BytesIO()
-            np.save(content, np.ascontiguousarray(one))
+            parts = [np.ascontiguousarray(array[index]) for array in arrays]
+            np.save(content, parts[0]) if len(parts) == 1 else np.savez(content, *parts)
             with atomic_path(self._path(name), durable=False) as aside:  # the digest finds what the disk lost
                 aside.write_bytes(content.getbuffer())
             self._written[name] = hashlib.sha256(content.getbuffer()).hexdigest()
@@ -60,8 +63,8 @@ class LogitStore:
         index = self._read_index()
         return not self._difference(index, names) and set(names) <= set(index["names"])
 
-    def read(self, names: Sequence[str], inputs: Tensor | None = None) -> Tensor:
-        """The logits (N, C, h, w) of these images; `evaluate`'s `reference` (`inputs` isn't needed).
+    def read(self, names: Sequence[str], inputs: Tensor | None = None) -> Outputs:
+        """The outputs (N, ...) of these images; `evaluate`'s `reference` (`inputs` isn't needed).
 
         Raises UserError for logits that aren't there, are damaged, or were made by something else than `key`.
         """
@@ -70,7 +73,9 @@ class LogitStore:
                 raise UserError(f"no float logits of {name} in {self.folder}; {_again()}")
         if difference := self._difference(self._content, names):
             raise UserError(f"the float logits in {self.folder} come from other {difference}; {_again()}")
-        return torch.from_numpy(np.stack([self._load(self._path(name), self._digests[name]) for name in names]))
+        pictures = [self._load(self._path(name), self._digests[name]) for name in names]
+        outputs = tuple(torch.from_numpy(np.stack(parts)) for parts in zip(*pictures, strict=True))
+        return outputs[0] if len(outputs) == 1 else outputs
 
     @cached_property
     def _digests(self) -> Mapping[str, str]:
@@ -112,7 +117,7 @@ class LogitStore:
     def _path(self, name: str) -> Path:
         return self.folder / f"{short_name(quote(name, safe=''))}.npy"
 
-    def _load(self, path: Path, digest: str) -> NDArray[np.float32]:
+    def _load(self, path: Path, digest: str) -> list[NDArray[np.float32]]:
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -120,8 +125,8 @@ class LogitStore:
         if digest and hashlib.sha256(content).hexdigest() != digest:
             raise UserError(f"{path} is damaged (its content isn't what was written); {_again()}")
         with as_user_error(f"can't read {path}", _again()):  # an older version's
-            logits: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
-        return logits
+            found = np.load(io.BytesIO(content), allow_pickle=False)
+            return [found] if isinstance(found, np.ndarray) else [found[name] for name in found.files]
 
 
 def _is_index(content: Any) -> bool:

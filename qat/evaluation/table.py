@@ -12,22 +12,19 @@ from qat.evaluation.metrics import (
     common_means,
     comparable,
     has_labels,
-    known_iou,
+    known_classes,
+    of_class,
     passes,
     share_of_float,
 )
+from qat.evaluation.tasks import task_in
 from qat.invocation import command
 from qat.tables import slim_table
 
 FLOAT = "float"
-WORST = "worst class\nIoU (change)"
-COLUMNS = (
-    *("stage", "mIoU", "of\nfloat", "change", "pixel\nacc", "pixels\nchanged", "logit\nSQNR"),
-    *(WORST, "images", "ms per\nimage"),
-)
 CAPTION = (
     "In percent, changes in points, SQNR in dB, ms of the forward pass. "
-    "Worst class: float's lowest IoU; later the largest loss against float."
+    "Worst class: float's lowest {}; later the largest loss against float."
 )
 
 # what to try, below the gate and once it is passed
@@ -48,16 +45,28 @@ NEXT = {
 }
 
 
+_OFFICIAL = {"mean_iou": "MeanIU", "pixel_acc": "Pixel_Acc", "mean_acc": "Mean_Acc"}
+
+
 def stage_table(stages: Mapping[str, Metrics]) -> Table:
     """One row per stage in the given order; a stage measured on other images than float's has no comparison."""
-    table = slim_table(COLUMNS, left=("stage",), wraps=("stage", WORST), caption=CAPTION)  # the rest fits in 80 columns
+    task = task_in(next(iter(stages.values()), {}))
+    worst = f"worst class\n{task.class_title} (change)"
+    columns = (
+        *("stage", task.score_title, "of\nfloat", "change", task.second_title, task.changed_title, "logit\nSQNR"),
+        *(worst, "images", "ms per\nimage"),
+    )
+    caption = CAPTION.format(task.class_title)
+    table = slim_table(columns, left=("stage",), wraps=("stage", worst), caption=caption)  # the rest fits in 80 columns
     for name, stage in stages.items():
         table.add_row(*_row(name, stage, None if name == FLOAT else stages.get(FLOAT)))
     return table
 
 
 def summary(stage: Metrics) -> list[str]:
-    """Returns a stage's figures as PIDNet's own evaluation names them, fractions from 0 to 1; none without labels.
+    """Returns a stage's scores, fractions from 0 to 1; none without labels.
+
+    Of segmentation as PIDNet's own evaluation names them, of other tasks by their keys in metrics.json.
 
     >>> measured = {"mean_iou": 0.5, "pixel_acc": 0.9, "mean_acc": 0.6, "seconds": 90, "images": 4}
     >>> summary({**measured, "class_iou": {"road": 0.95, "bus": None}})
@@ -65,28 +74,30 @@ def summary(stage: Metrics) -> list[str]:
     """
     if not has_labels(stage):
         return []
-    means = f"MeanIU: {stage['mean_iou']:.4f}, Pixel_Acc: {stage['pixel_acc']:.4f}, Mean_Acc: {stage['mean_acc']:.4f}"
-    classes = ", ".join(
-        f"{name} {'-' if iou is None else format(iou, '.4f')}" for name, iou in stage["class_iou"].items()
-    )
-    return [f"{means}; {stage['images']} images in {stage['seconds'] / 60:.1f} minutes", f"Class IoU: {classes}"]
+    task = task_in(stage)
+    names = _OFFICIAL if task.maps else {key: key for key in (task.score, task.second)}
+    means = ", ".join(f"{name}: {stage[key]:.4f}" for key, name in names.items())
+    classes = ", ".join(f"{name} {'-' if one is None else format(one, '.4f')}" for name, one in of_class(stage).items())
+    minutes = f"{stage['images']} images in {stage['seconds'] / 60:.1f} minutes"
+    return [f"{means}; {minutes}", f"Class {task.class_title}: {classes}"]
 
 
 def verdict(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
-    """One line: how much of float's mIoU stage `name` keeps, whether that passes the gate, and what to do next.
+    """One line: how much of float's score stage `name` keeps, whether that passes the gate, and what to do next.
 
     `name`: as in `stages`; compiled ones with their runtime, such as compiled ort.
 
     Raises UserError if the stage and float can't be compared.
     """
+    task = task_in(stages[name])
     if name == FLOAT and not has_labels(stages[FLOAT]):
         return f"float: the pictures have no labels, later stages are held against its logits; {_next(name)}"
     if name == FLOAT:
-        return f"float: mIoU {stages[FLOAT]['mean_iou']:.2%}; {_next(name)}"
+        return f"float: {task.score_title} {task.of(stages[FLOAT]):.2%}; {_next(name)}"
     if FLOAT not in stages:
         return f"{name}: not compared, because float isn't evaluated yet; next: {command('eval', stage=FLOAT)}"
-    what = "of float's mIoU" if has_labels(stages[FLOAT]) else "of float's classes, pixel by pixel"
-    kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} {what}"
+    what = task.score_title if has_labels(stages[FLOAT]) else task.kept
+    kept = f"{name} keeps {share_of_float(stages[name], stages[FLOAT]):.2%} of float's {what}"
     if passes(stages[name], stages[FLOAT], gate):
         return "; ".join(part for part in (f"{kept}: passes the gate of {gate:.2%}", _next(name)) if part)
     return f"{kept}, below the gate of {gate:.2%}; {_advice(name, stages, gate)}"
@@ -111,13 +122,14 @@ def _advice(name: str, stages: Mapping[str, Metrics], gate: float) -> str:
 
 def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...]:
     kept, change, worst = _against(stage, reference)
+    task = task_in(stage)
     return (
         name,
-        _percent(stage["mean_iou"]),
+        _percent(task.of(stage)),
         kept,
         change,
-        _percent(stage["pixel_acc"]),
-        f"{100 * stage['pixels_changed']:.3f}" if "pixels_changed" in stage else "",
+        _percent(stage[task.second]),
+        f"{100 * stage[task.changed]:.3f}" if task.changed in stage else "",
         _decibels(stage),
         worst,
         str(stage["images"]),
@@ -126,11 +138,11 @@ def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...
 
 
 def _against(stage: Metrics, reference: Metrics | None) -> tuple[str, str, str]:
-    """Share of float's mIoU, change in points, worst class; only the lowest class where nothing can be compared."""
-    iou = known_iou(stage)
+    """Share of float's score, change in points, worst class; only the lowest class where nothing can be compared."""
+    iou = known_classes(stage)
     if reference is not None and comparable(stage, reference) and not has_labels(reference):
         return _percent(share_of_float(stage, reference)), "", ""
-    if reference is None or not comparable(stage, reference) or not reference["mean_iou"]:
+    if reference is None or not comparable(stage, reference) or not task_in(reference).of(reference):
         lowest = min(iou, key=lambda name: iou[name], default="")
         return "", "", f"{lowest} {_percent(iou[lowest])}" if lowest else ""
     change = class_changes(stage, reference)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from qat.compile.horizon_perf import PerfRow, perf_row
 from qat.errors import UserError, as_user_error
-from qat.evaluation import ConfusionMatrix, Result
-from qat.evaluation.distance import Distance
+from qat.evaluation import Result
+from qat.evaluation.distance import Changes, Distance
+from qat.evaluation.tasks.segmentation import SegmentationTally
 from qat.files import read_json, sha256
 from qat.handover.runner.plan import ANSWERS, FORMAT, PLAN, PROBES, RESULTS, WEIGHTS
 
@@ -129,18 +129,12 @@ def _probed(
     given = answers.get(stage)
     if given is None or given.shape != floating.shape or given.dtype != floating.dtype or not np.isfinite(given).all():
         raise UserError(f"{folder / ANSWERS} has no logits of {stage} like the probes'; copy it again")
-    distance = _distance(torch.from_numpy(floating), torch.from_numpy(given))
+    distance, changes, pair = Distance(), Changes(), (torch.from_numpy(given), torch.from_numpy(floating))
+    distance.update(*pair)
+    changes.update(*(logits.argmax(1) for logits in pair))
     assert distance.logit_sqnr is not None
-    assert distance.pixels_changed is not None
-    seconds = _number(step.get("forward_seconds"), folder / RESULTS)
-    return Probed(distance.logit_sqnr, distance.pixels_changed, seconds)
-
-
-def _distance(floating: Tensor, given: Tensor) -> Distance:
-    distance = Distance()
-    distance.update(given, floating)
-    distance.update_classes(given.argmax(1), floating.argmax(1))
-    return distance
+    assert changes.share is not None
+    return Probed(distance.logit_sqnr, changes.share, _number(step.get("forward_seconds"), folder / RESULTS))
 
 
 def _measured(
@@ -158,13 +152,14 @@ def _result(record: Any, names: Sequence[str], classes: int, path: Path) -> Resu
     if not isinstance(record, dict):
         raise UserError(f"{path} is damaged: a stage without figures; copy it again")
     seconds, signal, noise, pixels, changed = (_number(record.get(key), path) for key in keys)
-    matrix = ConfusionMatrix(classes)
+    tally = SegmentationTally(classes, Changes(changed, max(pixels, 1)))
     counts = np.asarray(record.get("confusion"))
     if counts.shape != (classes, classes) or counts.dtype.kind != "i" or (counts < 0).any():
         raise UserError(f"{path} is damaged: no {classes} x {classes} counts of classes; copy it again")
-    matrix.counts += torch.from_numpy(counts.astype(np.int64))
+    tally.matrix.counts += torch.from_numpy(counts.astype(np.int64))
+    tally.labelled = True
     sqnr = 10 * math.log10(signal / noise) if noise and signal else math.inf
-    return Result(matrix.scores(), tuple(names), seconds, seconds, changed / max(pixels, 1), sqnr)
+    return Result(tuple(names), seconds, seconds, sqnr, tally)
 
 
 def _number(value: Any, path: Path) -> float:

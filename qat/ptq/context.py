@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from qat.errors import UserError
-from qat.evaluation.distance import Score
+from qat.evaluation.scorer import Score
 
 Progress = Callable[[int, int, str], None]  # steps done, how many there are, a text
 Judge = Callable[[nn.Module], Score]  # how near a network is to float, on pictures that calibration doesn't see

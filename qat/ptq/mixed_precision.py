@@ -46,13 +46,13 @@ def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
     """What the method's row runs, on the held-out pictures, against the rewritten float network."""
     freeze_scales(prepared)
     judge, plain = context.judge(), context.plain()
-    floating = judge(plain).mean_iou
+    floating = judge(plain).main
     if floating is None:
         raise UserError("QUANT.MAX_DROP is a bound on mIoU, and the training list has no labels; set it to 0")
     propagate(prepared, [context.example()])
 
     def mean_iou(network: nn.Module) -> float:
-        return cast(float, judge(network).mean_iou)  # the pictures have labels
+        return cast(float, judge(network).main)  # the pictures have labels
 
     def ranking() -> Sequence[str]:
         return context.ranking(prepared, plain)

@@ -20,7 +20,7 @@ from torch import fx
 from qat.backends.fx import fake_quantized
 from qat.backends.quantiser import ActivationQuantiser
 from qat.backends.scales import quantisers, spec_of
-from qat.evaluation.distance import Score
+from qat.evaluation.scorer import Score
 from qat.observers.observer import ActivationObserver
 from qat.observers.ranges import AUTO, Candidate, candidates
 from qat.ptq.context import Context, Judge, Outcome
@@ -57,7 +57,7 @@ def search_observers(
 ) -> list[Scored]:
     """Score all candidates of a graph calibrated with observer auto, and choose the best one in place.
 
-    `judge`: such as a `qat.evaluation.distance.Scorer` of held-out pictures. The choice lies in the graph's state dict;
+    `judge`: such as a `qat.evaluation.scorer.Scorer` of held-out pictures. The choice lies in the graph's state dict;
     `freeze_scales` then takes its grids. Deterministic: the same statistics and pictures give the same choice.
     """
     scored = search(prepared, observer_candidates(prepared), judge, after_candidate)
@@ -126,7 +126,7 @@ def _set_grids(model: fx.GraphModule, grids: _Grids) -> None:
         quantiser.zero_point.fill_(zero_point)
 
 
-COLUMNS = ("observer", "averaging\nconstant", "logit\nSQNR", "pixels\nchanged", "mIoU", "")
+COLUMNS = ("observer", "averaging\nconstant", "logit\nSQNR", "predictions\nchanged", "score", "")
 CAPTION = "On held-out training pictures against float: SQNR in dB, the rest in percent. The highest SQNR is chosen."
 
 
@@ -140,11 +140,11 @@ def search_table(scored: Sequence[Scored]) -> Table:
 
 
 def _row(one: Scored) -> tuple[str, ...]:
-    constant, miou = one.candidate.averaging, one.score.mean_iou
+    constant, miou = one.candidate.averaging, one.score.main
     return (
         one.candidate.label,
         "" if constant is None else f"{constant:g}",
         f"{one.score.logit_sqnr:.2f}",
-        f"{100 * one.score.pixels_changed:.3f}",
+        f"{100 * one.score.changed:.3f}",
         "" if miou is None else f"{100 * miou:.2f}",
     )

@@ -10,6 +10,7 @@ from typing import Any
 from qat.data.descriptor import ClassSet
 from qat.evaluation.metrics import passes
 from qat.evaluation.table import verdict
+from qat.evaluation.tasks import task_in
 from qat.html import templates
 from qat.invocation import command
 from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_rows, sensitivity_table, worst
@@ -65,6 +66,7 @@ def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_pa
         .get_template("report.html.j2")
         .render(
             sources=sources,
+            task=task_in(sources.metrics["float"]),
             config_path=config_path,
             command=command,
             again=again,

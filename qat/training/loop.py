@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from qat.data.fit import AS_IS, Fit
 from qat.data.transforms import network_input
 from qat.errors import UserError
 from qat.evaluation import Result, evaluate
+from qat.evaluation.tasks import SEGMENTATION, Task
 from qat.files import write_json, write_text
 from qat.finite import check_gradients, check_loss, check_weights, culprit
 from qat.stages.folders import CONFIG
@@ -49,6 +50,7 @@ class LoopConfig:
     std: tuple[float, ...]
     align_corners: bool = True
     fit: Fit = AS_IS
+    task: Task = SEGMENTATION
     log_every: int = 20
     resume: bool = False
 
@@ -160,8 +162,8 @@ class Loop(ABC):
         check_weights(self.state.model, f"after epoch {epoch + 1}; {self._advice()}")
         self.progress.epoch = epoch + 1
         result = self._evaluate(reporter) if self.context.main and self.plan.evaluates(epoch) else None
-        if result and result.scores:
-            record |= {"mean_iou": result.scores.mean_iou, "class_iou": list(result.scores.class_iou)}
+        if result and result.main is not None:
+            record |= _history(result, self.val_set.class_names)
         self.progress.history.append(record)
         if self.context.main:
             self.after_epoch(result, reporter)
@@ -212,7 +214,8 @@ class Loop(ABC):
             align_corners=config.align_corners,
             fit=config.fit,
             device=device,
-            record=reporter.record,
+            record=reporter.record if config.task.maps else None,
+            task=config.task,
         )
         reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)
         return result
@@ -220,6 +223,13 @@ class Loop(ABC):
     def _advice(self) -> str:
         kept = f"the checkpoint after epoch {self.progress.epoch} is kept in {self.folder}"
         return f"{self.advice}; {kept if self.progress.epoch else 'no epoch was finished'}"
+
+
+def _history(result: Result, names: Sequence[str]) -> dict[str, Any]:
+    """The score, and the classes' in order, for history.json."""
+    assert result.tally is not None
+    scores = result.tally.scores(names)
+    return {result.task.score: result.main, result.task.classes: list(scores[result.task.classes].values())}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from qat.data.fit import Fit
 from qat.data.image_io import rgb_view
 from qat.errors import as_user_error
 from qat.evaluation import Result, upsample_argmax
+from qat.evaluation.outputs import Outputs
 from qat.training.state import Progress
 
 Advance = Callable[[int, str], None]  # steps done, text beside the bar
@@ -46,7 +47,7 @@ class Reporter:
 
     def __init__(self, config: ReportConfig, palette: NDArray[np.uint8], advance: Advance, main: bool) -> None:
         self.config, self.palette, self.advance, self.main = config, palette, advance, main
-        self.mean_iou = ""
+        self.score = ""
         self.seen: list[tuple[Tensor, Tensor]] = []  # of the evaluation's first pictures: image, label
         self.predicted: list[Tensor] = []
 
@@ -76,7 +77,7 @@ class Reporter:
 
     def step(self, iteration: int, parts: Mapping[str, float], lr: float) -> None:
         """After an optimiser step; `iteration` counts from 1."""
-        text = f"loss {parts['loss']:.3f}  lr {lr:.2e}  {self.mean_iou}"
+        text = f"loss {parts['loss']:.3f}  lr {lr:.2e}  {self.score}"
         self.advance(1, text)
         if self.main and iteration % self.config.log_every == 0:
             _log.info("iteration %d  %s", iteration, text)
@@ -90,8 +91,9 @@ class Reporter:
             self.seen += list(zip(batch["image"][:room], batch["label"][:room], strict=True))
             yield batch
 
-    def record(self, names: Sequence[str], logits: Tensor) -> None:
+    def record(self, names: Sequence[str], logits: Outputs) -> None:
         """Keep the classes of the first pictures."""
+        assert isinstance(logits, Tensor)
         for one in logits[: PICTURES - len(self.predicted)]:
             size, config = self.seen[len(self.predicted)][1].shape, self.config
             classes = upsample_argmax(one[None], size, config.align_corners, config.fit.canvas(size))
@@ -99,14 +101,13 @@ class Reporter:
 
     def evaluated(self, iteration: int, names: Sequence[str], result: Result) -> None:
         """After an evaluation."""
-        scores = result.scores
-        if scores is None:  # pictures without labels
+        if result.tally is None or result.main is None:  # pictures without labels
             return
-        self.mean_iou = f"mIoU {scores.mean_iou:.4f}"
-        values = {"val/mean_iou": scores.mean_iou, "val/pixel_acc": scores.pixel_acc, "val/mean_acc": scores.mean_acc}
-        values |= {
-            f"class_iou/{name}": iou for name, iou in zip(names, scores.class_iou, strict=True) if iou is not None
-        }
+        task, scores = result.task, result.tally.scores(names)
+        self.score = f"{task.score_title} {result.main:.4f}"
+        values = {f"val/{key}": value for key, value in scores.items() if key != task.classes}
+        by_class = scores[task.classes].items()
+        values |= {f"{task.classes}/{name}": value for name, value in by_class if value is not None}
         self.board.scalars(iteration, values)
         for index, ((image, label), prediction) in enumerate(zip(self.seen, self.predicted, strict=True)):
             self.board.picture(iteration, f"val/{index}", image, label, prediction)

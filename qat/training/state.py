@@ -28,7 +28,7 @@ class Progress:
 
     epoch: int = 0  # finished epochs
     iteration: int = 0  # finished optimiser steps
-    best: float = -1.0  # the highest mIoU so far
+    best: float = -1.0  # the highest score so far
     history: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -40,7 +40,7 @@ class TrainConfig:
 class Trainer(Loop):
     """One run. `model` is a train form: (N, 3, H, W) -> its row's `outputs`.
 
-    The folder gets the best weights by mIoU and the final ones too.
+    The folder gets the best weights by their score and the final ones too.
     """
 
     advice = "lower TRAIN.LR or raise TRAIN.WARMUP"
@@ -77,8 +77,8 @@ class Trainer(Loop):
 
     def after_epoch(self, result: Result | None, reporter: Reporter) -> None:
         """Export the weights if they are the best so far."""
-        if result and result.scores and result.scores.mean_iou > self.progress.best:
-            self.progress.best = result.scores.mean_iou
+        if result and result.main is not None and result.main > self.progress.best:
+            self.progress.best = result.main
             export(self.state.average.model, self.folder / BEST)
 
     def finish(self) -> None:

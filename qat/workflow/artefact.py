@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ def in_its_form(logits: Tensor, artefact: CompiledFile, stride: int, align_corne
     io = IOSpec(result=artefact.output, align_corners=align_corners)
     if artefact.output == "logits":  # of another size, where the artefact's pictures are
         return interpolate(logits, (height // stride, width // stride), mode="bilinear", align_corners=align_corners)
-    return as_logits(head(logits, (height, width), io), logits.shape[1])
+    return as_logits(cast(Tensor, head(logits, (height, width), io)), logits.shape[1])
 
 
 def realigned(logits: Tensor, size: Size, fit: Fit, artefact: CompiledFile, align_corners: bool) -> Tensor:
@@ -138,5 +138,5 @@ class SessionNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of `image`, the artefact's own input."""
-        output = self.session.run(np.ascontiguousarray(image.numpy()))
-        return as_logits(torch.from_numpy(np.ascontiguousarray(output)), self.num_classes)
+        output = torch.from_numpy(np.ascontiguousarray(self.session.run(np.ascontiguousarray(image.numpy()))))
+        return as_logits(output, self.num_classes)

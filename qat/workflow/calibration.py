@@ -25,7 +25,7 @@ from qat.stages import EQUALISED, PARTIAL, origin_of, write_views
 from qat.stages.folders import CONFIG, FIGURES, IMAGES, MANIFEST, METHODS, METRICS, QPARAMS
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_calibration, load_graph, load_prepared
-from qat.workflow.network import require_segmentation
+from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
@@ -60,7 +60,7 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
         UserError: if the float checkpoint or pictures are missing, if a picture doesn't have TEST.IMAGE_SIZE, if an
             activation has NaN or infinity, or if a method can't run on this backend.
     """
-    require_segmentation(config, "calib")
+    task_of(config)
     choice = backend_choice(config)
     log.info("%s", choice)
     if choice.backend.takes_over:

@@ -34,7 +34,7 @@ from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.handing_over import BOARD, handover
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
-from qat.workflow.network import build_network, require_segmentation
+from qat.workflow.network import build_network, require_maps, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -69,7 +69,7 @@ def compile(config: CfgNode, progress: Progress = silent) -> Compilation:
         UserError: if the calibration, pictures or a named runtime is missing, or if an artefact doesn't compute
             what the stages do.
     """
-    require_segmentation(config, "compile")
+    task_of(config)
     announce(config, "compiled")
     done = _for_board(config) if backend_choice(config).backend.board else _for_runtimes(config)
     log.info("compiled -> %s", done.folder)
@@ -117,6 +117,7 @@ def compile_settings(config: CfgNode) -> CompileSettings:
         title=f"{short_name(config.MODEL.NAME)} ({config.DATASET.DATASET}/{config.NAME})",
         form=Form(compiling.OPSET, compiling.DYNAMIC_BATCH, _io_spec(config), metadata(config)),
         num_classes=config.DATASET.NUM_CLASSES,
+        task=task_of(config),
         runtimes=tuple(compiling.RUNTIMES),
         bench_rounds=compiling.BENCH_ROUNDS,
         command=command("bench-runtimes", f"configs/{config.DATASET.DATASET}/{config.NAME}.yaml"),
@@ -194,6 +195,8 @@ def _for_board(config: CfgNode) -> Compilation:
 
 def _io_spec(config: CfgNode) -> IOSpec:
     compiling, data = config.COMPILE, config.DATASET
+    if compiling.OUTPUT != "logits":
+        require_maps(config, f"COMPILE.OUTPUT {compiling.OUTPUT}")
     return IOSpec(compiling.INPUT, compiling.OUTPUT, tuple(data.MEAN), tuple(data.STD), config.MODEL.ALIGN_CORNERS)
 
 

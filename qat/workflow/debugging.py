@@ -23,13 +23,14 @@ from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spa
 from qat.data.transforms import InferenceTransform, network_input
 from qat.engine import PROGRAM
 from qat.errors import UserError
+from qat.evaluation.scorer import frame_of
 from qat.files import replaced_folder
 from qat.invocation import Invocation
 from qat.models import short_name
 from qat.program.conversion import TORCH_AO
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain, sized
-from qat.workflow.network import require_segmentation
+from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -65,7 +66,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
         UserError: if the calibration is missing or stale, if DEBUG asks for more pictures than there are, or if
             DEBUG.LAYERS names no layer.
     """
-    require_segmentation(config, "debug")
+    task_of(config)
     choice = backend_choice(config)
     log.info("%s", choice)
     inspection: tuple[str, ...] = ()
@@ -105,7 +106,9 @@ def _subject(config: CfgNode) -> Subject:
 def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress) -> Measurements:
     """Measures everything; the names of DEBUG.LAYERS are checked first."""
     debugging = config.DEBUG
-    sensitivity = Sensitivity(subject, config.DATASET.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, debugging.LAYERS)
+    sensitivity = Sensitivity(
+        subject, config.DATASET.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, debugging.LAYERS, task_of(config)
+    )
     advance = counter(progress, debugging.IMAGES, "layer errors")
     errors = measure(subject, _samples(config, dataset, debugging.IMAGES), advance)
     items = check_qconfig(subject, load_float(config))
@@ -121,8 +124,8 @@ def _costs(
     advance = counter(progress, images * len(sensitivity.names) * len(ALONE), "sensitivity")
     for sample in _samples(config, dataset, images):
         sensitivity.add(sample, advance)
-    if not sensitivity.floating.labelled:
-        log.warning("no labels in DATASET.TEST_SET %s: no mIoU, only the distance from float", config.DATASET.TEST_SET)
+    if not sensitivity.floating.tally.labelled:
+        log.warning("no labels in DATASET.TEST_SET %s: no score, only the distance from float", config.DATASET.TEST_SET)
     return sensitivity.rows(time.perf_counter() - start)
 
 
@@ -131,9 +134,8 @@ def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Itera
     data, fit, checked = config.DATASET, fit_of(config), sized(config, nn.Identity())
     for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
         image, label = batch["image"], batch.get("label")
-        height, width = image.shape[1:3] if label is None else label.shape[1:]
-        x = checked(network_input(image, data.MEAN, data.STD, fit))
-        yield Sample(batch["name"][0], x, label, (height, width), fit.canvas((height, width)))
+        x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False)
+        yield Sample(batch["name"][0], x, label, frame.size, frame.canvas)
 
 
 def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 from yacs.config import CfgNode
@@ -21,11 +21,13 @@ from qat.data.label_counts import LabelCounts, remarks, require_classes
 from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
 from qat.environment import environment
 from qat.errors import UserError
-from qat.evaluation import ConfusionMatrix, LogitStore, Result
+from qat.evaluation import LogitStore, Result
 from qat.evaluation import evaluate as score
 from qat.evaluation.class_order import order_remark
 from qat.evaluation.metrics import MEASURED_ON, image_list, metrics, passes
+from qat.evaluation.outputs import Outputs
 from qat.evaluation.table import verdict
+from qat.evaluation.tasks import Tally
 from qat.files import sha256_text
 from qat.invocation import command
 from qat.models import short_name
@@ -47,7 +49,7 @@ from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form, realigned
 from qat.workflow.kernels import recorded_kernels
 from qat.workflow.load import load_stage, stage_device
-from qat.workflow.network import network_spec, require_segmentation
+from qat.workflow.network import network_spec, task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -59,7 +61,7 @@ log = logging.getLogger(__name__)
 class Evaluation:
     """A stage's evaluation. `title`: its key in `stages`, which has the metrics of every stage so far.
 
-    `gate`: the share of float's mIoU (0 to 1) to keep. `passed`: whether the stage keeps it. `verdict`: that in words.
+    `gate`: the share of float's score (0 to 1) to keep. `passed`: whether the stage keeps it. `verdict`: that in words.
     """
 
     stage: str
@@ -76,14 +78,14 @@ def evaluate(
 ) -> Evaluation:
     """Score a stage on DATASET.TEST_SET; float is scored first if it isn't yet on these pictures.
 
-    Pictures without labels give no mIoU: the stage's distance from float alone, and `gate` is the share of pixels that
-    keep float's class.
+    Pictures without labels give no score: the stage's distance from float alone, and `gate` is the share of predictions
+    that are float's, such as pixels that keep its class.
 
     Args:
         config: the run's config.
         progress: called with the pictures done, the number of pictures, and a text.
         stage: float, calib, qat, int_infer or compiled.
-        gate: the share of float's mIoU (0 to 1) to keep; by default QUANT.GATE.
+        gate: the share of float's score (0 to 1) to keep; by default QUANT.GATE.
 
     Returns:
         The metrics of every stage so far, and whether this one passes; metrics.json lies in its folder.
@@ -92,7 +94,7 @@ def evaluate(
         UserError: if `gate` isn't above 0 and at most 1, the stage doesn't exist, was made from other weights or
             another config, or can't be scored, and if pictures are missing.
     """
-    require_segmentation(config, "eval")
+    task_of(config)
     if gate is not None:
         _check_gate(gate)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
@@ -127,10 +129,10 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
     require_classes(dataset, range(len(names)), f"DATASET.TEST_SET {config.DATASET.TEST_SET}")
     model, store = load_stage(config, stage), float_logits(config, dataset)
     batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
-    advance = counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
+    task, advance = task_of(config), counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
 
-    def after_batch(count: int, matrix: ConfusionMatrix) -> None:
-        advance(count, f"mIoU {matrix.scores().mean_iou:.4f}" if matrix.counts.any() else "")
+    def after_batch(count: int, tally: Tally) -> None:
+        advance(count, "" if tally.main is None else f"{task.score_title} {tally.main:.4f}")
 
     result = score(
         model,
@@ -143,6 +145,7 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
         reference=None if stage == "float" else _reference(config, stage, store),
         record=store.write if stage == "float" else None,
         progress=after_batch,
+        task=task,
     )
     if stage == "float":
         store.finish()
@@ -174,15 +177,15 @@ def evaluated_names(config: CfgNode, dataset: SegmentationDataset) -> list[str]:
     return dataset.names[: config.TEST.NUM_IMAGES or None]
 
 
-def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Tensor]:
+def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Outputs]:
     """Returns a function that reads float's recorded logits in the form of the stage's output."""
-    if stage != "compiled":
+    if stage != "compiled" or not task_of(config).maps:
         return store.read
     artefact, stride, corners = find_artefact(config), network_spec(config).stride, config.MODEL.ALIGN_CORNERS
     fit, (width, height) = fit_of(config), config.TEST.IMAGE_SIZE
 
     def read(names: Sequence[str], inputs: Tensor) -> Tensor:
-        logits = realigned(store.read(names), (height, width), fit, artefact, corners)
+        logits = realigned(cast(Tensor, store.read(names)), (height, width), fit, artefact, corners)
         return in_its_form(logits, artefact, stride, corners)
 
     return read

@@ -105,7 +105,7 @@ def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> Fine
     elif config.QAT.LABELS:
         require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
     if not has_labels(val):
-        log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
+        log.warning("%s has no labels: no score on the way", config.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)
     origin = origin_of(run_of(config), "qat").with_values(start.record())
     settings = fine_tune_config(config, plan, origin, train.class_weights)

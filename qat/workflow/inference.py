@@ -25,7 +25,7 @@ from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
-from qat.workflow.network import channels_of, require_segmentation
+from qat.workflow.network import channels_of, task_of
 from qat.workflow.overlay_files import overlay_files
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
@@ -76,7 +76,7 @@ def infer(
         example = command("infer", stage="int_infer", input="picture-or-folder")
         raise UserError(f"no input picture; say which: {example}")
     if not logits:
-        require_segmentation(config, "infer")
+        task_of(config)
     announce(config, stage)
     paths = find_images(source)
     folder = Path(output) if output else folders_of(config).stage(stage) / ("dump" if logits else "infer")

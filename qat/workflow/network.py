@@ -16,6 +16,7 @@ from torch import fx, nn
 from yacs.config import CfgNode
 
 from qat.errors import UserError
+from qat.evaluation.tasks import TASKS, Task
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
@@ -89,13 +90,23 @@ def network_spec(config: CfgNode) -> NetworkSpec:
     return resolve(config.MODEL.NAME) if user is None else facts_of(config, user).spec
 
 
-def require_segmentation(config: CfgNode, command: str) -> None:
-    """UserError for a network whose outputs `command` can't read."""
-    task = network_spec(config).task
-    if task != "segmentation":
+def task_of(config: CfgNode) -> Task:
+    """Returns the task of the network; UserError for one whose outputs can't be read here."""
+    name = network_spec(config).task
+    if name not in TASKS:
         raise UserError(
-            f"MODEL.NAME {config.MODEL.NAME} is a network for {task}, and {command} reads segmentation's logits alone; "
-            "check and the library's functions take it"
+            f"MODEL.NAME {config.MODEL.NAME} is a network for {name}, and tasks are {', '.join(TASKS)}; check and the "
+            "library's functions take it"
+        )
+    return TASKS[name]
+
+
+def require_maps(config: CfgNode, command: str) -> None:
+    """UserError for a network that doesn't give a class for every pixel, which `command` needs."""
+    task = task_of(config)
+    if not task.maps:
+        raise UserError(
+            f"MODEL.NAME {config.MODEL.NAME} is a network for {task.name}, and {command} takes segmentation"
         )
 
 

@@ -14,7 +14,7 @@ from qat.data import build_dataset
 from qat.data.transforms import InferenceTransform
 from qat.environment import environment
 from qat.errors import UserError
-from qat.evaluation.baseline import CLASS, Baseline, read_baseline, updated, write_baseline
+from qat.evaluation.baseline import Baseline, read_baseline, updated, write_baseline
 from qat.evaluation.regression import FELL, Row, figures, judge, junit
 from qat.files import write_json, write_text
 from qat.resources import find_baseline
@@ -25,7 +25,7 @@ from qat.workflow.calibration import calibrate
 from qat.workflow.compilation import compile
 from qat.workflow.evaluation import evaluate, evaluated_names, measured_on
 from qat.workflow.fine_tuning import finetune
-from qat.workflow.network import require_segmentation
+from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import backend_choice, data_spec
@@ -81,7 +81,7 @@ def regress(
     Raises:
         UserError: where there is no baseline or it is another config's, and for what a stage up to int_infer reports.
     """
-    require_segmentation(config, "regress")
+    task_of(config)
     path, before = _baseline(config, baseline, update)
     own = _apart(config)
     dataset = build_dataset(data_spec(own), "val", InferenceTransform())
@@ -134,10 +134,11 @@ def _check(
         raise UserError(
             f"{path} is the baseline of {baseline.config}, and this config is {_name(config)}; name its own"
         )
-    rows = {name for rows in baseline.stages.values() for name in rows if name.startswith(CLASS)}
-    if unknown := rows - {f"{CLASS}{name}" for name in classes}:
+    head = f"{task_of(config).class_title} "
+    rows = {name for rows in baseline.stages.values() for name in rows if name.startswith(head)}
+    if unknown := rows - {f"{head}{name}" for name in classes}:
         raise UserError(
-            f"{path} has a class {min(unknown)[len(CLASS) :]}, which the data set lacks; name its own baseline"
+            f"{path} has a class {min(unknown).removeprefix(head)}, which the data set lacks; name its own baseline"
         )
     if baseline.images not in (0, images) and not update:
         raise UserError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import build_dataset, class_set, data_loader
@@ -94,7 +96,7 @@ def _pictures(
         data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names))),
         count,
         to_input=to_input(config, stage),
-        reference=store.read,
+        reference=lambda names: cast(Tensor, store.read(names)),
         align_corners=config.MODEL.ALIGN_CORNERS,
         fit=stage_fit(config, stage),
         progress=counter(progress, len(names), f"pictures of {title}"),

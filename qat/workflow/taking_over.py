@@ -12,7 +12,9 @@ from yacs.config import CfgNode
 from qat.compile.horizon_perf import PerfRow
 from qat.errors import UserError
 from qat.evaluation import Result
+from qat.evaluation.distance import Changes
 from qat.evaluation.metrics import metrics
+from qat.evaluation.tasks.segmentation import SegmentationTally
 from qat.files import read_json, replaced_folder, sha256, write_json
 from qat.handover.returned import Probed, Returned, read_returned
 from qat.handover.runner.plan import PLAN, WEIGHTS
@@ -94,10 +96,11 @@ def _metrics(config: CfgNode, plan: Mapping[str, Any], returned: Returned) -> di
     results = probed | dict(returned.measured)
     if returned.perf:
         seconds = returned.perf.latency_ms / 1000
-        results[PERF_STAGE] = Result(None, (returned.perf.source,), seconds, seconds)
+        results[PERF_STAGE] = Result((returned.perf.source,), seconds, seconds)
     return {stage: metrics(result, plan["classes"], model, where) for stage, result in results.items()}
 
 
 def _on_probes(names: Sequence[str], probed: Probed) -> Result:
     seconds = probed.forward_seconds
-    return Result(None, tuple(names), seconds, seconds, probed.pixels_changed, probed.logit_sqnr)
+    tally = SegmentationTally(1, Changes(probed.pixels_changed, 1))
+    return Result(tuple(names), seconds, seconds, probed.logit_sqnr, tally)

@@ -28,7 +28,7 @@ from qat.training.losses import LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.load import device
-from qat.workflow.network import build_network, network_spec, require_segmentation
+from qat.workflow.network import build_network, network_spec, require_maps, task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, fit_of, training_transform
@@ -72,7 +72,7 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     """Returns the training that a config describes."""
-    require_segmentation(config, "train")
+    require_maps(config, "train")
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
@@ -86,7 +86,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
         raise UserError(f"{where} has no labels, from which a network is trained; name them in the descriptor (labels)")
     require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
     if not has_labels(val):
-        log.warning("%s has no labels: no mIoU on the way", config.DATASET.TEST_SET)
+        log.warning("%s has no labels: no score on the way", config.DATASET.TEST_SET)
         settings = replace(settings, plan=replace(settings.plan, eval_every=0))
     return Trainer(settings, context, model, train, val)
 
@@ -146,6 +146,7 @@ def loop_config(config: CfgNode, stage: str) -> LoopConfig:
         std=tuple(data.STD),
         align_corners=config.MODEL.ALIGN_CORNERS,
         fit=fit_of(config),
+        task=task_of(config),
         log_every=config.PRINT_FREQ,
         resume=train.RESUME or config.AUTO_RESUME,
     )

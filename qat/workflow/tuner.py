@@ -21,7 +21,7 @@ from qat.backends.select import TUNES
 from qat.data import data_loader
 from qat.data.transforms import network_input
 from qat.errors import UserError
-from qat.evaluation.distance import Scorer
+from qat.evaluation.scorer import Scorer
 from qat.files import known_sha256, remove, write_json
 from qat.origin import Origin
 from qat.ptq.context import Context
@@ -30,7 +30,7 @@ from qat.stages import EQUALISED, PARTIAL
 from qat.stages.folders import METHODS
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_equalised, load_prepared, load_stage
-from qat.workflow.network import network_spec
+from qat.workflow.network import network_spec, task_of
 from qat.workflow.progress import Progress
 from qat.workflow.run import folders_of
 from qat.workflow.settings import fit_of, graph_size
@@ -147,6 +147,7 @@ def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
         align_corners=config.MODEL.ALIGN_CORNERS,
         fit=fit,
         device=where,
+        task=task_of(config),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from qat.config import load_config
 from qat.data import read_descriptor
-from qat.evaluation.baseline import CLASS, Expected, read_baseline, updated, write_baseline
+from qat.evaluation.baseline import CLASSES, Expected, read_baseline, updated, write_baseline
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "baselines").rglob("*.yaml"))
@@ -19,8 +19,8 @@ def test_a_shipped_baseline_is_of_a_ready_config(path: Path) -> None:
     found = read_baseline(path)
     assert found.config == f"{path.parent.name}/{path.stem}"
     assert found.gate == load_config(found.config).QUANT.GATE
-    classes = {f"{CLASS}{one.name}" for one in read_descriptor(path.parent.name).classes}
-    assert {name for rows in found.stages.values() for name in rows if name.startswith(CLASS)} <= classes
+    classes = {f"IoU {one.name}" for one in read_descriptor(path.parent.name).classes}
+    assert {name for rows in found.stages.values() for name in rows if name.startswith(CLASSES)} <= classes
     assert {"float", "calib", "int_infer"} <= found.stages.keys()
 
 

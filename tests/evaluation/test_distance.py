@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qat.data.fit import Fit
 from qat.errors import UserError
 from qat.evaluation import evaluate
-from qat.evaluation.distance import Scorer
+from qat.evaluation.scorer import Scorer
 
 CLASSES = 5
 
@@ -55,20 +55,20 @@ def test_it_agrees_with_evaluate() -> None:
             reference=lambda _, inputs: network(0)(inputs),
         )
         assert score.logit_sqnr == pytest.approx(expected.logit_sqnr)
-        assert score.pixels_changed == expected.pixels_changed
-        assert score.pixels_changed
-        assert score.mean_iou == expected.scores.mean_iou
+        assert score.changed == expected.changed
+        assert score.changed
+        assert score.main == expected.scores.mean_iou
 
 
 def test_without_labels_there_is_no_miou_and_the_rest_stays() -> None:
     without, labelled = scorer(batches(labels=False))(network(0.1)), scorer(batches())(network(0.1))
-    assert without.mean_iou is None
-    assert (without.logit_sqnr, without.pixels_changed) == (labelled.logit_sqnr, labelled.pixels_changed)
+    assert without.main is None
+    assert (without.logit_sqnr, without.changed) == (labelled.logit_sqnr, labelled.changed)
 
 
 def test_float_itself_is_equal() -> None:
     score = scorer(batches())(network(0))
-    assert (score.logit_sqnr, score.pixels_changed) == (float("inf"), 0.0)
+    assert (score.logit_sqnr, score.changed) == (float("inf"), 0.0)
 
 
 def test_no_pictures_is_one_line() -> None:

@@ -57,12 +57,12 @@ def test_scores_are_those_of_full_size_argmax_in_one_matrix() -> None:
     assert result.scores == matrix.scores()
     assert result.names == tuple(f"city/{index}" for index in range(6))
     assert 0 < result.forward_seconds < result.seconds
-    assert (result.pixels_changed, result.logit_sqnr) == (None, None)
+    assert (result.changed, result.logit_sqnr) == (None, None)
 
 
 def test_a_reference_equal_to_the_model_changes_nothing() -> None:
     result = run(Net(), reference=lambda names, inputs: Net()(inputs))
-    assert (result.pixels_changed, result.logit_sqnr) == (0.0, math.inf)
+    assert (result.changed, result.logit_sqnr) == (0.0, math.inf)
 
 
 def test_a_live_reference_runs_without_gradients() -> None:
@@ -92,15 +92,15 @@ def test_distance_from_a_reference_is_over_all_pixels_of_all_images() -> None:
         pixels += classes[0].numel()
     result = run(model, reference=lambda names, inputs: Net()(inputs))
     assert changed > 0
-    assert result.pixels_changed == pytest.approx(changed / pixels)
+    assert result.changed == pytest.approx(changed / pixels)
     assert result.logit_sqnr == pytest.approx(10 * math.log10(signal / noise), abs=1e-6)
 
 
 def test_void_pixels_count_as_changed_too() -> None:
     data = [dict(batch, label=torch.full_like(batch["label"], 255)) for batch in batches()]
     result = run(lambda x: Net()(x).flip(1), data, reference=lambda names, inputs: Net()(inputs))
-    assert result.pixels_changed is not None
-    assert result.pixels_changed > 0.5
+    assert result.changed is not None
+    assert result.changed > 0.5
 
 
 def test_recorded_logits_replay_as_the_reference(tmp_path: Path) -> None:
@@ -109,13 +109,13 @@ def test_recorded_logits_replay_as_the_reference(tmp_path: Path) -> None:
     store.finish()
     replayed = run(lambda x: Net()(x) * 1.01, reference=LogitStore(tmp_path, "float").read)
     live = run(lambda x: Net()(x) * 1.01, reference=lambda names, inputs: Net()(inputs))
-    assert (replayed.pixels_changed, replayed.logit_sqnr) == (live.pixels_changed, live.logit_sqnr)
+    assert (replayed.changed, replayed.logit_sqnr) == (live.changed, live.logit_sqnr)
     assert replayed.logit_sqnr == pytest.approx(40, abs=1e-3)
 
 
 def test_progress_sees_every_batch() -> None:
     seen: list[tuple[int, int]] = []
-    run(Net(), progress=lambda images, matrix: seen.append((images, int(matrix.counts.sum()))))
+    run(Net(), progress=lambda images, tally: seen.append((images, int(tally.matrix.counts.sum()))))
     valid = 2 * 24 * 48
     assert seen == [(2, valid), (2, 2 * valid), (2, 3 * valid)]
 
@@ -131,7 +131,7 @@ def test_without_labels_only_the_distance_is_measured() -> None:
     )
     assert labelled.scores is not None
     assert bare.scores is None
-    assert (bare.pixels_changed, bare.logit_sqnr) == (labelled.pixels_changed, labelled.logit_sqnr)
+    assert (bare.changed, bare.logit_sqnr) == (labelled.changed, labelled.logit_sqnr)
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from qat.errors import UserError
-from qat.evaluation import Result, Scores
-from qat.evaluation.confusion import ConfusionMatrix
+from qat.evaluation import Result
+from qat.evaluation.distance import Changes
 from qat.evaluation.metrics import metrics, passes, share_of_float
+from qat.evaluation.tasks.segmentation import SegmentationTally
 
-SCORES = Scores(mean_iou=0.5, pixel_acc=0.9, mean_acc=0.7, class_iou=(0.75, 0.25, None))
 CLASSES = ("road", "car", "train")
 
 
-def result(names: tuple[str, ...] = ("b", "a"), **distance: Any) -> Result:
-    return Result(SCORES, names, seconds=3.0, forward_seconds=2.0, **distance)
+def result(names: tuple[str, ...] = ("b", "a"), changed: int | None = None, sqnr: float | None = None) -> Result:
+    tally = SegmentationTally(3, None if changed is None else Changes(changed, 1000))
+    tally.score(torch.tensor([[[0] * 6 + [1] * 4]]), torch.tensor([[[0] * 6 + [0] * 2 + [1] * 2]]))
+    return Result(names, seconds=3.0, forward_seconds=2.0, logit_sqnr=sqnr, tally=tally)
 
 
 def build(measured: Result) -> dict[str, Any]:
@@ -25,10 +27,10 @@ def build(measured: Result) -> dict[str, Any]:
 
 
 def test_content_survives_strict_json() -> None:
-    content = build(result(pixels_changed=0.004, logit_sqnr=27.0))
+    content = build(result(changed=4, sqnr=27.0))
     stored = json.loads(json.dumps(content, allow_nan=False))
     assert stored == content
-    assert stored["class_iou"] == {"road": 0.75, "car": 0.25, "train": None}
+    assert stored["class_iou"] == {"road": 0.75, "car": 0.5, "train": None}
     assert (stored["images"], stored["seconds"], stored["forward_seconds"]) == (2, 3.0, 2.0)
     assert (stored["pixels_changed"], stored["logit_sqnr"]) == (0.004, 27.0)
 
@@ -38,13 +40,13 @@ def test_the_float_stage_has_no_distance() -> None:
 
 
 def test_equal_logits_are_null_because_json_has_no_infinity() -> None:
-    content = build(result(pixels_changed=0.0, logit_sqnr=math.inf))
+    content = build(result(changed=0, sqnr=math.inf))
     assert (content["pixels_changed"], content["logit_sqnr"]) == (0.0, None)
 
 
 @pytest.mark.parametrize(("mean_iou", "expected"), [(0.4951, True), (0.495, True), (0.4949, False), (0.6, True)])
 def test_the_gate_is_a_share_of_float(mean_iou: float, expected: bool) -> None:
-    reference = build(result())
+    reference = build(result()) | {"mean_iou": 0.5}
     assert passes(dict(reference, mean_iou=mean_iou), reference, 0.99) is expected
 
 
@@ -75,9 +77,9 @@ def test_a_class_that_no_label_holds_does_not_count_for_one_stage_alone() -> Non
     stray[0, 0, 0] = 2
 
     def measured(prediction: torch.Tensor) -> dict[str, Any]:
-        matrix = ConfusionMatrix(3)
-        matrix.update(prediction, label)
-        return build(Result(matrix.scores(), ("a",), 1.0, 1.0))
+        tally = SegmentationTally(3)
+        tally.score(prediction, label)
+        return build(Result(("a",), 1.0, 1.0, tally=tally))
 
     float_metrics, stage = measured(label), measured(stray)
     assert stage["mean_iou"] < 0.67

@@ -20,7 +20,7 @@ from qat.backends.fx import float_view
 from qat.backends.weight_scales import weighted
 from qat.config import default_config
 from qat.errors import UserError
-from qat.evaluation.distance import Score
+from qat.evaluation.scorer import Score
 from qat.ptq.context import Context, repeatable
 from qat.ptq.methods import (
     METHODS,

@@ -14,7 +14,7 @@ import qat
 from qat.backends import calibration, scales
 from qat.backends.scales import freeze_scales, quantisers
 from qat.backends.spec import QuantSpec
-from qat.evaluation.distance import Score
+from qat.evaluation.scorer import Score
 from qat.observers.ranges import Candidate
 from qat.origin import Origin
 from qat.ptq.observer_search import Scored, best, choose, observer_candidates, search, search_observers, search_table

@@ -9,17 +9,18 @@ from typing import Any
 import onnx
 import torch
 from onnx import ModelProto
-from torch import Tensor, nn
+from torch import nn
 
 from qat.compile.artefacts import OWN
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.verify.runtimes import SAME, Checks, run_all
-from qat.compile.verify.samples import ParitySample, agreement
+from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.compile.verify.tensors import compare_tensors
 from qat.errors import UserError
+from qat.evaluation.tasks import Prediction
 from qat.program.departures import TensorDifference, first_departure
 from qat.runtimes.ort import Ort
 from qat.runtimes.torchscript import load_script
@@ -64,10 +65,11 @@ def check_onnx(path: Path, network: Network, outputs: StageOutputs, threads: int
     model = onnx.load(path)
     samples = outputs.samples[:COMPARED]
     compared = [tensor for sample in samples for tensor in _tensors(path.name, model, network, sample)]
-    agreed = agreement(_unfused(path, outputs, threads), outputs.calib)
+    agreed = outputs.agreement(_unfused(path, outputs, threads), outputs.calib)
     limit = min(RIGHT, 1 - CHAOS * (1 - outputs.repeatability))
     if agreed < limit:
-        raise UserError(f"{path.name} agrees with stage calib on {agreed:.3%} of pixels only (limit {limit:.3%})")
+        share = f"{agreed:.3%} of {outputs.task.unit} only"
+        raise UserError(f"{path.name} agrees with stage calib on {share} (limit {limit:.3%})")
     return {
         "agreement_reference": agreed,
         "repeatability": outputs.repeatability,
@@ -77,14 +79,15 @@ def check_onnx(path: Path, network: Network, outputs: StageOutputs, threads: int
 
 
 def check_float(path: Path, outputs: StageOutputs, threads: int) -> float:
-    """The share of pixels on which the float ONNX file, nothing fused, agrees with float; UserError if too few."""
-    agreed = agreement(_unfused(path, outputs, threads), outputs.floating)
+    """The share on which the float ONNX file, nothing fused, agrees with float; UserError if it is too small."""
+    agreed = outputs.agreement(_unfused(path, outputs, threads), outputs.floating)
     if agreed < SAME:
-        raise UserError(f"{path.name} agrees with stage float on {agreed:.3%} of pixels only (limit {SAME:.2%})")
+        share = f"{agreed:.3%} of {outputs.task.unit} only"
+        raise UserError(f"{path.name} agrees with stage float on {share} (limit {SAME:.2%})")
     return agreed
 
 
-def _unfused(path: Path, outputs: StageOutputs, threads: int) -> list[Tensor]:
+def _unfused(path: Path, outputs: StageOutputs, threads: int) -> list[Prediction]:
     return run_all(Ort(optimise=False).load(path, threads), outputs)
 
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from torch import Tensor
 
 from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
-from qat.compile.verify.samples import agreement, classes
+from qat.compile.verify.samples import predictions
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
+from qat.evaluation.tasks import Prediction, Task, task_in
 from qat.runtimes import Adapter, executed_convolutions, get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
@@ -79,8 +80,8 @@ def _reason(error: UserError, folder: Path) -> str:
     return str(error).replace(f"{folder}/", "")
 
 
-def run_all(session: Session, outputs: StageOutputs) -> list[Tensor]:
-    """The session's classes of all pictures; UserError for NaN or infinity."""
+def run_all(session: Session, outputs: StageOutputs) -> list[Prediction]:
+    """The session's predictions of all pictures; UserError for NaN or infinity."""
 
     def run(image: Tensor) -> Tensor:
         output = torch.from_numpy(np.ascontiguousarray(session.run(image.numpy())))
@@ -89,7 +90,7 @@ def run_all(session: Session, outputs: StageOutputs) -> list[Tensor]:
         return output
 
     images = [sample.image for sample in outputs.samples]
-    return classes(run, images, outputs.samples, outputs.align_corners)
+    return predictions(run, images, outputs.samples, outputs.align_corners, outputs.task)
 
 
 def counted(session: Session) -> dict[str, Any]:
@@ -101,49 +102,51 @@ def counted(session: Session) -> dict[str, Any]:
     return {"convolutions_int8": counts.int8, "convolutions": counts.int8 + len(counts.others)}
 
 
-def judged(spec: ArtefactSpec, chosen: list[Tensor], outputs: StageOutputs) -> dict[str, Any]:
+def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) -> dict[str, Any]:
     """The figures, and whether they are good enough."""
     figures = {
-        "agreement_int_infer": agreement(chosen, outputs.int_infer),
-        "pixels_changed": 1 - agreement(chosen, outputs.floating),
-        "mean_iou": outputs.iou(chosen),
+        "agreement_int_infer": outputs.agreement(chosen, outputs.int_infer),
+        outputs.task.changed: 1 - outputs.agreement(chosen, outputs.floating),
+        outputs.task.score: outputs.score(chosen),
         "images": len(chosen),
     }
-    reason = _int8_fault(figures, outputs) if spec.is_int8 else _float_fault(spec, figures)
+    reason = _int8_fault(figures, outputs) if spec.is_int8 else _float_fault(spec, figures, outputs.task)
     return figures | {"status": "failed" if reason else "ok", "reason": reason}
 
 
 def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
     luck = LUCK * (1 - outputs.repeatability)
-    more, most = figures["pixels_changed"] - outputs.changed, max(WORSE, luck)
+    task = outputs.task
+    more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
     if more > most:
-        return f"changes {more:.3%} more pixels than int_infer (limit {most:.2%})"
-    before, now, least = outputs.int_infer_iou, figures["mean_iou"], max(LOST, luck)
+        return f"changes {more:.3%} more {task.unit} than int_infer (limit {most:.2%})"
+    before, now, least = outputs.int_infer_score, figures[task.score], max(LOST, luck)
     if before is not None and now is not None and before - now > least:
-        return f"loses {before - now:.2%} mIoU against int_infer (limit {least:.1%})"
+        return f"loses {before - now:.2%} {task.score_title} against int_infer (limit {least:.1%})"
     return ""
 
 
-def _float_fault(spec: ArtefactSpec, figures: dict[str, Any]) -> str:
+def _float_fault(spec: ArtefactSpec, figures: dict[str, Any], task: Task) -> str:
     """Empty if all is well; weights stored in fewer bits change pixels by design."""
-    same = 1 - figures["pixels_changed"]
+    same = 1 - figures[task.changed]
     if spec.is_exact and same < SAME:
-        return f"agrees with float on {same:.3%} of pixels (limit {SAME:.2%})"
+        return f"agrees with float on {same:.3%} of {task.unit} (limit {SAME:.2%})"
     return ""
 
 
 CAPTION = (
-    "In percent of pixels, mIoU in percent. refer.: the file with nothing fused against stage calib, of float files "
-    "against float; int8: against int_infer; float: pixels changed against float; convs: executed in int8."
+    "In percent. refer.: the file with nothing fused against stage calib, of float files "
+    "against float; int8: against int_infer; float: {} changed against float; convs: executed in int8."
 )
-
-
-COLUMNS = ("artefact", "runtime", "same as\nrefer.", "same as\nint8", "changed\nfloat", "mIoU", "int8\nconvs", "status")
 
 
 def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """One row per artefact and runtime."""
-    table = slim_table(COLUMNS, left=("artefact", "runtime", "status"), caption=CAPTION)
+    entries = (entry for runtimes in parity.values() for entry in runtimes.values() if "agreement_int_infer" in entry)
+    task = task_in(next(entries, {}))
+    columns = ("artefact", "runtime", "same as\nrefer.", "same as\nint8", "changed\nfloat", task.score_title)
+    left = ("artefact", "runtime", "status")
+    table = slim_table((*columns, "int8\nconvs", "status"), left=left, caption=CAPTION.format(task.unit))
     for name, runtimes in parity.items():
         for runtime, entry in runtimes.items():
             table.add_row(name, runtime, *_figures(entry), _convolutions(entry), entry["status"])
@@ -151,9 +154,10 @@ def parity_table(parity: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table
 
 
 def _figures(entry: Mapping[str, Any]) -> list[str]:
-    keys = ("agreement_reference", "agreement_int_infer", "pixels_changed", "mean_iou")
+    task = task_in(entry)
+    keys = ("agreement_reference", "agreement_int_infer", task.changed, task.score)
     return [
-        f"{100 * entry[key]:.{2 if key == 'mean_iou' else 3}f}" if entry.get(key) is not None else "" for key in keys
+        f"{100 * entry[key]:.{2 if key == task.score else 3}f}" if entry.get(key) is not None else "" for key in keys
     ]
 
 

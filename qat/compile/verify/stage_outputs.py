@@ -1,4 +1,4 @@
-"""The stages' classes of the pictures, which every artefact is compared with."""
+"""What the stages predict of the pictures, which every artefact is compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from qat.backends.scales import quantisers
 from qat.compile.io_wrapper import head
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
-from qat.compile.verify.samples import ParitySample, agreement, classes, mean_iou
+from qat.compile.verify.samples import ParitySample, agreement, predictions, score
+from qat.evaluation.outputs import Outputs
+from qat.evaluation.tasks import SEGMENTATION, Prediction, Task
 
 # Of a scale step, either way, before each rounding: it turns 0.1 % of the roundings, as the file's other arithmetic
 # does in most layers. A file of PIDNet-S agrees with calib as well as calib so moved does: 99.66 % of pixels against
@@ -25,37 +27,47 @@ JITTER = 0.002
 
 @dataclass(frozen=True)
 class StageOutputs:
-    """The stages' classes of the samples.
+    """What the stages predict of the samples.
 
     `repeatability`: how well calib agrees with itself when a few roundings fall to the other side (JITTER): one value
-    that is rounded the other way moves many behind it, so that no two implementations agree on every pixel.
+    that is rounded the other way moves many behind it, so that no two implementations agree on every prediction.
     """
 
-    floating: list[Tensor]
-    calib: list[Tensor]
-    int_infer: list[Tensor]
+    floating: list[Prediction]
+    calib: list[Prediction]
+    int_infer: list[Prediction]
     repeatability: float
     samples: Sequence[ParitySample]
     align_corners: bool
     num_classes: int
+    task: Task = SEGMENTATION
 
     @cached_property
     def changed(self) -> float:
-        """The share of pixels that int_infer changes."""
-        return 1 - agreement(self.int_infer, self.floating)
+        """The share of predictions that int_infer changes."""
+        return 1 - self.agreement(self.int_infer, self.floating)
 
     @cached_property
-    def int_infer_iou(self) -> float | None:
-        """int_infer's mIoU."""
-        return self.iou(self.int_infer)
+    def int_infer_score(self) -> float | None:
+        """int_infer's score."""
+        return self.score(self.int_infer)
 
-    def iou(self, chosen: list[Tensor]) -> float | None:
-        """mIoU of `chosen`; None where no picture has a label."""
-        return mean_iou(chosen, self.samples, self.num_classes)
+    def agreement(self, first: list[Prediction], second: list[Prediction]) -> float:
+        """The share (0 to 1) of predictions that are the same in both."""
+        return agreement(first, second, self.task)
+
+    def score(self, chosen: list[Prediction]) -> float | None:
+        """The task's score of `chosen`; None where no picture has a label."""
+        return score(chosen, self.samples, self.num_classes, self.task)
 
 
 def stage_outputs(
-    network: Network, int8: nn.Module, samples: Sequence[ParitySample], io: IOSpec, num_classes: int
+    network: Network,
+    int8: nn.Module,
+    samples: Sequence[ParitySample],
+    io: IOSpec,
+    num_classes: int,
+    task: Task = SEGMENTATION,
 ) -> StageOutputs:
     """Run the stages on the pictures; their logits go through the artefacts' head, then to label size.
 
@@ -63,17 +75,17 @@ def stage_outputs(
     """
     inputs = [sample.normalised for sample in samples]
 
-    def run(model: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        def ended(x: Tensor) -> Tensor:
+    def run(model: Callable[[Tensor], Outputs]) -> list[Prediction]:
+        def ended(x: Tensor) -> Outputs:
             return head(model(x), (x.shape[2], x.shape[3]), io)
 
-        return classes(ended, inputs, samples, io.align_corners)
+        return predictions(ended, inputs, samples, io.align_corners, task)
 
     calib = run(network.calib)
     with jittered(network.calib):
         again = run(network.calib)
     stages = run(network.floating), calib, run(int8)
-    return StageOutputs(*stages, agreement(calib, again), samples, io.align_corners, num_classes)
+    return StageOutputs(*stages, agreement(calib, again, task), samples, io.align_corners, num_classes, task)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from qat.analysis.layer_error import above, worst_first
+from qat.evaluation.tasks import task_in
 from qat.html import tick_step
 from qat.report.text import NOTHING, decibels, number, percent
 
@@ -157,7 +158,7 @@ GROUPS = {"all": "everything", "weights": "weights only", "activations": "activa
 
 @dataclass(frozen=True)
 class SensitivityRow:
-    """What was quantised; figures: MMAC; mIoU, SQNR and pixels changed with it alone; mIoU and SQNR without it."""
+    """What was quantised; figures: MMAC; score, SQNR and share changed with it alone; score, SQNR without it."""
 
     name: str
     href: str
@@ -204,10 +205,11 @@ def _cost_figures(layer: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         work,
         *_alone(layer["alone_quantised"] or {}),
-        percent(without.get("mean_iou")),
+        percent(without.get(task_in(without).score)),
         decibels(without.get("sqnr_db")),
     )
 
 
 def _alone(score: Mapping[str, float | None]) -> tuple[str, str, str]:
-    return percent(score.get("mean_iou")), decibels(score.get("sqnr_db")), percent(score.get("pixels_changed"), 3)
+    task = task_in(score)
+    return percent(score.get(task.score)), decibels(score.get("sqnr_db")), percent(score.get(task.changed), 3)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qat.evaluation.tasks import task_in
 from qat.graph.rules import RULES
 from qat.report.sources import Sources
 from qat.report.text import NOTHING, megabytes, percent
@@ -19,7 +20,7 @@ class ArtefactRun:
     runtime: str
     status: str
     agreement: str
-    mean_iou: str
+    score: str
     milliseconds: str
     reason: str
 
@@ -59,7 +60,7 @@ def _run(runtime: str, proof: Mapping[str, Any], by_threads: Mapping[str, Mappin
         runtime,
         proof.get("status", ""),
         percent(proof.get("agreement_int_infer")),
-        percent(proof.get("mean_iou")),
+        percent(proof.get(task_in(proof).score)),
         f"{most['median_ms']:.1f}" if most else NOTHING,
         proof.get("reason", "") or proof.get("note", ""),
     )

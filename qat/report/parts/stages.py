@@ -11,10 +11,12 @@ from qat.evaluation.metrics import (
     common_means,
     comparable,
     has_labels,
-    known_iou,
+    known_classes,
+    of_class,
     passes,
     share_of_float,
 )
+from qat.evaluation.tasks import task_in
 from qat.report.sources import Sources
 from qat.report.text import NOTHING, decibels, megabytes, percent, points
 
@@ -39,11 +41,12 @@ def headline_stage(metrics: Mapping[str, Metrics]) -> str:
 
 
 def tiles(sources: Sources) -> list[Tile]:
-    """The tiles: float's mIoU, then the last stage's figures."""
+    """The tiles: float's score, then the last stage's figures."""
     reference, name = sources.metrics["float"], headline_stage(sources.metrics)
     count = f"{reference['images']} images"
     note = f"{_milliseconds(reference)} ms an image, {count}"
-    first = Tile("fp32", "float mIoU", percent(reference["mean_iou"]), "%", note)
+    task = task_in(reference)
+    first = Tile("fp32", f"float {task.score_title}", percent(task.of(reference)), "%", note)
     if not has_labels(reference):
         first = Tile("fp32", "float", str(reference["images"]), "images", "without labels; later stages against float")
     if name == "float":
@@ -54,14 +57,15 @@ def tiles(sources: Sources) -> list[Tile]:
     return [
         first,
         *([_accuracy(name, stage, reference)] if has_labels(reference) else []),
-        Tile("", "pixels changed", percent(stage["pixels_changed"], 3), "%", noise),
+        Tile("", task.changed_title.replace("\n", " "), percent(stage[task.changed], 3), "%", noise),
         Tile("", f"{name} against float", f"{faster:.1f}", "× the speed", f"{_milliseconds(stage)} ms an image"),
     ]
 
 
 def _accuracy(name: str, stage: Metrics, reference: Metrics) -> Tile:
-    change = f"{points(stage['mean_iou'] - reference['mean_iou'])} points"
-    return Tile("int8", f"{name} mIoU", percent(stage["mean_iou"]), "%", change)
+    task = task_in(stage)
+    change = f"{points(stage[task.score] - reference[task.score])} points"
+    return Tile("int8", f"{name} {task.score_title}", percent(stage[task.score]), "%", change)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class StageRow:
     """A stage as text; `passes`: whether it passes the gate, None where it can't be compared."""
 
     name: str
-    mean_iou: str
+    score: str
     kept: str
     change: str
     accuracy: str
@@ -136,20 +140,21 @@ def stage_panels(sources: Sources) -> list[BarPanel]:
     """The panels of int8's costs and gains, each over the stages that have the figure."""
     metrics = sources.metrics
     lost = {name: kept - 1 for name in metrics if name != "float" and (kept := _kept(name, sources)) is not None}
-    changed = {name: stage.get("pixels_changed") for name, stage in metrics.items()}
+    task = task_in(metrics["float"])
+    changed = {name: stage.get(task.changed) for name, stage in metrics.items()}
     times = {name: _forward_ms(stage) for name, stage in metrics.items()}
     sizes = {name: sources.sizes.get(name) for name in metrics}
     gate = f"gate, {points(sources.gate - 1)} %"
     panels = (
         bar_panel(
-            "mIoU against float" if has_labels(metrics["float"]) else "Classes against float",
+            f"{task.score_title} against float" if has_labels(metrics["float"]) else "Predictions against float",
             "%",
             lost,
             points,
             sources.gate - 1,
             gate,
         ),
-        bar_panel("Pixels whose class changed", "%", changed, lambda share: percent(share, 3)),
+        bar_panel(task.changed_title.replace("\n", " ").capitalize(), "%", changed, lambda share: percent(share, 3)),
         bar_panel("Time of a forward pass", "ms", times, lambda ms: f"{ms:.1f}"),
         bar_panel("Size of the file", "MB", sizes, lambda size: megabytes(int(size))),
     )
@@ -158,15 +163,16 @@ def stage_panels(sources: Sources) -> list[BarPanel]:
 
 def _stage_row(name: str, sources: Sources) -> StageRow:
     stage, reference = sources.metrics[name], sources.metrics["float"]
+    task = task_in(stage)
     kept = _kept(name, sources) if name != "float" else None
     worst, worst_iou = _worst(stage, None if kept is None else reference)
     return StageRow(
         name=name,
-        mean_iou=percent(stage["mean_iou"]),
+        score=percent(task.of(stage)),
         kept=percent(kept),
         change=NOTHING if kept is None or not has_labels(stage) else _change(stage, reference),
-        accuracy=percent(stage["pixel_acc"]),
-        changed=percent(stage.get("pixels_changed"), 3),
+        accuracy=percent(stage[task.second]),
+        changed=percent(stage.get(task.changed), 3),
         sqnr=decibels(stage["logit_sqnr"], "equal") if "logit_sqnr" in stage else NOTHING,
         worst=worst,
         worst_iou=worst_iou,
@@ -178,9 +184,10 @@ def _stage_row(name: str, sources: Sources) -> StageRow:
 
 
 def _kept(name: str, sources: Sources) -> float | None:
-    """Share of float's mIoU; None where the two can't be compared."""
+    """Share of float's score; None where the two can't be compared."""
     stage, reference = sources.metrics[name], sources.metrics["float"]
-    return share_of_float(stage, reference) if comparable(stage, reference) and reference["mean_iou"] != 0 else None
+    known = comparable(stage, reference) and task_in(reference).of(reference) != 0
+    return share_of_float(stage, reference) if known else None
 
 
 def _change(stage: Metrics, reference: Metrics) -> str:
@@ -190,7 +197,7 @@ def _change(stage: Metrics, reference: Metrics) -> str:
 
 def _worst(stage: Metrics, reference: Metrics | None) -> tuple[str, str]:
     """The class that lost most against float and its change; the lowest class where there is nothing to compare."""
-    iou = known_iou(stage)
+    iou = known_classes(stage)
     change = iou if reference is None else class_changes(stage, reference)
     worst = min(change, key=lambda name: change[name], default="")
     if not worst:
@@ -211,7 +218,7 @@ FULL = 0.01  # the change of IoU that gets the full colour, unless a larger one 
 
 @dataclass(frozen=True)
 class ClassCell:
-    """IoU and its change from float as text; `heat`: the change from -1 to 1, 0 for none."""
+    """A class's score, its change from float as text, and `heat`: the change from -1 to 1, 0 for none."""
 
     iou: str
     change: str
@@ -243,16 +250,17 @@ def class_rows(metrics: Mapping[str, Metrics], colours: Mapping[str, str]) -> tu
             colours.get(name, ""),
             percent(iou),
             100 * (iou or 0),
-            tuple(_cell(stages[title]["class_iou"][name], changes[title].get(name), most) for title in stages),
+            tuple(_cell(of_class(stages[title])[name], changes[title].get(name), most) for title in stages),
         )
-        for name, iou in reference["class_iou"].items()
+        for name, iou in of_class(reference).items()
     ]
     return list(stages), [*rows, _mean(reference, list(stages.values()), most)]
 
 
 def _mean(reference: Metrics, stages: Sequence[Metrics], most: float) -> ClassRow:
-    iou = reference["mean_iou"]
-    cells = tuple(_cell(stage["mean_iou"], stage["mean_iou"] - iou, most) for stage in stages)
+    task = task_in(reference)
+    iou = reference[task.score]
+    cells = tuple(_cell(stage[task.score], stage[task.score] - iou, most) for stage in stages)
     return ClassRow("mean", "", percent(iou), 100 * iou, cells)
 
 

@@ -16,7 +16,7 @@ from qat.compile.verify.stage_outputs import StageOutputs
 
 BY_NAME = {made.name: made for made in ARTEFACTS}
 INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]
-TRUTH = torch.arange(20000).view(100, 200) % 2
+TRUTH = torch.arange(20000).view(1, 100, 200) % 2
 
 
 def off(count: int) -> list[torch.Tensor]:
@@ -28,7 +28,7 @@ def off(count: int) -> list[torch.Tensor]:
 
 def expected(labelled: bool = True, int_infer: int = 100) -> StageOutputs:
     nothing = torch.zeros(1)
-    picture = ParitySample("a", nothing, nothing, TRUTH.to(torch.uint8) if labelled else None, (100, 200))
+    picture = ParitySample("a", nothing, nothing, TRUTH[0].to(torch.uint8) if labelled else None, (100, 200))
     return StageOutputs([TRUTH], [TRUTH], off(int_infer), 1.0, [picture], True, 2)
 
 
@@ -58,9 +58,9 @@ def test_a_network_that_roundings_move_has_wider_limits(wrong: int, reason: str)
 
 
 def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
-    rare = torch.zeros(100, 200, dtype=torch.int64)
+    rare = torch.zeros(1, 100, 200, dtype=torch.int64)
     rare.view(-1)[:1000] = 1
-    picture = replace(expected().samples[0], label=rare.to(torch.uint8))
+    picture = replace(expected().samples[0], label=rare[0].to(torch.uint8))
     lost = rare.clone()
     lost.view(-1)[:20] = 0
     entry = judged(INT8, [lost], StageOutputs([rare], [rare], [rare], 1.0, [picture], True, 2))

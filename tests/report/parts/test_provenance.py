@@ -31,7 +31,7 @@ def test_files_with_their_runs() -> None:
     (file,) = artefact_files(sources())
     ran, refused = file.runs
     assert (file.name, file.megabytes) == ("model.onnx", "8.0")
-    assert (ran.agreement, ran.mean_iou, ran.milliseconds) == ("99.80", "59.00", "16.0")  # on the most threads
+    assert (ran.agreement, ran.score, ran.milliseconds) == ("99.80", "59.00", "16.0")  # on the most threads
     assert (refused.status, refused.reason, refused.milliseconds) == ("refused", "takes no QDQ", "–")
     assert missing_files(sources()) == {"model.mnn": "no converter"}
     assert artefact_files(bare()) == []

@@ -44,7 +44,7 @@ def test_nothing_to_draw_is_no_error(values: dict[str, float | None]) -> None:
 
 def test_a_row_holds_what_the_stage_cost() -> None:
     reference, calib, int8, _ = stage_rows(sources())
-    assert (reference.mean_iou, reference.kept, reference.changed, reference.passes) == ("60.00", "–", "–", None)
+    assert (reference.score, reference.kept, reference.changed, reference.passes) == ("60.00", "–", "–", None)
     assert (reference.worst, reference.worst_iou) == ("sky", "30.00")  # the lowest
     assert (calib.kept, calib.change, calib.changed, calib.sqnr) == ("99.44", "−0.33", "0.400", "28.4")
     assert (int8.worst, int8.worst_iou) == ("sky", "−2.00")  # the largest loss

@@ -1,0 +1,105 @@
+"""How far networks are from float, and their score, on a few pictures that stay the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qat.data.fit import AS_IS, Fit
+from qat.errors import UserError
+from qat.evaluation.distance import Distance
+from qat.evaluation.outputs import Network, Outputs
+from qat.evaluation.tasks import SEGMENTATION, Frame, Prediction, Task
+
+
+class Measure:
+    """A network's distance from float and its score, summed over batches; `num_classes`: of the labels."""
+
+    def __init__(self, task: Task, num_classes: int) -> None:
+        self.task, self.tally, self.distance = task, task.tally(num_classes), Distance()
+
+    def compare(
+        self, outputs: Outputs, prediction: Prediction, reference: Outputs, expected: Prediction, frame: Frame
+    ) -> None:
+        """Add a batch's outputs and what they predict, against float's."""
+        self.distance.update(outputs, reference, frame.size, frame.canvas)
+        self.tally.compare(prediction, expected)
+
+
+def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool) -> Frame:
+    """Where a batch's predictions lie: at the size of its label maps, else of its pictures."""
+    label = batch.get("label")
+    height, width = label.shape[-2:] if label is not None and label.ndim == 3 else batch["image"].shape[1:3]
+    return Frame((height, width), fit.canvas((height, width)), align_corners)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The distance from float on some pictures, and their score (0 to 1), None if they have no labels."""
+
+    logit_sqnr: float  # dB
+    changed: float  # share of predictions, 0 to 1
+    main: float | None
+
+
+@dataclass(frozen=True)
+class _ScoredPictures:
+    """One batch: image uint8 (N, H, W, 3), its labels, and float's outputs and predictions."""
+
+    image: Tensor
+    label: Tensor | None
+    frame: Frame
+    outputs: Outputs
+    prediction: Prediction
+
+
+class Scorer:
+    """Scores networks again and again on the same few pictures; float's outputs are computed once."""
+
+    def __init__(
+        self,
+        reference: Network,
+        batches: Iterable[Mapping[str, Any]],
+        num_classes: int,
+        *,
+        to_input: Callable[[Tensor], Tensor],
+        align_corners: bool,
+        fit: Fit = AS_IS,
+        device: str | torch.device = "cpu",
+        task: Task = SEGMENTATION,
+    ) -> None:
+        """`batches`, `to_input`, `align_corners`, `fit` and `task`: as of `evaluate`, but that labels may be missing.
+
+        `reference`: the float network. Both it and the networks to score lie on `device`. UserError for no batches.
+        """
+        self.task, self.num_classes, self.align_corners, self.fit = task, num_classes, align_corners, fit
+        self.to_input, self.device = to_input, device
+        self.pictures = [self._with_reference(reference, batch) for batch in batches]
+        if not self.pictures:
+            raise UserError("no pictures to score; give more training pictures, or lower QUANT.CALIB_IMAGES")
+
+    def __call__(self, network: Network) -> Score:
+        """Run `network` over the pictures."""
+        measure = Measure(self.task, self.num_classes)
+        for picture in self.pictures:
+            outputs, prediction = self._run(network, picture.image, picture.frame)
+            measure.compare(outputs, prediction, picture.outputs, picture.prediction, picture.frame)
+            if picture.label is not None:
+                measure.tally.score(prediction, picture.label)
+        sqnr, same = measure.distance.logit_sqnr, measure.tally.same
+        assert sqnr is not None  # there is a picture
+        assert same is not None
+        return Score(sqnr, measure.tally.distances()[self.task.changed], measure.tally.main)
+
+    def _with_reference(self, reference: Network, batch: Mapping[str, Any]) -> _ScoredPictures:
+        frame = frame_of(batch, self.fit, self.align_corners)
+        return _ScoredPictures(batch["image"], batch.get("label"), frame, *self._run(reference, batch["image"], frame))
+
+    def _run(self, network: Network, image: Tensor, frame: Frame) -> tuple[Outputs, Prediction]:
+        with torch.no_grad():
+            outputs = network(self.to_input(image).to(self.device))
+        return outputs, self.task.predict(outputs, frame)

@@ -1,0 +1,94 @@
+"""What a task is: how a network's outputs are read, held against float without labels, and scored with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor
+
+from qat.evaluation.outputs import Outputs
+
+Prediction: TypeAlias = Any  # what the task makes of a batch's outputs: classes, boxes, points
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a batch's predictions lie.
+
+    `size`: height and width of the labels, or of the pictures as they were. `canvas`: what the outputs span where the
+    pictures are padded; None: `size`. `align_corners`: how maps are interpolated.
+    """
+
+    size: tuple[int, int]
+    canvas: tuple[int, int] | None = None
+    align_corners: bool = False
+
+
+class Tally(Protocol):
+    """Sums over a set of pictures."""
+
+    def score(self, prediction: Prediction, label: Tensor) -> None:
+        """Add a batch's predictions against its labels."""
+
+    def compare(self, prediction: Prediction, expected: Prediction) -> None:
+        """Add a batch's predictions against float's."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any picture had a label."""
+
+    @property
+    def main(self) -> float | None:
+        """The task's score, 0 to 1; None without labels."""
+
+    @property
+    def same(self) -> float | None:
+        """The share (0 to 1) of predictions that are float's; None before the first comparison."""
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """The scores by key, None without labels; `names`: of the classes, by which one entry has a mapping."""
+
+    def distances(self) -> dict[str, float]:
+        """The figures against float by key; empty before the first comparison."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: a row of `qat.evaluation.tasks.TASKS`.
+
+    `predict` takes a batch's outputs and its frame. `tally` takes the number of classes. `fault` takes a network's
+    outputs and the number of classes, and says what was expected; "" for outputs that `predict` can read.
+
+    `score`, `second`: keys of the scores that tables show, 0 to 1; `classes`: of the mapping by class; `changed`: of
+    the share (0 to 1) of predictions that aren't float's. Each `..._title` is a table's head. `kept`: what a stage
+    keeps a share of, where there are no labels; `unit`: what the predictions are of. `maps`: whether the outputs are
+    maps over the picture.
+    """
+
+    name: str
+    predict: Callable[[Outputs, Frame], Prediction]
+    tally: Callable[[int], Tally]
+    fault: Callable[[object, int], str]
+    score: str
+    score_title: str
+    second: str
+    second_title: str
+    classes: str
+    class_title: str
+    changed: str
+    changed_title: str
+    kept: str
+    unit: str
+    maps: bool = False
+
+    @property
+    def keys(self) -> tuple[str, str, str]:
+        """The keys of metrics.json by which the task's figures are known."""
+        return self.score, self.classes, self.changed
+
+    def of(self, figures: Mapping[str, Any]) -> float | None:
+        """The score among `figures`; None without labels."""
+        value: float | None = figures[self.score]
+        return value
