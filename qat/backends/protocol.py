@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,6 +54,22 @@ class BoardCompiler(Protocol):
         """The integer network as the board feeds it."""
 
 
+@dataclass(frozen=True)
+class LayerSimilarity:
+    """A layer as the backend's own tools compare it: `stage` against the one before it.
+
+    `name`: theirs. `layer`: as our tables name layers. `sqnr_db`: infinite where nothing differs. `largest`, `alone`:
+    the largest difference, as the network runs and with the same input, in steps of the layer's scale.
+    """
+
+    stage: str
+    name: str
+    layer: str
+    sqnr_db: float
+    largest: float | None
+    alone: float | None
+
+
 class Backend(Protocol):
     """Who quantises. Each function leaves its argument as it is, except `observe`."""
 
@@ -72,8 +89,13 @@ class Backend(Protocol):
     def board(self) -> BoardCompiler | None:
         """How it compiles for its board; None where its artefacts are this machine's."""
 
-    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
+    def inspect(self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """The lines that those tools say of pictures like `example` (N, 3, H, W); their files go to `folder`."""
+
+    def compare(
+        self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path
+    ) -> tuple[list[str], list[LayerSimilarity]]:
+        """The same of a calibrated network's stages beside one another, with each layer's similarity."""
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> Prepared:
         """The observed network; UserError for a scheme that this backend doesn't have."""

@@ -11,6 +11,7 @@ from qat.cli.output import Output
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     """Measure, and say what to try."""
     from qat.analysis.measurements import all_tables
+    from qat.analysis.similarity import similarity_table
     from qat.workflow.debugging import debug
     from qat.workflow.run import invocation_of
 
@@ -19,10 +20,13 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
         f"{number}. {step['why']}\n   try: {step['try']}\n   {step['command']}"
         for number, step in enumerate(diagnosis.steps, 1)
     ]
+    stages = dict.fromkeys(row.stage for row in diagnosis.similarity)
+    theirs = [similarity_table(diagnosis.similarity, diagnosis.measured.layers, stage) for stage in stages]
     out.result(
         diagnosis,
         *diagnosis.inspection,
         *all_tables(diagnosis.measured),
+        *theirs,
         *(steps or ["nothing stands out: nothing to try"]),
         f"debug -> {diagnosis.folder}",
     )

@@ -19,6 +19,7 @@ from qat.analysis.networks import Sample, Subject
 from qat.analysis.qconfig import check_qconfig, qconfig
 from qat.analysis.ranges import ranges
 from qat.analysis.sensitivity import ALONE, Sensitivity
+from qat.backends.protocol import Backend, LayerSimilarity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, network_input
 from qat.engine import PROGRAM
@@ -29,7 +30,7 @@ from qat.invocation import Invocation
 from qat.models import short_name
 from qat.program.conversion import TORCH_AO
 from qat.stages import origin_of, source_of, write_record
-from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_plain, sized
+from qat.workflow.load import example_input, load_calibrated, load_float, load_graph, load_plain, sized
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
@@ -40,12 +41,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The measurements, the steps to try next, the output of the plugin's own tools, and the folder."""
+    """The measurements, the steps to try next, the plugin's own tools' lines and layers, and the folder."""
 
     folder: Path
     measured: Measurements
     steps: tuple[Mapping[str, str], ...]
     inspection: tuple[str, ...] = ()
+    similarity: tuple[LayerSimilarity, ...] = ()
 
 
 def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocation | None = None) -> Diagnosis:
@@ -69,19 +71,27 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
     task_of(config)
     choice = backend_choice(config)
     log.info("%s", choice)
-    inspection: tuple[str, ...] = ()
-    if choice.backend.inspects:
-        folder = folders_of(config).stage("debug")
-        inspection = tuple(choice.backend.inspect(load_calibration(config), example_input(config), folder))
-        log.info("layer errors, sensitivity and advice: of the twin on backend fx, whose grid is the same")
-        config = twin(config)
     dataset = build_dataset(data_spec(config), "val", InferenceTransform())
     _check_budgets(config, dataset)
+    inspection, similarity = _ask(config, choice.backend, dataset) if choice.backend.inspects else ((), ())
+    if choice.backend.inspects:
+        log.info("layer errors, sensitivity and advice: of the twin on backend fx, whose grid is the same")
+        config = twin(config)
     subject = _subject(config)
     measured = _measure(config, subject, dataset, progress)
     advice = advise(measured, config.QUANT, invocation or invocation_of_stage(config, "debug"))
     folder = _write(config, subject, measured, advice)
-    return Diagnosis(folder, measured, tuple(advice["steps"]), inspection)
+    return Diagnosis(folder, measured, tuple(advice["steps"]), inspection, similarity)
+
+
+def _ask(
+    config: CfgNode, backend: Backend, dataset: SegmentationDataset
+) -> tuple[tuple[str, ...], tuple[LayerSimilarity, ...]]:
+    """The lines of the plugin's own tools, and its layers, on the first picture that DEBUG.IMAGES takes."""
+    folder, (prepared, rewritten) = folders_of(config).stage("debug"), load_calibrated(config)
+    picture = next(_samples(config, dataset, 1)).image
+    lines, layers = backend.compare(rewritten, prepared, picture, folder)
+    return (*backend.inspect(rewritten, prepared, picture, folder), *lines), tuple(layers)
 
 
 def _check_budgets(config: CfgNode, dataset: SegmentationDataset) -> None:

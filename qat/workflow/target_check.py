@@ -95,7 +95,7 @@ def ask_backend(config: CfgNode, model: nn.Module, example: torch.Tensor) -> tup
         return ()
     rewritten = rewrite(model.eval(), example, config.QUANT.TARGET, prove=False)
     prepared = choice.backend.prepare(rewritten, quant_spec(config))
-    return (str(choice), *choice.backend.inspect(prepared, example, folders_of(config).stage("check")))
+    return (str(choice), *choice.backend.inspect(rewritten, prepared, example, folders_of(config).stage("check")))
 
 
 def proof_size(height: int, width: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +33,7 @@ STREETS = "configs/streets/pidnet_s.yaml"
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A few streets; the stand-in imports in what the tests start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(PLUGIN))
+        patch.setenv("PYTHONPATH", str(PLUGIN), prepend=os.pathsep)
         patch.setenv("OMP_NUM_THREADS", "1")
         yield tmp_path_factory.mktemp("streets")
 
@@ -99,6 +100,9 @@ def test_debug_asks_the_vendors_tools_and_looks_at_the_twin(horizon: Path, data:
     few = ("DEBUG.IMAGES", "1", "DEBUG.SENSITIVITY_IMAGES", "0")
     said = tool("debug", *options(data, horizon.parents[1], *few))
     assert f"qconfigs: {horizon / 'debug' / 'qconfig_info.txt'}" in said
+    assert f"compare_weights, model_profiler: {horizon / 'debug'}" in said
+    assert all(f"By the plugin's tools, {stage}" in said for stage in ("calib", "int_infer"))
+    assert (horizon / "debug" / "profiler_FvsQ" / "profiler.html").is_file()
     folder = horizon.parents[1] / "fx" / "streets" / "pidnet_s" / "debug"
     assert len(json.loads((folder / "layers.json").read_text())["pairs"]["calib"]["layers"]) > 60
 

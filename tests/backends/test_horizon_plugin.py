@@ -12,7 +12,7 @@ from torch import nn
 
 import qat
 from qat.backends.horizon import HorizonBackend, Options
-from qat.backends.horizon.plugin import PATHS, profiler
+from qat.backends.horizon.profiler import PATHS, profiler
 
 SIZE = (1, 3, 16, 32)
 
@@ -45,7 +45,9 @@ def test_both_paths(stand_in: ModuleType, hidden: tuple[str, ...], found: str, m
 def test_it_looks_at_a_prepared_network(stand_in: ModuleType, tmp_path: Path, source: str) -> None:
     horizon = HorizonBackend(Options((0.5,) * 3, (0.5,) * 3, input_source=source))
     rewritten = qat.rewrite(nn.Sequential(Shared(), nn.ReLU(), nn.Conv2d(3, 2, 1)), torch.zeros(SIZE), "j5")
-    lines = horizon.inspect(horizon.prepare(rewritten, qat.QuantSpec()), torch.zeros(SIZE), tmp_path / "check")
+    lines = horizon.inspect(
+        rewritten, horizon.prepare(rewritten, qat.QuantSpec()), torch.zeros(SIZE), tmp_path / "check"
+    )
     assert lines[0] == f"qconfigs: {tmp_path / 'check' / 'qconfig_info.txt'}"
     assert lines[1:] == ["shared, so they share one scale: 0.conv (2 times)"]
     written = (tmp_path / "check" / "qconfig_info.txt").read_text()
@@ -58,6 +60,7 @@ def test_without_a_profiler_there_is_nothing_to_say(
     hide(monkeypatch, *PATHS)
     assert profiler() is None
     horizon = HorizonBackend(Options((0.5,) * 3, (0.5,) * 3))
-    prepared = horizon.prepare(qat.rewrite(nn.Conv2d(3, 2, 1), torch.zeros(SIZE), "j5"), qat.QuantSpec())
-    assert horizon.inspect(prepared, torch.zeros(SIZE), tmp_path / "check") == []
+    rewritten = qat.rewrite(nn.Conv2d(3, 2, 1), torch.zeros(SIZE), "j5")
+    prepared = horizon.prepare(rewritten, qat.QuantSpec())
+    assert horizon.inspect(rewritten, prepared, torch.zeros(SIZE), tmp_path / "check") == []
     assert not (tmp_path / "check").exists()

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from qat.backends import scales
 from qat.backends.fx import graph
-from qat.backends.protocol import BoardCompiler, Prepared, TakesOver
+from qat.backends.protocol import BoardCompiler, LayerSimilarity, Prepared, TakesOver
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 from qat.graph import Rewritten
@@ -24,9 +24,15 @@ class FxBackend:
     takes_over: TakesOver | None = None
     board: BoardCompiler | None = None
 
-    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
+    def inspect(self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
         """No lines: torch.ao has no tools for it."""
         return []
+
+    def compare(
+        self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path
+    ) -> tuple[list[str], list[LayerSimilarity]]:
+        """Nothing either."""
+        return [], []
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> fx.GraphModule:
         """`qat.backends.fx.prepare`."""

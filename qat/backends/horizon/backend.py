@@ -13,10 +13,10 @@ from torch import Tensor, fx, nn
 
 from qat.backends import fx as fx_backend
 from qat.backends.bn_folding import folded, layers, take_tensors
-from qat.backends.horizon import inputs, scales
-from qat.backends.horizon.plugin import call, inspect, part, set_march, to_calibration, to_validation
+from qat.backends.horizon import inputs, profiler, scales
+from qat.backends.horizon.plugin import call, part, set_march, to_calibration, to_validation
 from qat.backends.horizon.qconfig import qconfig_dict
-from qat.backends.protocol import Prepared
+from qat.backends.protocol import LayerSimilarity, Prepared
 from qat.backends.spec import QuantSpec, float_output_modules
 from qat.errors import UserError
 from qat.graph import Rewritten
@@ -59,17 +59,19 @@ class HorizonBackend:
 
     def prepare(self, rewritten: Rewritten, spec: QuantSpec) -> nn.Module:
         """Set the march, fold normalisation in a copy (the plugin's result shares attributes), add stubs, observers."""
-        set_march(self.options.march)
         tail = float_output_modules(rewritten.module)
         settings = qconfig_dict(spec, tail, self.options.batches)
+        fused = self._fused(rewritten)  # the plugin takes a GraphModule for a fused one
+        prepared = call(part("quantization").prepare_qat_fx, fused, settings, advice=_advice())
+        return self._from_normalised(prepared)
+
+    def _fused(self, rewritten: Rewritten) -> nn.Module:
+        set_march(self.options.march)
         # Folded beforehand, so that what backend fx tunes has the same layers.
         graph = folded(rewritten, fx_backend.prepare(rewritten)).module.eval()
         self._put_inputs(graph, rewritten.shapes)
-        quantization = part("quantization")
-        advice = f"see what {command('check', target='j5')} says after the rewrites"
-        fused = call(quantization.fuse_fx, graph, advice=advice)  # the plugin takes a GraphModule for a fused one
-        prepared = call(quantization.prepare_qat_fx, fused, settings, advice=advice)
-        return self._from_normalised(prepared)
+        fused: nn.Module = call(part("quantization").fuse_fx, graph, advice=_advice())
+        return fused
 
     def _put_inputs(self, graph: fx.GraphModule, shapes: tuple[tuple[int, ...], ...]) -> None:
         if not self._pyramid:
@@ -145,11 +147,20 @@ class HorizonBackend:
         """Symmetric int8, zero point 0."""
         return scales.rows(scales.activation_scales(_module(prepared)))
 
-    def inspect(self, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
-        """What the plugin's profiler says, see `plugin.inspect`; `example` (N, 3, H, W) normalised."""
-        if isinstance(prepared, inputs.Centred):
-            return inspect(prepared.network, prepared.centre(example), folder)
-        return inspect(_module(prepared), example, folder)
+    def inspect(self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path) -> list[str]:
+        """What the plugin's profiler says, see `profiler.inspect`; `example` (N, 3, H, W) normalised."""
+        return profiler.inspect(self._fused(rewritten), self._network(prepared), _as_taken(prepared, example), folder)
+
+    def compare(
+        self, rewritten: Rewritten, prepared: Prepared, example: Tensor, folder: Path
+    ) -> tuple[list[str], list[LayerSimilarity]]:
+        """What the plugin's profiler says of float, calib and int_infer beside one another."""
+        floating, calib = self._fused(rewritten), self.fake_quantized(prepared)
+        known = floating.state_dict().keys()
+        weights = {name: value for name, value in self._network(calib).state_dict().items() if name in known}
+        floating.load_state_dict(weights, strict=False)  # what was tuned, so that rounding alone differs
+        stages = profiler.Stages(floating, self._network(calib), self._network(self.convert(prepared)))
+        return profiler.compare(stages, _as_taken(prepared, example), folder)
 
     def _network(self, prepared: Prepared) -> fx.GraphModule:
         module = _module(prepared)
@@ -166,3 +177,12 @@ class HorizonBackend:
 def _module(prepared: Prepared) -> nn.Module:
     """What `prepare` gave."""
     return cast(nn.Module, prepared)
+
+
+def _as_taken(prepared: Prepared, example: Tensor) -> Tensor:
+    """A normalised picture as the plugin's own network takes it."""
+    return prepared.centre(example) if isinstance(prepared, inputs.Centred) else example
+
+
+def _advice() -> str:
+    return f"see what {command('check', target='j5')} says after the rewrites"
