@@ -7,13 +7,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing, nullcontext, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from typing import Any, NoReturn
 
 from qat.cli.output import Output
 from qat.cli.signals import SAYS, Terminated, exit_code, running, starting
+from qat.cli.transcript import Transcript
 from qat.errors import UserError, nearest, quoted, wants_memory
 from qat.version import __version__
 
@@ -89,14 +90,28 @@ def run(command: str, argv: Sequence[str]) -> int:
         module = import_module(module_of(command))
         args = parser_of(command, module).parse_intermixed_args(argv)
         import_module("torch")
-        from qat.workflow.run import open_config
+        from qat.workflow.run import folders_of, open_config
     main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
     level = logging.INFO if main_process else logging.ERROR
-    logging.basicConfig(level=level, format="%(message)s", handlers=[_ToStderr()], force=True)
-    out = Output(args.json, quiet=not main_process)
-    with running(), redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out):
+    transcript = Transcript(command, argv)
+    handlers: list[logging.Handler] = [_ToStderr(), transcript] if main_process else [_ToStderr()]
+    logging.basicConfig(level=level, format="%(message)s", handlers=handlers, force=True)
+    out = Output(args.json, quiet=not main_process, transcript=transcript)
+    with running(), redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out), _ended(transcript):
         config = open_config(args.cfg, args.run, args.opts) if takes_config(module) else None
+        if config is not None:
+            transcript.begin(folders_of(config).base)
         return int(module.run(config, args, out) or 0)
+
+
+@contextmanager
+def _ended(transcript: Transcript) -> Iterator[None]:
+    """Put a mistake into the transcript too."""
+    try:
+        yield
+    except UserError as error:
+        transcript.add(f"error: {quoted(str(error), _LONGEST)}")
+        raise
 
 
 def parser_of(command: str, module: Any) -> argparse.ArgumentParser:

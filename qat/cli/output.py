@@ -6,22 +6,29 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from qat.cli.transcript import Transcript
+
 PIPE_WIDTH = 160  # of tables where stdout is no terminal
 
 
 class Output:
-    """Prints a command's progress and result. `as_json`: one object on stdout, all else on stderr. `quiet`: nothing."""
+    """Prints a command's progress and result. `as_json`: one object on stdout, all else on stderr. `quiet`: nothing.
 
-    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+    `transcript`: takes what is shown too.
+    """
+
+    def __init__(self, as_json: bool, quiet: bool = False, transcript: Transcript | None = None) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self._transcript = transcript
         self._stdout = sys.stdout
         self._bar: tuple[Progress, TaskID] | None = None
         self._title = ""
@@ -50,6 +57,8 @@ class Output:
         self.close()
         if self.quiet:
             return
+        if self._transcript:
+            self._transcript.add(_as_text(shown))
         if self.as_json:
             print(json.dumps(to_json(value), indent=2, allow_nan=False), file=self._stdout)
             return
@@ -79,6 +88,17 @@ def to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.as_posix() if isinstance(value, PurePath) else value
+
+
+def _as_text(shown: Sequence[Any]) -> str:
+    """Tables and lines as a file has them."""
+    from rich.console import Console
+
+    console = Console(file=StringIO(), width=PIPE_WIDTH, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        for part in shown:
+            console.print(part, soft_wrap=isinstance(part, str))
+    return captured.get().rstrip()
 
 
 def _bar(title: str, total: int) -> tuple[Progress, TaskID]:
