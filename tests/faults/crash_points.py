@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from qat.backends import calibration
+from qat.cli.transcript import FOLDER as LOGS
 from qat.files import content, parts
 
 CALLS = ("replace", "rename", "unlink", "remove", "rmdir")
@@ -57,8 +58,8 @@ def snapshots(folder: Path, run: Callable[[], object], into: Path, inside: Colle
 
 
 def visible(folder: Path) -> dict[str, bytes]:
-    """The content of every file, by path, but what is in the making."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """The content of every file, by path, but what is in the making, and what commands said."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != LOGS)
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in files
