@@ -13,4 +13,6 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     from qat.workflow.training import train
 
     done = train(config, out.progress)
-    out.result(done, f"trained for {len(done.history)} epochs, best mIoU {done.best_mean_iou:.4f} -> {done.folder}")
+    out.result(
+        done, f"trained for {len(done.history)} epochs, best {done.title} {done.best_score:.4f} -> {done.folder}"
+    )

@@ -33,7 +33,7 @@ class IOWrapper(nn.Module):
 def head(logits: Outputs, size: tuple[int, int], io: IOSpec) -> Outputs:
     """The output that `io` names, of logits (N, C, h, w) and the picture's height and width; other outputs as is."""
     if io.result == "logits":
-        return logits
+        return tuple(logits) if isinstance(logits, list) else logits  # a trace gives no lists
     assert isinstance(logits, Tensor)
     full = interpolate(logits, size, mode="bilinear", align_corners=io.align_corners)
     return full if io.result == "upsampled" else full.argmax(1)

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.data.box_file import BoxFile
 from qat.data.coloured_label import Colours
-from qat.data.descriptor import IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
+from qat.data.descriptor import BOXES, IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
 from qat.data.image_io import read_label
 from qat.errors import UserError
 
@@ -29,6 +30,12 @@ class Encoding:
     legal: frozenset[int]  # values that a file may hold
     suspicion: Callable[[frozenset[int]], str]  # values of a file -> the encoding that it obviously has instead, or ""
     colours: Colours | None = None  # of files that say the class by its colour
+    per_pixel: bool = True  # a label has a value for each of its picture's pixels
+
+    @property
+    def meaning(self) -> str:
+        """What its values mean, for records."""
+        return f"{self.name} {self.table.tobytes().hex()}{self.colours or ''}"
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """The values (H, W) of a file; of coloured ones the classes' indices."""
@@ -54,8 +61,10 @@ def present(label: NDArray[np.uint8]) -> frozenset[int]:
     return frozenset(np.flatnonzero(histogram).tolist())
 
 
-def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> Encoding:
+def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> Encoding | BoxFile:
     """The encoding that DATASET.LABELS names, or with `auto` the one that the file's name says."""
+    if BOXES in descriptor.encodings:
+        return BoxFile()
     if descriptor.coloured and labels != TRAIN_IDS:
         return by_colour(descriptor)
     by_name = labels == AUTO and label is not None and _has_both(descriptor)

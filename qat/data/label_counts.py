@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from qat.data.box_file import BoxFile
 from qat.data.descriptor import IGNORE
-from qat.data.encodings import present
+from qat.data.encodings import Encoding, present
 from qat.data.segmentation import SegmentationDataset
 from qat.errors import UserError
 
@@ -43,20 +46,30 @@ def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelC
 
 
 def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: str) -> None:
-    """Raises UserError if every pixel of the pictures' labels is ignored; the first label that counts is the last read.
+    """Raises UserError if every pixel of the pictures' labels is ignored, or if they have no object.
+
+    The first label that counts is the last read.
 
     `key`: what names the pictures, such as DATASET.TEST_SET val. Pictures without labels pass.
     """
     values: set[int] = set()
     for index in indices:
         entry, encoding = dataset.entries[index], dataset.encodings[index]
-        if entry.label is None or (dataset.label(index) != IGNORE).any():
+        if entry.label is None or _counts(dataset.label(index), encoding):
             return
-        values |= present(encoding.read(entry.label))
+        if isinstance(encoding, Encoding):
+            values |= present(encoding.read(entry.label))
+    if not values:
+        raise UserError(f"the {len(indices)} labels of {key} have no object; give pictures with objects")
     raise UserError(
         f"every pixel of the {len(indices)} labels of {key} is ignored: {listed(sorted(values))} mean no class as "
         f"{encoding.name}; set DATASET.LABELS, or write a descriptor whose classes have these ids"
     )
+
+
+def _counts(label: NDArray[Any], encoding: Encoding | BoxFile) -> bool:
+    """Whether a label has a pixel of a class, or an object."""
+    return bool((label != IGNORE).any()) if encoding.per_pixel else len(label) > 0
 
 
 def remarks(counts: LabelCounts) -> list[str]:

@@ -112,7 +112,17 @@ def _shared_memory() -> str:
 
 def _collate(samples: list[Any]) -> Any:
     failure = next((sample for sample in samples if isinstance(sample, _Failure)), None)
-    return failure or _size_mismatch(samples) or default_collate(samples)
+    return failure or _size_mismatch(samples) or _together(samples)
+
+
+def _together(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Tensors that are as long in every sample are stacked; others, such as lists of boxes, are a list."""
+    batch = {}
+    for name in samples[0]:
+        values = [sample[name] for sample in samples]
+        same = len({getattr(value, "shape", None) for value in values}) == 1
+        batch[name] = default_collate(values) if same else values
+    return batch
 
 
 def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:

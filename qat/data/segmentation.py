@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from qat.data.descriptor import ClassSet, Descriptor, Streets
+from qat.data.box_file import BoxFile
+from qat.data.descriptor import BOXES, ClassSet, Descriptor, Streets
 from qat.data.encodings import AUTO, Encoding, encoding_of
 from qat.data.image_io import is_turned, read_image
 from qat.data.listing import Entry, Pattern, find_split, read_list
-from qat.data.streets import write
+from qat.data.streets import write, write_boxes
 from qat.errors import UserError, nearest
 from qat.resources import expand
 
 Image: TypeAlias = NDArray[np.uint8]
 Sample: TypeAlias = dict[str, Any]
 # image (H, W, 3) RGB, label (H, W) train ids or None, source of randomness -> tensors by name
-Transform: TypeAlias = Callable[[Image, Image | None, np.random.Generator], Mapping[str, Any]]
+# of a data set with boxes, objects (n, 5) float32: class and corners as shares of the sides, in place of the train ids
+Label: TypeAlias = NDArray[Any]
+Transform: TypeAlias = Callable[[Image, Any, np.random.Generator], Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,7 @@ class SegmentationDataset(Dataset[Sample]):
     def __init__(
         self,
         entries: Sequence[Entry],
-        encodings: Sequence[Encoding],
+        encodings: Sequence[Encoding | BoxFile],
         classes: ClassSet,
         transform: Transform,
         seed: int = 0,
@@ -90,13 +93,15 @@ class SegmentationDataset(Dataset[Sample]):
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return {**self.transform(image, label, rng), "name": entry.name}
 
-    def label(self, index: int) -> Image:
-        """Train ids (H, W) of a picture that has a label, 255 ignored; UserError if it can't be used."""
+    def label(self, index: int) -> Label:
+        """A picture's label: train ids (H, W), 255 ignored, or objects (n, 5); UserError if it can't be used."""
         path = self.entries[index].label
         assert path is not None  # its caller looked
-        return self.encodings[index].decode(self.encodings[index].read(path), len(self.class_names), path)
+        encoding: Any = self.encodings[index]
+        label: Label = encoding.decode(encoding.read(path), len(self.class_names), path)
+        return label
 
-    def _beside(self, index: int, image: Image) -> Image:
+    def _beside(self, index: int, image: Image) -> Label:
         """The label of a picture, as it lies."""
         entry, label = self.entries[index], self.label(index)
         if is_turned(entry.image):
@@ -104,7 +109,7 @@ class SegmentationDataset(Dataset[Sample]):
                 f"image {entry.image} has an EXIF orientation that turns or mirrors it, and its label {entry.label} "
                 "has none; write the picture's pixels upright, without the tag, as its label lies"
             )
-        if label.shape != image.shape[:2]:
+        if self.encodings[index].per_pixel and label.shape != image.shape[:2]:
             sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (label, image)]
             raise UserError(
                 f"label {entry.label} is {sizes[0]} but its image {entry.image} is {sizes[1]}; expected one size"
@@ -161,7 +166,7 @@ def find_root(spec: DataSpec, subset: str) -> Path:
     from_environment = os.environ.get(variable, "") if variable else ""
     root = Path(from_environment or expand(spec.root, "DATASET.ROOT")).expanduser()
     if spec.streets is not None:
-        return _written(root, spec.streets)
+        return _written(root, spec.streets, BOXES in spec.descriptor.encodings)
     if not root.is_dir():
         settable = f"set {variable} or DATASET.ROOT" if variable else "set DATASET.ROOT"
         parts = _parts(spec.descriptor) or (subset,)
@@ -201,9 +206,12 @@ def streets_folder(root: str | Path, streets: Streets) -> Path:
     return Path(root).expanduser() / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
 
 
-def _written(root: Path, streets: Streets) -> Path:
-    """Writes the street pictures and returns their folder."""
-    return write(streets_folder(root, streets), train=streets.train, val=streets.val, seed=streets.seed)
+def _written(root: Path, streets: Streets, boxes: bool) -> Path:
+    """Writes the street pictures, with the boxes of their objects where these are the labels; returns their folder."""
+    folder = write(streets_folder(root, streets), train=streets.train, val=streets.val, seed=streets.seed)
+    if boxes:
+        write_boxes(folder)
+    return folder
 
 
 def _parts(descriptor: Descriptor) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ def evaluate(
         inputs = to_input(batch["image"]).to(device)
         outputs, seconds = _timed_forward(model, inputs)
         _check_outputs(outputs, task, num_classes, batch_names)
-        frame = frame_of(batch, fit, align_corners)
+        frame = frame_of(batch, fit, align_corners, task)
         prediction = task.predict(outputs, frame)
         if label is not None:
             measure.tally.score(prediction, label)
@@ -172,9 +172,24 @@ def _check_labels(labelled: bool | None, label: Tensor | None, names: Sequence[s
     return found
 
 
+def _described(outputs: object) -> str:
+    """A shape, or what else there is.
+
+    >>> _described((torch.zeros(1, 2), 3))
+    'a tuple of shape (1, 2), int'
+    """
+    if isinstance(outputs, (list, tuple)):
+        return f"a {type(outputs).__name__} of {', '.join(map(_named, outputs))}"
+    return _named(outputs) if isinstance(outputs, Tensor) else f"a {_named(outputs)}"
+
+
+def _named(output: object) -> str:
+    return f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+
+
 def _check_outputs(outputs: object, task: Task, num_classes: int, names: Sequence[str]) -> None:
     if expected := task.fault(outputs, num_classes):
-        got = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+        got = _described(outputs)
         raise UserError(f"the model's output is {got}; expected {expected}")
     if not all(one.isfinite().all() for one in several(cast(Outputs, outputs))):
         raise UserError(

@@ -30,10 +30,10 @@ class Measure:
         self.tally.compare(prediction, expected)
 
 
-def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool) -> Frame:
+def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool, task: Task) -> Frame:
     """Where a batch's predictions lie: at the size of its label maps, else of its pictures."""
     label = batch.get("label")
-    height, width = label.shape[-2:] if label is not None and label.ndim == 3 else batch["image"].shape[1:3]
+    height, width = label.shape[-2:] if label is not None and task.maps else batch["image"].shape[1:3]
     return Frame((height, width), fit.canvas((height, width)), align_corners)
 
 
@@ -96,7 +96,7 @@ class Scorer:
         return Score(sqnr, measure.tally.distances()[self.task.changed], measure.tally.main)
 
     def _with_reference(self, reference: Network, batch: Mapping[str, Any]) -> _ScoredPictures:
-        frame = frame_of(batch, self.fit, self.align_corners)
+        frame = frame_of(batch, self.fit, self.align_corners, self.task)
         return _ScoredPictures(batch["image"], batch.get("label"), frame, *self._run(reference, batch["image"], frame))
 
     def _run(self, network: Network, image: Tensor, frame: Frame) -> tuple[Outputs, Prediction]:

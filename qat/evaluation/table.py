@@ -53,8 +53,9 @@ def stage_table(stages: Mapping[str, Metrics]) -> Table:
     task = task_in(next(iter(stages.values()), {}))
     worst = f"worst class\n{task.class_title} (change)"
     columns = (
-        *("stage", task.score_title, "of\nfloat", "change", task.second_title, task.changed_title, "logit\nSQNR"),
-        *(worst, "images", "ms per\nimage"),
+        *("stage", task.score_title, "of\nfloat", "change", task.second_title, task.changed_title),
+        *(title for _, title in task.more),
+        *("logit\nSQNR", worst, "images", "ms per\nimage"),
     )
     caption = CAPTION.format(task.class_title)
     table = slim_table(columns, left=("stage",), wraps=("stage", worst), caption=caption)  # the rest fits in 80 columns
@@ -130,6 +131,7 @@ def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...
         change,
         _percent(stage[task.second]),
         f"{100 * stage[task.changed]:.3f}" if task.changed in stage else "",
+        *(_percent(stage.get(key)) for key, _ in task.more),
         _decibels(stage),
         worst,
         str(stage["images"]),

@@ -42,6 +42,7 @@ class NetworkSpec:
     parameters that the train form has alone. `loss`: the recipe in `qat.training.losses` that takes the outputs.
     `head_weights`: of those outputs in the loss, by default one each. `fast`: prefixes of the parameters that learn ten
     times as fast as the others; `decay_kernels_only`: weight decay leaves biases and norms alone.
+    `anchors`: of a detector, width and height in pixels by stride; its weights may have others.
     `branches`: in the order in which the network's paper draws them.
     """
 
@@ -61,6 +62,7 @@ class NetworkSpec:
     fast: tuple[str, ...] = ()
     decay_kernels_only: bool = False
     branches: tuple[Branch, ...] = ()
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     multiple: int | None = None
     fit: str = "pad"
 

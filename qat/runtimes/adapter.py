@@ -97,10 +97,14 @@ class AdapterSession(ABC):
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """See `Session.run`."""
+        return self.run_all(x)[0]
+
+    def run_all(self, x: np.ndarray) -> list[np.ndarray]:
+        """See `Session.run_all`."""
         batch = self.artefact.batch_for(x)
         with as_user_error(f"{self.who} can't run {self.artefact.path}"):
-            parts = [self._run(np.ascontiguousarray(x[at : at + batch])) for at in range(0, len(x), batch)]
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            parts = [_listed(self._run(np.ascontiguousarray(x[at : at + batch]))) for at in range(0, len(x), batch)]
+            return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def time(self, x: np.ndarray, rounds: int) -> list[float]:
         """See `Session.time`."""
@@ -119,5 +123,9 @@ class AdapterSession(ABC):
         """See `Session.close`."""
 
     @abstractmethod
-    def _run(self, x: np.ndarray) -> np.ndarray:
-        """The output of one batch, in memory of its own."""
+    def _run(self, x: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """The output of one batch, or its outputs in the file's order, in memory of their own."""
+
+
+def _listed(outputs: np.ndarray | list[np.ndarray]) -> list[np.ndarray]:
+    return outputs if isinstance(outputs, list) else [outputs]

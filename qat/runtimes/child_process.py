@@ -62,6 +62,10 @@ class Host:
         """As the session's."""
         return self.session.run(x)
 
+    def run_all(self, x: np.ndarray) -> list[np.ndarray]:
+        """As the session's."""
+        return self.session.run_all(x)
+
     def time(self, x: np.ndarray, rounds: int) -> list[float]:
         """As the session's, measured here."""
         return self.session.time(x, rounds)
@@ -145,6 +149,10 @@ class IsolatedSession:
     def run(self, x: np.ndarray) -> np.ndarray:
         """See `Session.run`."""
         return cast(np.ndarray, self._call("run", x, doing="running"))
+
+    def run_all(self, x: np.ndarray) -> list[np.ndarray]:
+        """See `Session.run_all`."""
+        return cast("list[np.ndarray]", self._call("run_all", x, doing="running"))
 
     def time(self, x: np.ndarray, rounds: int) -> list[float]:
         """See `Session.time`; measured in the child, without the way there and back."""

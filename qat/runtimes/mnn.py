@@ -65,19 +65,20 @@ class _MnnSession(AdapterSession):
             info = nn.load_module_from_file(path, [], []).get_info()
             manager = nn.create_runtime_manager((settings,))
             ends = info["inputNames"], info["outputNames"]
+            self._order = sorted(range(len(ends[1])), key=lambda at: ends[1][at])  # as they are numbered
             self._network = nn.load_module_from_file(path, *ends, runtime_manager=manager)
             self._expr = expr
         self._manager = manager  # the network doesn't keep it
         super().__init__(who, labelled(artefact, info["bizCode"]))
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
         outputs = self._forward(x)
         if not outputs:
             with captured_output() as printed:  # MNN prints its reasons
                 self._forward(x)
                 printed.seek(0)
                 raise RuntimeError(printed.read() or "it gives no output")
-        return np.array(self._expr.convert(outputs[0], self._expr.NCHW).read())
+        return [np.array(self._expr.convert(outputs[at], self._expr.NCHW).read()) for at in self._order]
 
     def _forward(self, x: np.ndarray) -> list[Any]:
         expr = self._expr

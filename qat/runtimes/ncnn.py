@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,13 +79,16 @@ class _NcnnSession(AdapterSession):
             if failed or not self._network.output_names():
                 raise RuntimeError(printed.read() or "it has no output")
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
         with self._network.create_extractor() as extractor:
             extractor.input("in0", self._ncnn.Mat(x[0]))
-            failed, output = extractor.extract("out0")
-            if failed:
-                raise RuntimeError(f"ncnn's code {failed}")
-            return np.array(output)[None]
+            return [self._extracted(extractor, name) for name in sorted(self._network.output_names())]
+
+    def _extracted(self, extractor: Any, name: str) -> np.ndarray:
+        failed, output = extractor.extract(name)
+        if failed:
+            raise RuntimeError(f"ncnn's code {failed}")
+        return np.array(output)[None]
 
 
 def weights_of(path: Path) -> Path:

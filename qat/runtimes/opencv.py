@@ -34,10 +34,13 @@ class _OpenCvSession(AdapterSession):
         engines = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, "ENGINE_CLASSIC") else []
         super().__init__(who, artefact, "; ".join([_CLASSIC] * len(engines) + [_THREADS]))
         self._network: Any = cv2.dnn.readNetFromONNX(str(artefact.path), *engines)
+        self._outputs = sorted(self._network.getUnconnectedOutLayersNames())
         self._cv2, self._threads = cv2, threads
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
         if self._cv2.getNumThreads() != self._threads:
             self._cv2.setNumThreads(self._threads)
         self._network.setInput(x)
-        return np.array(self._network.forward())
+        if len(self._outputs) == 1:
+            return [np.array(self._network.forward())]
+        return [np.array(output) for output in self._network.forward(self._outputs)]

@@ -35,8 +35,9 @@ class _OpenVinoSession(AdapterSession):
         self._threads = threads
         self._request = compiled(self.artefact, threads).create_infer_request()
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self._request.infer({0: x}, share_inputs=True)[0])
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
+        outputs = self._request.infer({0: x}, share_inputs=True)
+        return [np.asarray(outputs[at]) for at in range(len(outputs))]
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy; what was fused into another layer is left out."""

@@ -36,8 +36,8 @@ class _OrtSession(AdapterSession):
         self._threads, self._optimise = threads, optimise
         self._network = session(artefact.path, options(threads, optimise))
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
-        return np.asarray(self._network.run(None, {self.artefact.input: x})[0])
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
+        return [np.asarray(output) for output in self._network.run(None, {self.artefact.input: x})]
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy of the session."""

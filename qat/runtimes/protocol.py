@@ -36,6 +36,9 @@ class Session(Protocol):
         runtime fails.
         """
 
+    def run_all(self, x: np.ndarray) -> list[np.ndarray]:
+        """As `run`, with every output of an artefact that has several; `run` gives the first."""
+
     def time(self, x: np.ndarray, rounds: int) -> list[float]:
         """Seconds of each of `rounds` runs of `x`, one after the other; the caller warms up."""
 

@@ -65,10 +65,10 @@ class _TorchScriptSession(AdapterSession):
         self._engine, self._engine_in_use = engine_of(artefact.path), engine_in_use
         self._network = load_script(artefact.path)
 
-    def _run(self, x: np.ndarray) -> np.ndarray:
+    def _run(self, x: np.ndarray) -> list[np.ndarray]:
         torch = self._torch
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         with self._engine_in_use(self._engine), torch.inference_mode():
             output = self._network(torch.from_numpy(x).contiguous(memory_format=torch.channels_last))
-        return np.asarray(output.numpy())
+        return [np.asarray(one.numpy()) for one in (output if isinstance(output, (list, tuple)) else [output])]

@@ -85,7 +85,12 @@ def seed_epoch(seed: int, epoch: int, rank: int) -> None:
     torch.manual_seed(zlib.crc32(f"{seed} {epoch} {rank}".encode()))
 
 
-def to_device(batch: dict[str, Any], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """image (N, 3, H, W) float32 channels_last, label (N, H, W) int64, edge (N, H, W) float32."""
+def to_device(batch: dict[str, Any], device: torch.device) -> tuple[Tensor, Any, Any]:
+    """image (N, 3, H, W) float32 channels_last, label (N, H, W) int64, edge (N, H, W) float32.
+
+    Of pictures with objects: label a float32 (n, 5) for each picture, edge None.
+    """
     image = batch["image"].to(device, memory_format=torch.channels_last, non_blocking=True)
+    if "edge" not in batch:
+        return image, [boxes.to(device, non_blocking=True) for boxes in batch["label"]], None
     return image, batch["label"].to(device, non_blocking=True), batch["edge"].to(device, non_blocking=True)

@@ -136,7 +136,13 @@ class Loop(ABC):
     def _reporter(self, advance: Advance) -> Reporter:
         config = self.config
         report = ReportConfig(
-            self.folder, config.board, self.plan.epochs, config.log_every, config.align_corners, config.fit
+            self.folder,
+            config.board,
+            self.plan.epochs,
+            config.log_every,
+            config.align_corners,
+            config.fit,
+            config.task.maps,
         )
         return Reporter(report, self.val_set.palette, advance, self.context.main)
 

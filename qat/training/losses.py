@@ -1,4 +1,4 @@
-"""PIDNet's loss: semantic (OHEM), boundary, and boundary-aware semantic; cross-entropy at label size.
+"""The recipes of losses; PIDNet's: semantic (OHEM), boundary, boundary-aware semantic; cross-entropy at label size.
 
 Weights and thresholds: Xu et al., "PIDNet", CVPR 2023, section 3.4, and the authors' published training configs.
 """
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qat.data.descriptor import IGNORE
+from qat.training.detection_loss import detection_loss
 
 BOUNDARY_WEIGHT = 20.0
 BOUNDARY_CONFIDENCE = 0.8  # sigmoid of the boundary logit above which a pixel counts for the boundary-aware loss
@@ -34,6 +35,7 @@ class LossConfig:
     class_weights: tuple[float, ...] | None = None
     align_corners: bool = True
     head_weights: tuple[float, ...] = ()  # of recipe cross_entropy's outputs; empty: one each
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()  # of a detector: width and height in pixels, by stride
 
 
 def pidnet_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config: LossConfig) -> dict[str, Tensor]:
@@ -67,9 +69,17 @@ def semantic_loss(outputs: Sequence[Tensor], label: Tensor, edge: Tensor, config
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-Recipe = Callable[[Sequence[Tensor], Tensor, Tensor, LossConfig], dict[str, Tensor]]
-RECIPES: dict[str, Recipe] = {"cross_entropy": semantic_loss, "pidnet": pidnet_loss}
-"""By `NetworkSpec.loss`: outputs of the train form, label, boundary map and settings -> parts and their sum `loss`."""
+def boxes_loss(
+    outputs: Sequence[Tensor], label: Sequence[Tensor], edge: Tensor | None, config: LossConfig
+) -> dict[str, Tensor]:
+    """YOLOv5's loss; `label`: objects (n, 5) of each picture."""
+    return detection_loss(outputs, label, torch.tensor(config.anchors))
+
+
+Recipe = Callable[[Sequence[Tensor], Any, Any, LossConfig], dict[str, Tensor]]
+RECIPES: dict[str, Recipe] = {"cross_entropy": semantic_loss, "pidnet": pidnet_loss, "yolov5": boxes_loss}
+"""By `NetworkSpec.loss`: outputs of the train form, label, boundary map (of labels that have one) and settings -> parts
+and their sum `loss`."""
 
 
 def upsample(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

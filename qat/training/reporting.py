@@ -37,6 +37,7 @@ class ReportConfig:
     log_every: int
     align_corners: bool
     fit: Fit
+    pictures: bool = True  # whether classes are drawn on the board
 
 
 class Reporter:
@@ -87,7 +88,7 @@ class Reporter:
         """The evaluation's batches; keeps the first pictures for the board."""
         self.seen, self.predicted = [], []
         for batch in batches:
-            room = PICTURES - len(self.seen)
+            room = PICTURES - len(self.seen) if self.config.pictures else 0
             self.seen += list(zip(batch["image"][:room], batch["label"][:room], strict=True))
             yield batch
 

@@ -72,7 +72,9 @@ class Trainer(Loop):
         return RECIPES[self.spec.loss](outputs, label, edge, self.loss)
 
     def averaged(self) -> Callable[[Tensor], Tensor]:
-        """The train form's main head."""
+        """The train form's main head; of a detector all of its maps."""
+        if not self.spec.auxiliary and len(self.spec.outputs) > 1:
+            return self.state.average.model
         return lambda x: _outputs(self.state.average.model(x))[self.spec.main_index]
 
     def after_epoch(self, result: Result | None, reporter: Reporter) -> None:

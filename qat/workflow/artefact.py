@@ -16,6 +16,7 @@ from qat.compile.io_wrapper import as_logits, head
 from qat.compile.onnx.io_spec import IOSpec
 from qat.data.fit import Fit, Size, picture_size
 from qat.errors import UserError, nearest
+from qat.evaluation.outputs import Outputs
 from qat.files import sha256
 from qat.invocation import command, setting
 from qat.origin import Origin
@@ -24,6 +25,7 @@ from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
 from qat.stages import origin_of, read_record
 from qat.stages.programs import check_programs, inside
+from qat.workflow.network import task_of
 from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import backend_choice
 
@@ -95,7 +97,10 @@ def load_compiled(config: CfgNode) -> nn.Module:
         trial.run(example)
     finally:
         trial.close()
-    return SessionNetwork(runtime.load(artefact.path, threads), config.DATASET.NUM_CLASSES)
+    session = runtime.load(artefact.path, threads)
+    if not task_of(config).maps:
+        return SessionOutputs(session)
+    return SessionNetwork(session, config.DATASET.NUM_CLASSES)
 
 
 def in_its_form(logits: Tensor, artefact: CompiledFile, stride: int, align_corners: bool) -> Tensor:
@@ -140,3 +145,17 @@ class SessionNetwork(nn.Module):
         """Logits of `image`, the artefact's own input."""
         output = torch.from_numpy(np.ascontiguousarray(self.session.run(np.ascontiguousarray(image.numpy()))))
         return as_logits(output, self.num_classes)
+
+
+class SessionOutputs(nn.Module):
+    """A runtime's session as a network of one output or several, none of them classes."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+    def forward(self, image: Tensor) -> Outputs:
+        """The outputs for `image`, the artefact's own input."""
+        outputs = self.session.run_all(np.ascontiguousarray(image.numpy()))
+        found = tuple(torch.from_numpy(np.ascontiguousarray(output)) for output in outputs)
+        return found[0] if len(found) == 1 else found

@@ -28,7 +28,7 @@ from qat.workflow.load import device, load_calibration, load_graph, load_prepare
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
-from qat.workflow.settings import backend_choice
+from qat.workflow.settings import backend_choice, data_spec
 from qat.workflow.tuner import Tuner, check_taken_over
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
             activation has NaN or infinity, or if a method can't run on this backend.
     """
     task_of(config)
+    data_spec(config)  # refuses labels of another task
     choice = backend_choice(config)
     log.info("%s", choice)
     if choice.backend.takes_over:

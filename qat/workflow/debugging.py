@@ -144,7 +144,7 @@ def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Itera
     data, fit, checked = config.DATASET, fit_of(config), sized(config, nn.Identity())
     for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
         image, label = batch["image"], batch.get("label")
-        x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False)
+        x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False, task_of(config))
         yield Sample(batch["name"][0], x, label, frame.size, frame.canvas)
 
 

@@ -132,7 +132,8 @@ def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress:
     task, advance = task_of(config), counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
 
     def after_batch(count: int, tally: Tally) -> None:
-        advance(count, "" if tally.main is None else f"{task.score_title} {tally.main:.4f}")
+        known = task.maps and tally.main is not None  # others' scores take longer than a batch
+        advance(count, f"{task.score_title} {tally.main:.4f}" if known else "")
 
     result = score(
         model,
@@ -179,7 +180,10 @@ def evaluated_names(config: CfgNode, dataset: SegmentationDataset) -> list[str]:
 
 def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Outputs]:
     """Returns a function that reads float's recorded logits in the form of the stage's output."""
-    if stage != "compiled" or not task_of(config).maps:
+    if stage != "compiled":
+        return store.read
+    if not task_of(config).maps:
+        _check_same_size(config)
         return store.read
     artefact, stride, corners = find_artefact(config), network_spec(config).stride, config.MODEL.ALIGN_CORNERS
     fit, (width, height) = fit_of(config), config.TEST.IMAGE_SIZE
@@ -189,6 +193,16 @@ def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequ
         return in_its_form(logits, artefact, stride, corners)
 
     return read
+
+
+def _check_same_size(config: CfgNode) -> None:
+    """UserError for an artefact of another picture size than the stages', whose outputs have other places."""
+    artefact, (width, height) = find_artefact(config), config.TEST.IMAGE_SIZE
+    if artefact.picture != (height, width):
+        raise UserError(
+            f"{artefact.path.name} takes pictures of {artefact.picture[1]}x{artefact.picture[0]} and float's outputs "
+            f"are those of TEST.IMAGE_SIZE {width}x{height}; compile for that size (COMPILE.INPUT_SIZE)"
+        )
 
 
 def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Result) -> None:

@@ -9,20 +9,25 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx, nn
 from yacs.config import CfgNode
 
+from qat.deploy.boxes import STRIDES
 from qat.errors import UserError
 from qat.evaluation.tasks import TASKS, Task
+from qat.evaluation.tasks.detection import DETECTION, Anchors, with_anchors
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
+from qat.models.checkpoint import read_tensors
 from qat.models.forms import EVAL, TRAIN
 from qat.models.own import SMALL
 from qat.models.user import names_onnx
+from qat.resources import find_checkpoint
 from qat.workflow.onnx_network import prove_equal
 
 RGB = 3  # channels
@@ -92,13 +97,35 @@ def network_spec(config: CfgNode) -> NetworkSpec:
 
 def task_of(config: CfgNode) -> Task:
     """Returns the task of the network; UserError for one whose outputs can't be read here."""
-    name = network_spec(config).task
+    spec = network_spec(config)
+    name = spec.task
     if name not in TASKS:
         raise UserError(
             f"MODEL.NAME {config.MODEL.NAME} is a network for {name}, and tasks are {', '.join(TASKS)}; check and the "
             "library's functions take it"
         )
+    if name == DETECTION.name:
+        return with_anchors(DETECTION, _anchors(config.TEST.MODEL_FILE) or spec.anchors)
     return TASKS[name]
+
+
+def _anchors(path: str) -> Anchors:
+    """Width and height in pixels of a detector's anchors, by stride, as its checkpoint has them; () without one."""
+    try:
+        file = find_checkpoint(path)
+        seen = file.stat()
+    except (UserError, OSError):  # who loads the weights says so
+        return ()
+    return _read_anchors(file, (seen.st_mtime_ns, seen.st_size)) if file.is_file() else ()
+
+
+@lru_cache(maxsize=8)  # a command asks for the task again and again
+def _read_anchors(path: Path, seen: tuple[int, ...]) -> Anchors:
+    cells = [tensor for name, tensor in read_tensors(path).items() if name.rpartition(".")[2] == "anchors"]
+    if len(cells) != 1 or cells[0].ndim != 3 or len(cells[0]) != len(STRIDES):
+        return ()
+    pixels = (cells[0].float() * torch.tensor(STRIDES).view(-1, 1, 1)).tolist()
+    return tuple(tuple((width, height) for width, height in level) for level in pixels)
 
 
 def require_maps(config: CfgNode, command: str) -> None:

@@ -9,8 +9,10 @@ from qat.backends.select import Choice, choose_backend
 from qat.backends.spec import QuantSpec
 from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descriptor
 from qat.data.augmentation import TrainingTransform
-from qat.data.descriptor import Streets
+from qat.data.descriptor import BOXES, Streets
 from qat.data.fit import Fit, Size
+from qat.data.object_augmentation import ObjectTransform
+from qat.errors import UserError
 from qat.workflow.network import channels_of, network_spec
 
 DESCRIPTOR = "DATASET.DATASET descriptor (sha256)"  # how a record names it
@@ -52,6 +54,7 @@ def descriptor_of(config: CfgNode) -> Descriptor:
 def data_spec(config: CfgNode) -> DataSpec:
     """Reads which pictures section DATASET names."""
     data, descriptor = config.DATASET, descriptor_of(config)
+    _check_labels(config, descriptor)
     generated = Streets(data.STREETS_TRAIN, data.STREETS_VAL, data.STREETS_SEED) if descriptor.streets else None
     return DataSpec(
         descriptor=descriptor,
@@ -66,10 +69,33 @@ def data_spec(config: CfgNode) -> DataSpec:
     )
 
 
-def training_transform(config: CfgNode) -> TrainingTransform:
+def _check_labels(config: CfgNode, descriptor: Descriptor) -> None:
+    """UserError for labels of another task than the network's."""
+    task, boxes = network_spec(config).task, BOXES in descriptor.encodings
+    if not descriptor.labels or boxes == (task == "detection"):
+        return
+    held = "boxes" if boxes else "pixels"
+    other = "boxes (labels: {boxes: ...}, as streets_objects)" if not boxes else "pixels (such as streets)"
+    raise UserError(
+        f"MODEL.NAME {config.MODEL.NAME} is a network for {task} and DATASET.DATASET {config.DATASET.DATASET} has "
+        f"labels of {held}; give a data set with labels of {other}"
+    )
+
+
+def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform:
     """Reads the augmentation of section TRAIN."""
     train, data = config.TRAIN, config.DATASET
     width, height = train.IMAGE_SIZE
+    if network_spec(config).task == "detection":
+        return ObjectTransform(
+            crop=(width, height),
+            base_size=train.BASE_SIZE,
+            multi_scale=train.MULTI_SCALE,
+            flip=train.FLIP,
+            color=train.COLOR,
+            mean=tuple(data.MEAN),
+            std=tuple(data.STD),
+        )
     return TrainingTransform(
         crop=(width, height),
         base_size=train.BASE_SIZE,

@@ -24,11 +24,11 @@ from qat.models.tensor_files import check_suffix, write_tensors
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig, has_labels
 from qat.training.loop import Loop, LoopConfig
-from qat.training.losses import LossConfig
+from qat.training.losses import RECIPES, LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.load import device
-from qat.workflow.network import build_network, network_spec, require_maps, task_of
+from qat.workflow.network import build_network, network_spec, task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, fit_of, training_transform
@@ -38,15 +38,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Training:
-    """The weights with the highest mIoU (`best_mean_iou`, 0 to 1; -1 if none was measured), the final ones, and one
-    record an epoch.
+    """The weights with the highest score (`best_score`, 0 to 1; -1 if none was measured; `title` names it), the final
+    ones, and one record an epoch.
     """
 
     folder: Path
     best: Path
     final: Path
-    best_mean_iou: float
+    best_score: float
     history: tuple[Mapping[str, Any], ...]
+    title: str = "mIoU"
 
 
 def train(config: CfgNode, progress: Progress = silent) -> Training:
@@ -67,12 +68,15 @@ def train(config: CfgNode, progress: Progress = silent) -> Training:
         trainer = make_trainer(config, context)
         history = run_loop(trainer, progress, "train")
     folder = trainer.folder
-    return Training(folder, folder / BEST, folder / FINAL, trainer.progress.best, tuple(history))
+    return Training(
+        folder, folder / BEST, folder / FINAL, trainer.progress.best, tuple(history), task_of(config).score_title
+    )
 
 
 def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     """Returns the training that a config describes."""
-    require_maps(config, "train")
+    task_of(config)
+    _check_recipe(config)
     _check_crop(config)
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
@@ -91,6 +95,14 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     return Trainer(settings, context, model, train, val)
 
 
+def _check_recipe(config: CfgNode) -> None:
+    """UserError for a network without a loss."""
+    spec = network_spec(config)
+    if not spec.loss:
+        known = ", ".join(sorted(RECIPES))
+        raise UserError(f"MODEL.NAME {config.MODEL.NAME} is a network for {spec.task}, and losses here are {known}")
+
+
 def _check_crop(config: CfgNode) -> None:
     """UserError for crops whose sides the network's stride doesn't divide."""
     stride, (width, height) = network_spec(config).side_multiple, config.TRAIN.IMAGE_SIZE
@@ -104,12 +116,13 @@ def _check_crop(config: CfgNode) -> None:
 
 def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:
     """Reads TRAIN and LOSS."""
+    spec = network_spec(config)
     return TrainConfig(
-        network=network_spec(config),
+        network=spec,
         loop=loop_config(config, "train"),
         plan=plan_of(config),
         optimizer=_optimizer_config(config),
-        loss=replace(loss_config(config, class_weights), head_weights=network_spec(config).head_weights),
+        loss=replace(loss_config(config, class_weights), head_weights=spec.head_weights, anchors=spec.anchors),
         bf16=config.TRAIN.AMP == "bf16",
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qat.data import read_descriptor
-from qat.data.streets import ids, render, write
+from qat.data.streets import CLASSES, ids, instance_map, objects, paint, render, write
 from qat.errors import UserError
 
 SMALL = (128, 64)
@@ -165,3 +165,46 @@ def test_a_folder_with_other_files_is_refused_and_kept(tmp_path: Path) -> None:
 def test_numbers_that_make_no_sense_are_one_clear_error(tmp_path: Path, wrong: dict) -> None:
     with pytest.raises(UserError, match="expected"):
         write(tmp_path / "set", **wrong)
+
+
+def test_numbered_things_move_no_byte_of_a_picture() -> None:
+    """The digests of pictures and labels before things had numbers."""
+    digest = hashlib.sha256()
+    for split in (0, 1):
+        for index in range(4):
+            for part in render([0, split, index]):
+                digest.update(part.tobytes())
+    assert digest.hexdigest() == "c6d7edd4a72f031af51ec9cdc7b5f8ef386b7c6e3c324f8a9c1310b048f7a204"
+
+
+def test_every_object_is_one_thing_of_one_class() -> None:
+    scene = paint([0, 1, 0])
+    found = objects(scene)
+    assert len(found) > 5
+    for one in found:
+        left, top, right, bottom = one.box
+        label = list(CLASSES.values())[one.kind]
+        mask = (scene.thing == one.number) & (scene.label == label)
+        assert mask.sum() == one.pixels == mask[top:bottom, left:right].sum()
+        assert mask[top].any()
+        assert mask[bottom - 1].any()
+        assert mask[:, left].any()
+        assert mask[:, right - 1].any()
+
+
+def test_a_rider_and_the_bicycle_below_are_two_objects_of_one_number() -> None:
+    scenes = (paint([0, 1, index]) for index in range(4))
+    pairs = [{(one.number, one.kind) for one in objects(scene)} for scene in scenes]
+    rider = list(CLASSES).index("rider")
+    ridden = [(number, kind) for pair in pairs for number, kind in pair if (number, rider) in pair and kind != rider]
+    assert ridden
+    assert {list(CLASSES)[kind] for _, kind in ridden} <= {"bicycle", "motorcycle"}
+
+
+def test_instance_ids_are_cityscapes_own() -> None:
+    scene = paint([0, 1, 0])
+    instances = instance_map(scene)
+    assert np.array_equal(np.where(instances >= 1000, instances // 1000, instances), scene.label)
+    assert set(np.unique(scene.label[instances >= 1000])) <= set(CLASSES.values())
+    cars = {one.number for one in objects(scene) if one.kind == list(CLASSES).index("car")}
+    assert cars <= {value - 26000 for value in np.unique(instances[scene.label == ids.CAR]).tolist()}

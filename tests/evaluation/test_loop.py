@@ -140,7 +140,7 @@ def test_without_labels_only_the_distance_is_measured() -> None:
         (Net(), [], "no images to evaluate"),
         (Net(), [*batches(1), *no_labels()], "has no label and the pictures before it one"),
         (lambda x: Net()(x)[:, :2], None, r"output is shape \(2, 2, 4, 6\); expected logits \(N, 3, h, w\)"),
-        (lambda x: [Net()(x)], None, "output is a list; .*aux=False"),
+        (lambda x: [Net()(x)], None, "output is a list of shape .*; .*aux=False"),
         (lambda x: Net()(x) / 0, None, "NaN or infinity in the logits of city/0, city/1"),
     ],
     ids=["empty", "labels of some", "channels", "training form", "not finite"],

@@ -52,9 +52,24 @@ def test_networks_with_other_heads_train(name: str, tmp_path: Path) -> None:
     load_checkpoint(model, tmp_path / "output" / "streets" / name / "train" / "best.safetensors")
 
 
+@pytest.mark.slow
+def test_a_detector_trains(tmp_path: Path) -> None:
+    said = in_process("train", *options(tmp_path), "MODEL.NAME", "yolov5n", "DATASET.DATASET", "streets_objects")
+    assert "trained for 1 epochs, best mAP 0." in said
+    folder = tmp_path / "output" / "streets_objects" / "pidnet_s" / "train"
+    load_checkpoint(build_model("yolov5n", 8), folder / "best.safetensors")
+    assert set(json.loads((folder / "history.json").read_text())[0]) >= {
+        "box",
+        "object",
+        "class",
+        "mean_ap",
+        "class_ap",
+    }
+
+
 def test_a_network_for_another_task_is_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", *options(tmp_path), "MODEL.NAME", "yolov5n"]) == 2
-    assert "MODEL.NAME yolov5n is a network for detection" in capsys.readouterr().err.splitlines()[-1]
+    assert main(["train", *options(tmp_path), "MODEL.NAME", "litehrnet18"]) == 2
+    assert "MODEL.NAME litehrnet18 is a network for " in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_crop_that_the_network_cannot_divide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

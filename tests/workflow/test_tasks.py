@@ -1,4 +1,4 @@
-"""A network for another task is one line in the commands that read segmentation's logits."""
+"""A network of a task that isn't here, or of another task than the labels are for, is one line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,25 @@ from qat.workflow import calibrate, compile, debug, evaluate, infer
 COMMANDS = {"calib": calibrate, "compile": compile, "debug": debug, "eval": evaluate}
 
 
-@pytest.mark.parametrize("name", ["yolov5n", "litehrnet18", "mnasnet0_5"])
 @pytest.mark.parametrize("command", [*COMMANDS, "infer"])
-def test_it_is_named_before_anything_is_written(name: str, command: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_task_that_is_not_here_is_named_before_anything_is_written(command: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    config = load_config("streets/pidnet_s", ["MODEL.NAME", name])
-    with pytest.raises(UserError, match=rf"MODEL.NAME {name} is a network for \w+, and {command} reads segmentation's"):
+    config = load_config("streets/pidnet_s", ["MODEL.NAME", "litehrnet18"])
+    with pytest.raises(
+        UserError, match=r"MODEL.NAME litehrnet18 is a network for [\w ]+, and tasks are segmentation, "
+    ):
         infer(config, source="picture.png", stage="float") if command == "infer" else COMMANDS[command](config)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["calib", "eval"])
+@pytest.mark.parametrize(
+    ("config", "name", "held"), [("streets/pidnet_s", "yolov5n", "pixels"), (None, "pidnet_s", "boxes")]
+)
+def test_labels_of_another_task(command: str, config, name: str, held: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    dataset = "streets" if held == "pixels" else "streets_objects"
+    cfg = load_config(config, ["MODEL.NAME", name, "DATASET.DATASET", dataset, "TEST.MODEL_FILE", "none.pt"])
+    with pytest.raises(UserError, match=f"network for .* and DATASET.DATASET {dataset} has labels of {held}; give"):
+        COMMANDS[command](cfg)
     assert list(tmp_path.iterdir()) == []

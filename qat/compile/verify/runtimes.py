@@ -15,6 +15,7 @@ from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
 from qat.compile.verify.samples import predictions
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
+from qat.evaluation.outputs import Outputs
 from qat.evaluation.tasks import Prediction, Task, task_in
 from qat.runtimes import Adapter, executed_convolutions, get_runtime
 from qat.runtimes.child_process import Isolated
@@ -83,11 +84,11 @@ def _reason(error: UserError, folder: Path) -> str:
 def run_all(session: Session, outputs: StageOutputs) -> list[Prediction]:
     """The session's predictions of all pictures; UserError for NaN or infinity."""
 
-    def run(image: Tensor) -> Tensor:
-        output = torch.from_numpy(np.ascontiguousarray(session.run(image.numpy())))
-        if output.is_floating_point() and not bool(output.isfinite().all()):
+    def run(image: Tensor) -> Outputs:
+        found = tuple(torch.from_numpy(np.ascontiguousarray(output)) for output in session.run_all(image.numpy()))
+        if any(one.is_floating_point() and not bool(one.isfinite().all()) for one in found):
             raise UserError(f"{session.artefact} gives NaN or infinity")
-        return output
+        return found[0] if len(found) == 1 else found
 
     images = [sample.image for sample in outputs.samples]
     return predictions(run, images, outputs.samples, outputs.align_corners, outputs.task)
@@ -117,10 +118,10 @@ def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) 
 def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
     luck = LUCK * (1 - outputs.repeatability)
     task = outputs.task
-    more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
+    more, most = figures[task.changed] - outputs.changed, max(WORSE, luck, task.grain)
     if more > most:
         return f"changes {more:.3%} more {task.unit} than int_infer (limit {most:.2%})"
-    before, now, least = outputs.int_infer_score, figures[task.score], max(LOST, luck)
+    before, now, least = outputs.int_infer_score, figures[task.score], max(LOST, luck, task.grain)
     if before is not None and now is not None and before - now > least:
         return f"loses {before - now:.2%} {task.score_title} against int_infer (limit {least:.1%})"
     return ""
@@ -129,8 +130,8 @@ def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
 def _float_fault(spec: ArtefactSpec, figures: dict[str, Any], task: Task) -> str:
     """Empty if all is well; weights stored in fewer bits change pixels by design."""
     same = 1 - figures[task.changed]
-    if spec.is_exact and same < SAME:
-        return f"agrees with float on {same:.3%} of {task.unit} (limit {SAME:.2%})"
+    if spec.is_exact and same < SAME - task.grain:
+        return f"agrees with float on {same:.3%} of {task.unit} (limit {SAME - task.grain:.2%})"
     return ""
 
 

@@ -32,14 +32,19 @@ SKIN: Palette = ((236, 196, 166), (206, 156, 120), (150, 104, 76), (98, 66, 50))
 
 @dataclass(frozen=True)
 class Canvas:
-    """`image` (H, W, 3) RGB and `label` (H, W) labelIds, seen by `camera` through `haze` (`visibility` in m)."""
+    """`image` (H, W, 3) RGB and `label` (H, W) labelIds, seen by `camera` through `haze` (`visibility` in m).
+
+    `thing` (H, W): the number of what painted each pixel's label, which is `number` now; 0 for what isn't numbered.
+    """
 
     image: Pixels
     label: Pixels
+    thing: NDArray[np.uint16]
     camera: Camera
     haze: Colour
     visibility: float
     sun: float  # -1 from the left, +1 from the right
+    number: int = 0
 
     def hazed(self, colour: Colour, depth: float) -> Colour:
         """`colour` as it looks at `depth` metres."""
@@ -53,6 +58,7 @@ class Canvas:
         cv2.fillPoly(self.image, outlines, self.hazed(colour, depth), cv2.LINE_AA, _SHIFT)
         if label is not None:
             cv2.fillPoly(self.label, outlines, (label,), cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.thing, outlines, (self.number,), cv2.LINE_8, _SHIFT)
 
     def shape(self, points: ArrayLike, colour: Colour, label: int | None = None) -> None:
         """Fill (n, 3) or k disjoint (k, n, 3) outlines in metres."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from qat.data.streets import ids
 from qat.data.streets.backdrop import Weather, choose_weather, finish, paint_sky, paint_skyline
@@ -20,6 +21,19 @@ from qat.data.streets.vehicles import paint_bicycle, paint_bus, paint_car, paint
 Paint = Callable[[Canvas, np.random.Generator], None]
 
 
+@dataclass(frozen=True)
+class Scene:
+    """A painted street: `image` (H, W, 3) uint8 RGB, `label` (H, W) uint8 Cityscapes labelIds.
+
+    `thing` (H, W) uint16: the number of the item that each pixel shows, from 1; 0 for what isn't an item. A rider has
+    the number of the bicycle or motorcycle below.
+    """
+
+    image: Pixels
+    label: Pixels
+    thing: NDArray[np.uint16]
+
+
 def render(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> tuple[Pixels, Pixels]:
     """Paint a street.
 
@@ -30,10 +44,17 @@ def render(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> tup
     Returns:
         image (height, width, 3) uint8 RGB and label (height, width) uint8 Cityscapes labelIds.
     """
+    scene = paint(seed, size)
+    return scene.image, scene.label
+
+
+def paint(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> Scene:
+    """As `render`, with a number at each pixel that says which thing it shows."""
     rng = np.random.default_rng(seed)
     camera, weather = choose_camera(rng, size), choose_weather(rng)
     picture, label = np.zeros((size[1], size[0], 3), np.uint8), np.zeros((size[1], size[0]), np.uint8)
-    canvas = Canvas(picture, label, camera, weather.haze, weather.visibility, weather.sun)
+    thing = np.zeros(label.shape, np.uint16)
+    canvas = Canvas(picture, label, thing, camera, weather.haze, weather.visibility, weather.sun)
     street = plan_street(rng)
     items, rails = plan_items(rng, street)
     street = with_rails(street, rails)
@@ -42,10 +63,10 @@ def render(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> tup
     paint_skyline(canvas, rng)
     _paint_shadows(canvas, items, weather)
     paint_sides(canvas, rng, street)
-    for item in sorted(items, key=lambda item: -item.near):
-        item.paint(canvas, rng)
+    for number, item in enumerate(sorted(items, key=lambda item: -item.near), 1):
+        item.paint(replace(canvas, number=number), rng)
     _paint_bonnet(canvas, rng)
-    return finish(picture, label, weather, rng), label
+    return Scene(finish(picture, label, weather, rng), label, thing)
 
 
 def _paint_shadows(canvas: Canvas, items: Sequence[Item], weather: Weather) -> None:

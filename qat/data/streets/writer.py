@@ -10,8 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from qat.data.box_file import write_boxes as write_box_file
 from qat.data.streets.canvas import Pixels
-from qat.data.streets.scene import render
+from qat.data.streets.objects import StreetObject, objects
+from qat.data.streets.scene import paint, render
 from qat.errors import UserError
 from qat.files import alone, replaced_folder
 
@@ -45,6 +47,44 @@ def write(root: str | Path, train: int = 64, val: int = 32, size: tuple[int, int
             f"can't write street pictures to {root}: {error.strerror or error}; choose another folder"
         ) from error
     return root
+
+
+def write_boxes(root: Path) -> None:
+    """Write the boxes of the objects in the pictures of `root`, a complete set, beside them: `boxes/`, YOLO's format.
+
+    Boxes that are there already are left as they are. Raises UserError if they can't be written.
+    """
+    record, folder = _read_record(root), root / "boxes"
+    if all(path.is_file() for _, _, path in _box_plan(folder, record)):
+        return
+    try:
+        with alone(folder), replaced_folder(folder) as aside:
+            for split, index, path in _box_plan(aside, record):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                size = tuple(record["size"])
+                found = objects(paint(_key(record, split, index), size))
+                write_box_file(path, (_shares(one, size) for one in found))
+    except OSError as error:
+        raise UserError(
+            f"can't write the boxes of street pictures to {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+
+
+def _box_plan(folder: Path, record: dict[str, Any]) -> Iterator[tuple[str, int, Path]]:
+    """(split, index, file of boxes) of every picture."""
+    for split, city in _CITIES.items():
+        for index in range(record[split]):
+            yield split, index, folder / split / city / f"{city}_000000_{index:06d}.txt"
+
+
+def _shares(one: StreetObject, size: tuple[int, int]) -> tuple[int, float, float, float, float]:
+    (width, height), (left, top, right, bottom) = size, one.box
+    return one.kind, left / width, top / height, right / width, bottom / height
+
+
+def _key(record: dict[str, Any], split: str, index: int) -> list[int]:
+    """What a picture is painted from."""
+    return [record["seed"], list(_CITIES).index(split), index]
 
 
 def is_complete(root: Path, wanted: dict[str, Any]) -> bool:
@@ -89,8 +129,7 @@ def _check_replaceable(root: Path) -> None:
 
 def _write_all(root: Path, wanted: dict[str, Any]) -> None:
     for split, index, (image_path, label_path) in _plan(root, wanted):
-        key = [wanted["seed"], list(_CITIES).index(split), index]
-        image, label = render(key, (wanted["size"][0], wanted["size"][1]))
+        image, label = render(_key(wanted, split, index), (wanted["size"][0], wanted["size"][1]))
         _write_png(image_path, np.ascontiguousarray(image[..., ::-1]))
         _write_png(label_path, label)
     (root / RECORD).write_text(json.dumps(wanted) + "\n", encoding="utf-8")

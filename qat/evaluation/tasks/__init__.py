@@ -7,12 +7,13 @@ from typing import Any
 
 from qat.errors import UserError, nearest
 from qat.evaluation.tasks.classification import CLASSIFICATION
+from qat.evaluation.tasks.detection import DETECTION
 from qat.evaluation.tasks.segmentation import SEGMENTATION
 from qat.evaluation.tasks.task import Frame, Prediction, Tally, Task
 
-TASKS: Mapping[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION)}
+TASKS: Mapping[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION, DETECTION)}
 
-__all__ = ["SEGMENTATION", "TASKS", "Frame", "Prediction", "Tally", "Task", "find_task", "task_in"]
+__all__ = ["DETECTION", "SEGMENTATION", "TASKS", "Frame", "Prediction", "Tally", "Task", "find_task", "task_in"]
 
 
 def find_task(name: str) -> Task:

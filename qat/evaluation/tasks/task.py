@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from torch import Tensor
-
 from qat.evaluation.outputs import Outputs
 
 Prediction: TypeAlias = Any  # what the task makes of a batch's outputs: classes, boxes, points
@@ -29,8 +27,8 @@ class Frame:
 class Tally(Protocol):
     """Sums over a set of pictures."""
 
-    def score(self, prediction: Prediction, label: Tensor) -> None:
-        """Add a batch's predictions against its labels."""
+    def score(self, prediction: Prediction, label: Any) -> None:
+        """Add a batch's predictions against its labels: a tensor, or of boxes one for each picture."""
 
     def compare(self, prediction: Prediction, expected: Prediction) -> None:
         """Add a batch's predictions against float's."""
@@ -64,7 +62,8 @@ class Task:
     `score`, `second`: keys of the scores that tables show, 0 to 1; `classes`: of the mapping by class; `changed`: of
     the share (0 to 1) of predictions that aren't float's. Each `..._title` is a table's head. `kept`: what a stage
     keeps a share of, where there are no labels; `unit`: what the predictions are of. `maps`: whether the outputs are
-    maps over the picture.
+    maps of classes over the picture. `more`: keys and heads of further shares against float in the stage table.
+    `grain`: the share by which a few predictions move a figure on few pictures, where they aren't many.
     """
 
     name: str
@@ -82,6 +81,8 @@ class Task:
     kept: str
     unit: str
     maps: bool = False
+    more: tuple[tuple[str, str], ...] = ()
+    grain: float = 0.0
 
     @property
     def keys(self) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 
 from qat.models.spec import NetworkSpec
-from qat.models.yolov5.network import Size, YOLOv5
+from qat.models.yolov5.network import ANCHORS, Size, YOLOv5
 
 SIZES = {
     "n": Size(0.33, 0.25),
@@ -35,7 +35,8 @@ def _spec(letter: str, release: int) -> NetworkSpec:
         std=(1.0, 1.0, 1.0),
         outputs=("out0", "out1", "out2"),
         main="out0",
-        loss="",
+        loss="yolov5",
+        anchors=ANCHORS,
     )
 
 

@@ -1,0 +1,168 @@
+"""Detection: boxes with a class and a score for every picture, of YOLOv5's maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, STRIDES, VALUES, decode, select
+from qat.evaluation.outputs import Outputs, several
+from qat.evaluation.tasks.average_precision import average_precision
+from qat.evaluation.tasks.box_distance import BoxDistance
+from qat.evaluation.tasks.task import Frame, Task
+
+Floats = NDArray[np.float32]
+Anchors: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
+PUBLISHED: Anchors = (  # of YOLOv5, width and height in pixels by stride
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+
+
+@dataclass(frozen=True)
+class PictureBoxes:
+    """A picture's boxes (k, 6): x1, y1, x2, y2 in its pixels, score, class; `size`: its height and width.
+
+    `scored`: every one that could be right, for a score; `shown`: those to look at, and to hold against float's.
+    """
+
+    scored: Floats
+    shown: Floats
+    size: tuple[int, int]
+
+
+class DetectionTally:
+    """Boxes against labels, and against float's boxes.
+
+    >>> square = np.array([[10, 10, 50, 50, 0.9, 1]], np.float32)
+    >>> tally, boxes = DetectionTally(2), [PictureBoxes(square, square, (100, 100))]
+    >>> tally.score(boxes, [[[1, 0.1, 0.1, 0.5, 0.5]]])
+    >>> tally.compare(boxes, boxes)
+    >>> round(tally.main, 3), tally.same
+    (1.0, 1.0)
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes, self.distance = num_classes, BoxDistance()
+        self.found: list[Floats] = []
+        self.truth: list[Floats] = []
+
+    def score(self, prediction: Sequence[PictureBoxes], label: Iterable[Any]) -> None:
+        """A batch's boxes and its labels: of each picture (n, 5), class and corners as shares of its sides."""
+        for boxes, truth in zip(prediction, label, strict=True):
+            self.found.append(boxes.scored)
+            self.truth.append(in_pixels(np.asarray(truth, np.float32), boxes.size))
+
+    def compare(self, prediction: Sequence[PictureBoxes], expected: Sequence[PictureBoxes]) -> None:
+        """A batch's boxes against float's."""
+        for boxes, other in zip(prediction, expected, strict=True):
+            self.distance.update(boxes.shown, other.shown)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any picture had a label."""
+        return bool(self.truth)
+
+    @property
+    def main(self) -> float | None:
+        """mAP over IoU .5 to .95."""
+        return average_precision(self.found, self.truth, self.num_classes).mean if self.labelled else None
+
+    @property
+    def same(self) -> float | None:
+        """Twice the boxes that match float's over all boxes of both."""
+        return self.distance.agreement if self.distance.pictures else None
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """`mean_ap`, `mean_ap_50`, and `class_ap` by name, None for a class that no label has."""
+        if not self.labelled:
+            return {"mean_ap": None, "mean_ap_50": None, "class_ap": dict.fromkeys(names)}
+        precision = average_precision(self.found, self.truth, self.num_classes)
+        of_class = dict(zip(names, precision.by_class, strict=True))
+        return {"mean_ap": precision.mean, "mean_ap_50": precision.mean_50, "class_ap": of_class}
+
+    def distances(self) -> dict[str, float]:
+        """`boxes_changed` and the others of `BoxDistance.figures`; empty before the first comparison."""
+        return self.distance.figures() if self.distance.pictures else {}
+
+
+def in_pixels(label: Floats, size: Sequence[int]) -> Floats:
+    """Labels (n, 5), class and corners as shares of the sides, in pixels of a picture of `size` (height, width)."""
+    height, width = size
+    pixels: Floats = label.reshape(-1, 5) * np.array([1, width, height, width, height], np.float32)
+    return pixels
+
+
+def predict(outputs: Outputs, frame: Frame, anchors: Anchors = PUBLISHED) -> list[PictureBoxes]:
+    """The boxes of each picture, of a detector's maps (N, anchors * (5 + classes), h, w) at strides 8, 16 and 32."""
+    maps = [one.float().cpu().numpy() for one in several(outputs)]
+    values = decode(maps, np.array(anchors, np.float32))
+    network = [side * STRIDES[0] for side in maps[0].shape[2:]]
+    down, across = (side / own for side, own in zip(frame.canvas or frame.size, network, strict=True))
+    values[..., :4] *= np.array([across, down, across, down], np.float32)
+    return [_boxes_of(one, frame.size) for one in values]
+
+
+def _boxes_of(values: Floats, size: tuple[int, int]) -> PictureBoxes:
+    scored, shown = (_cut(select(values, how), size) for how in (FOR_SCORES, FOR_PICTURES))
+    return PictureBoxes(scored, shown, size)
+
+
+def _cut(boxes: Floats, size: Sequence[int]) -> Floats:
+    """The boxes, cut at the picture's rim."""
+    height, width = size
+    boxes[:, :4] = boxes[:, :4].clip(0, np.array([width, height, width, height], np.float32))
+    return boxes
+
+
+def fault(outputs: object, num_classes: int, anchors: Anchors = PUBLISHED) -> str:
+    """What was expected of a network's outputs; "" for a detector's maps."""
+    channels = len(anchors[0]) * (VALUES + num_classes)
+    maps = outputs if isinstance(outputs, (list, tuple)) else ()
+    if len(maps) == len(STRIDES) and all(_is_map(one, channels) for one in maps):
+        return ""
+    return (
+        f"{len(STRIDES)} maps (N, {channels}, h, w) at strides {', '.join(map(str, STRIDES))}, as the detector's own "
+        "convolutions give them, before any decoding: check DATASET.NUM_CLASSES"
+    )
+
+
+def _is_map(output: object, channels: int) -> bool:
+    return isinstance(output, Tensor) and output.ndim == 4 and output.shape[1] == channels
+
+
+def with_anchors(task: Task, anchors: Anchors) -> Task:
+    """The task for a detector of other anchors than the published ones."""
+    return replace(task, predict=partial(predict, anchors=anchors), fault=partial(fault, anchors=anchors))
+
+
+DETECTION = Task(
+    name="detection",
+    predict=predict,
+    tally=DetectionTally,
+    fault=fault,
+    score="mean_ap",
+    score_title="mAP",
+    second="mean_ap_50",
+    second_title="mAP\nat .5",
+    classes="class_ap",
+    class_title="AP",
+    changed="boxes_changed",
+    changed_title="boxes\nchanged",
+    unit="boxes",
+    kept="boxes, and no others",
+    more=(
+        ("boxes_kept", "float's\nfound"),
+        ("boxes_confirmed", "found are\nfloat's"),
+        ("matched_iou", "mean\nIoU"),
+        ("score_change", "score\nchange"),
+    ),
+    grain=0.02,
+)
