@@ -21,5 +21,6 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> int:
     from qat.workflow.evaluation import evaluate
 
     result = evaluate(config, out.progress, stage=args.stage, gate=args.gate)
-    out.result(result, stage_table(result.stages), *summary(result.stages[result.title]), result.verdict)
+    lines = summary(result.stages[result.title]) + ([str(result.augmented)] if result.augmented else [])
+    out.result(result, stage_table(result.stages), *lines, result.verdict)
     return int(args.gate is not None and not result.passed)

@@ -96,8 +96,10 @@ _C.TEST.FIT = None
 _C.TEST.BASE_SIZE = 2048
 _C.TEST.BATCH_SIZE_PER_GPU = 1
 _C.TEST.MODEL_FILE = ""  # the float checkpoint of every stage; empty: the weights that your own network comes with
-_C.TEST.FLIP_TEST = False  # read, not used, like TEST.MULTI_SCALE: the int8 network sees each picture once
-_C.TEST.MULTI_SCALE = False
+_C.TEST.FLIP_TEST = False  # eval of stage float: a second score, of pictures and their mirrored copies
+_C.TEST.MULTI_SCALE = (
+    False  # the same at scales 0.5 to 1.75; the int8 network sees each picture once, as it is deployed
+)
 _C.TEST.OUTPUT_INDEX = -1  # read, not used: it counts the train form's outputs, and the main one is known
 _C.TEST.NUM_IMAGES = 0  # new: evaluate the first N images only, 0 = all
 

@@ -14,8 +14,6 @@ DONE: Mapping[str, tuple[tuple[Any, ...], str]] = {  # key -> the values that sa
     "TRAIN.EXTRA_LR": ((0.001,), "there are no extra epochs"),
     "TRAIN.EXTRA_EPOCH": ((0,), "there are no extra epochs"),
     "TRAIN.BEGIN_EPOCH": ((0,), "training begins at 0, or where TRAIN.RESUME finds it"),
-    "TEST.FLIP_TEST": ((False,), "each picture is seen once, as it is deployed"),
-    "TEST.MULTI_SCALE": ((False,), "each picture is seen at one size, as it is deployed"),
     "TEST.OUTPUT_INDEX": ((-1, 1), "the main output is scored"),
 }
 
@@ -29,8 +27,8 @@ def unread(config: CfgNode, processes: int = 1) -> str:
 
     Example:
         >>> from qat.config import load_config
-        >>> unread(load_config(None, ["TEST.FLIP_TEST", "True"]))
-        'read, not used: TEST.FLIP_TEST True (each picture is seen once, as it is deployed)'
+        >>> unread(load_config(None, ["PIN_MEMORY", "False"]))
+        'read, not used: PIN_MEMORY False (batches are copied as they are)'
     """
     found = [
         f"{key} {value} ({done})" for key, (usual, done) in DONE.items() if (value := _at(config, key)) not in usual

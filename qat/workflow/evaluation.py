@@ -47,6 +47,7 @@ from qat.stages import (
 )
 from qat.stages.folders import METRICS
 from qat.workflow.artefact import find_artefact, in_its_form, realigned
+from qat.workflow.augmented_test import AugmentedTest, augmented_of, augmented_test
 from qat.workflow.kernels import recorded_kernels
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.network import network_spec, task_of
@@ -62,6 +63,7 @@ class Evaluation:
     """A stage's evaluation. `title`: its key in `stages`, which has the metrics of every stage so far.
 
     `gate`: the share of float's score (0 to 1) to keep. `passed`: whether the stage keeps it. `verdict`: that in words.
+    `augmented`: float's score by flip and multi-scale testing, where TEST asks for it.
     """
 
     stage: str
@@ -71,6 +73,7 @@ class Evaluation:
     gate: float
     passed: bool
     verdict: str
+    augmented: AugmentedTest | None = None
 
 
 def evaluate(
@@ -113,7 +116,22 @@ def evaluate(
         gate=bound,
         passed=stage == "float" or passes(finished[title], finished["float"], bound),
         verdict=verdict(title, finished, bound),
+        augmented=_augmented(config, stage, dataset, progress),
     )
+
+
+def _augmented(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress) -> AugmentedTest | None:
+    """Float's score by flip and multi-scale testing; None where TEST doesn't ask for it or there are no labels."""
+    how = augmented_of(config)
+    if how is None or not task_of(config).maps:
+        return None
+    if stage != "float":
+        log.info("%s (TEST): of float alone; %s sees each picture once, as it is deployed", how.title, stage)
+        return None
+    if dataset.entries[0].label is None:
+        log.info("%s (TEST): not without labels", how.title)
+        return None
+    return augmented_test(config, how, dataset, evaluated_names(config, dataset), progress)
 
 
 def _check_gate(gate: float) -> None:

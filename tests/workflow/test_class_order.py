@@ -56,9 +56,9 @@ def test_the_right_order_is_not(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_official_keys_that_do_nothing_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    official = ["GPUS", "(0,1)", "TEST.FLIP_TEST", "True", "TRAIN.EXTRA_EPOCH", "8", "TEST.OUTPUT_INDEX", "1"]
+    official = ["GPUS", "(0,1)", "PIN_MEMORY", "False", "TRAIN.EXTRA_EPOCH", "8", "TEST.OUTPUT_INDEX", "1"]
     lines = [line for line in said(folder, "red green blue", capsys, *official).splitlines() if "not used" in line]
     assert len(lines) == 1
-    assert all(part in lines[0] for part in ("TEST.FLIP_TEST True (", "TRAIN.EXTRA_EPOCH 8 (", "GPUS (0, 1) ("))
+    assert all(part in lines[0] for part in ("PIN_MEMORY False (", "TRAIN.EXTRA_EPOCH 8 (", "GPUS (0, 1) ("))
     assert "1 trains at a batch of 8, where 2 have 16" in lines[0]
     assert "OUTPUT_INDEX" not in lines[0]
