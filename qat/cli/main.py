@@ -90,6 +90,7 @@ def run(command: str, argv: Sequence[str]) -> int:
         module = import_module(module_of(command))
         args = parser_of(command, module).parse_intermixed_args(argv)
         import_module("torch")
+        from qat.workflow.places import command_on_cpu
         from qat.workflow.run import folders_of, open_config
     main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
     level = logging.INFO if main_process else logging.ERROR
@@ -101,6 +102,8 @@ def run(command: str, argv: Sequence[str]) -> int:
         config = open_config(args.cfg, args.run, args.opts) if takes_config(module) else None
         if config is not None:
             transcript.begin(folders_of(config).base)
+            if line := command_on_cpu(config, command):
+                logging.getLogger(__name__).info("%s", line)
         return int(module.run(config, args, out) or 0)
 
 

@@ -51,6 +51,7 @@ from qat.workflow.augmented_test import AugmentedTest, augmented_of, augmented_t
 from qat.workflow.kernels import recorded_kernels
 from qat.workflow.load import load_stage, stage_device
 from qat.workflow.network import network_spec, task_of
+from qat.workflow.places import stage_on_cpu
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, record_stage, run_of
 from qat.workflow.settings import backend_choice, data_spec, fit_of
@@ -183,9 +184,11 @@ def _remark(dataset: SegmentationDataset, result: Result) -> None:
 
 
 def announce(config: CfgNode, stage: str) -> None:
-    """Log the backend of `stage` and the stage that it starts from; nothing for float."""
+    """Log the backend of `stage`, the stage that it starts from, and a device that isn't DEVICE; nothing for float."""
     if stage == "float":
         return
+    if line := stage_on_cpu(config, stage):
+        log.info("%s", line)
     log.info("%s", backend_choice(config))
     if stage not in CHECKPOINTS:
         log.info("%s starts from %s (QUANT.FROM %s)", stage, source_of(run_of(config)), config.QUANT.FROM)

@@ -22,6 +22,7 @@ from qat.invocation import command
 from qat.stages import CHECKPOINTS, EQUALISED, STAGES, origin_of, source_of, write_views
 from qat.workflow.kernels import load_int8
 from qat.workflow.network import build_network, channels_of, load_weights
+from qat.workflow.places import CPU_STAGES
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, fit_of, graph_size, quant_spec
 
@@ -70,7 +71,7 @@ def load_stage(config: CfgNode, stage: str) -> nn.Module:
 
 def stage_device(config: CfgNode, stage: str) -> torch.device:
     """Returns the device of a stage; int8 kernels and runtimes use the CPU."""
-    return torch.device("cpu") if stage in ("int_infer", "compiled") else device(config)
+    return torch.device("cpu") if stage in CPU_STAGES else device(config)
 
 
 def device(config: CfgNode) -> torch.device:

@@ -21,6 +21,7 @@ from qat.data.transforms import (
     rgb_to_centred_yuv,
 )
 from tests.contracts.fixture import stand_in
+from tests.gpu import needs_gpu
 
 RNG = np.random.default_rng(0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -103,7 +104,8 @@ def test_the_normaliser_keeps_one_buffer() -> None:
     np.testing.assert_array_equal(again.numpy(), reference(255 - EVERY_VALUE))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+@needs_gpu
 def test_cuda_agrees_with_the_cpu() -> None:
     result = normalise(EVERY_VALUE, MEAN, STD, "cuda")
     assert result.is_cuda

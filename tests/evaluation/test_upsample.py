@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from qat.evaluation import upsample_argmax
+from tests.gpu import needs_gpu
 
 SIZES = {
     "camvid": ((45, 60), (360, 480)),
@@ -78,7 +79,8 @@ def test_the_most_classes_that_uint8_holds() -> None:
     assert torch.equal(upsample_argmax(logits, (16, 20), True), direct(logits, (16, 20), True).byte())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
+@needs_gpu
 def test_same_classes_on_a_gpu() -> None:
     logits = blobs(19, (45, 60))
     got = upsample_argmax(logits.to("cuda"), (360, 480), True).cpu()
