@@ -13,6 +13,7 @@ GATE   ?=
 RUNTIME ?=
 TARGET ?=
 FOLDER ?=
+FILE   ?=
 BASELINE ?=
 SUBMISSION ?=
 JOBS   ?= 2
@@ -22,7 +23,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report bench bench-runtimes test test-fast fuzz style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes test test-fast fuzz style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -80,6 +81,12 @@ regress: $(READY) ## every stage and runtime anew, each figure held against BASE
 
 report: $(READY) ## report.html: every stage's figures, classes, worst pictures, layers, in one file
 	$(PY) tools/report.py $(ARGS)
+
+export: $(READY) ## FILE=net.onnx, .safetensors or .npz of the float network of CFG
+	$(PY) tools/export.py --output "$(FILE)" $(ARGS)
+
+show: $(READY) ## what FILE is, or the network of CFG: ends, layers, parameters, MACs
+	$(PY) tools/show.py $(or $(FILE),$(CFG))
 
 bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, beside this CPU's peak
 	$(PY) tools/bench_runtimes.py $(ARGS)

@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from qat.backends.scales import quantisers
 from qat.compile.onnx.values import SPELLINGS
-from qat.compile.onnx.writer import to_onnx
+from qat.compile.onnx.writer import Form, to_onnx
 from qat.compile.verify.tensors import compare_tensors
 from qat.errors import UserError, nearest
 from qat.files import atomic_path
@@ -31,7 +31,9 @@ class OnnxFile:
     largest_share_one_step_off: float
 
 
-def export_onnx(calibrated: fx.GraphModule, path: str | Path, example: Tensor, runtime: str = "plain") -> OnnxFile:
+def export_onnx(
+    calibrated: fx.GraphModule, path: str | Path, example: Tensor, runtime: str = "plain", form: Form | None = None
+) -> OnnxFile:
     """Write the int8 network as QDQ ONNX, and prove it: each tensor against the fake-quantised network's.
 
     Args:
@@ -40,6 +42,7 @@ def export_onnx(calibrated: fx.GraphModule, path: str | Path, example: Tensor, r
         example: a normalised float32 picture (N, 3, H, W), whose size the file takes and on which it is proven.
         runtime: how the same integers are written: plain (int8 with zero point 0), ort (uint8, for ONNX Runtime on
             x86) or openvino.
+        form: operator set, open batch and stored texts; its ends are a normalised picture and logits.
 
     Returns:
         The file and what its proof found.
@@ -62,7 +65,7 @@ def export_onnx(calibrated: fx.GraphModule, path: str | Path, example: Tensor, r
     require(get_runtime("ort").module)
     _check(calibrated, runtime)
     network = CalibratedNetwork(calibrated, example)
-    model = to_onnx(network.program, SPELLINGS[runtime])
+    model = to_onnx(network.program, SPELLINGS[runtime], form)
     differences = compare_tensors(model, network, example.numpy(), example)
     if departed := first_departure(differences):
         raise UserError(f"{path} isn't written: {departed}; please report this network")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qat.workflow.demonstration import demo
     from qat.workflow.dump_comparison import compare
     from qat.workflow.evaluation import evaluate
+    from qat.workflow.exporting import export
     from qat.workflow.fine_tuning import finetune
     from qat.workflow.handing_over import handover
     from qat.workflow.inference import infer
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from qat.workflow.report_page import report
     from qat.workflow.taking_over import takeover
     from qat.workflow.target_check import check
-    from qat.workflow.training import export, train
+    from qat.workflow.training import train
 
 _HOMES = {
     "calibrate": "calibration",

@@ -127,16 +127,20 @@ def compile_settings(config: CfgNode) -> CompileSettings:
 
 def metadata(config: CfgNode) -> dict[str, str]:
     """Returns the metadata of the ONNX files; lists and numbers as JSON."""
-    run, classes = run_of(config), class_set(data_spec(config))
-    fitted = fit_of(config).record(picture_size(config))
+    run, own = run_of(config), described(config)
+    calibration = {"calibration_sha256": sha256(run.folders.checkpoint(source_of(run)))}
+    return {**own, "float_weights_sha256": run.weights_digest, **calibration}
+
+
+def described(config: CfgNode) -> dict[str, str]:
+    """Returns what a file says of its classes, pictures and network, before any calibration."""
+    classes, fitted = class_set(data_spec(config)), fit_of(config).record(picture_size(config))
     return {
         "classes": json.dumps(list(classes.names)),
         "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),
         "mean": json.dumps(list(config.DATASET.MEAN)),
         "std": json.dumps(list(config.DATASET.STD)),
         "align_corners": json.dumps(bool(config.MODEL.ALIGN_CORNERS)),
-        "float_weights_sha256": run.weights_digest,
-        "calibration_sha256": sha256(run.folders.checkpoint(source_of(run))),
         "network": short_name(config.MODEL.NAME),
         "rtseg_qat": __version__,
         **{key: json.dumps(value) for key, value in fitted.items()},

@@ -16,11 +16,9 @@ from qat.data.descriptor import IGNORE
 from qat.data.label_counts import require_classes
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
-from qat.files import check_place, sha256
-from qat.models import load_checkpoint
+from qat.files import check_place
 from qat.models.checkpoint import load_pretrained
 from qat.models.forms import TRAIN
-from qat.models.tensor_files import check_suffix, write_tensors
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig, has_labels
 from qat.training.loop import Loop, LoopConfig
@@ -233,40 +231,3 @@ def _optimizer_config(config: CfgNode) -> OptimizerConfig:
         decay_kernels_only=spec.decay_kernels_only,
         fast=spec.fast,
     )
-
-
-@dataclass(frozen=True)
-class Export:
-    """The exported file and its SHA-256."""
-
-    path: Path
-    sha256: str
-
-
-def export(
-    config: CfgNode, progress: Progress = silent, *, output: str | Path, weights: str | Path | None = None
-) -> Export:
-    """Write a checkpoint in half precision and predict form, as safetensors or as an `.npz` that numpy alone reads.
-
-    Args:
-        config: the run's config; MODEL.NAME and DATASET.NUM_CLASSES must be the checkpoint's.
-        progress: not called.
-        output: the file to write, `.safetensors` or `.npz`.
-        weights: the checkpoint to read; by default the run's best.safetensors.
-
-    Returns:
-        The file and its SHA-256.
-
-    Raises:
-        UserError: if the checkpoint is missing or belongs to another network, or if `output` can't be written or has
-            another suffix.
-    """
-    check_suffix(Path(output))
-    model = build_network(config)
-    load_checkpoint(model, weights or folders_of(config).stage("train") / "best.safetensors")
-    write_tensors(Path(output), {name: _half(value) for name, value in model.state_dict().items()})
-    return Export(Path(output), sha256(output))
-
-
-def _half(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor

@@ -100,6 +100,12 @@ COMMANDS: dict[str, Command] = {
     "infer": Command(("infer", "--input", "{root}/data/list.txt")),
     "infer --logits": Command(("infer", "--logits", "--input", "{root}/data/list.txt")),
     "export": Command(("export", "--weights", "{weights}", "--output", "{root}/output/half.safetensors")),
+    "export ONNX": Command(("export", "--output", "{root}/output/net.onnx", "--opset", "11")),
+    "opset": Command(
+        ("opset", "{root}/output/net.onnx", "--to", "17"),
+        (("export", "--output", "{root}/output/net.onnx", "--opset", "11"),),
+        config=False,
+    ),
     "new": Command((*NEW, "{root}/output/made", "TEST.MODEL_FILE", "{weights}"), (_folders,), config=False, once=True),
     "board": Command(("board", "--perf", "{root}/perf.json"), (_estimate,)),
     "bench-runtimes": Command(("bench-runtimes", "--rounds", "1", "--warmup", "0"), (("calib",), ("compile",))),
