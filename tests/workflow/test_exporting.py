@@ -24,10 +24,11 @@ SIDE = 64
 
 def exported(name: str, folder: Path, size: str = f"{SIDE},{SIDE}", **options: Any) -> Export:
     """The network with random weights, as ONNX."""
+    config = "streets_objects/yolov5n" if name.startswith("yolov5") else "streets/pidnet_s"
     torch.manual_seed(0)
-    torch.save(build_model(name, 19).state_dict(), folder / "net.pth")
+    torch.save(build_model(name, load_config(config).DATASET.NUM_CLASSES).state_dict(), folder / "net.pth")
     keys = ["MODEL.NAME", name, "TEST.MODEL_FILE", str(folder / "net.pth"), "TEST.IMAGE_SIZE", size]
-    return export(load_config("streets/pidnet_s", keys), output=folder / "net.onnx", options=OnnxOptions(**options))
+    return export(load_config(config, keys), output=folder / "net.onnx", options=OnnxOptions(**options))
 
 
 @pytest.mark.parametrize(
