@@ -24,7 +24,7 @@ SIDE = 64
 
 def exported(name: str, folder: Path, size: str = f"{SIDE},{SIDE}", **options: Any) -> Export:
     """The network with random weights, as ONNX."""
-    config = "streets_objects/yolov5n" if name.startswith("yolov5") else "streets/pidnet_s"
+    config = "streets_objects/yolov5n_train" if name.startswith("yolov5") else "streets/pidnet_s"
     torch.manual_seed(0)
     torch.save(build_model(name, load_config(config).DATASET.NUM_CLASSES).state_dict(), folder / "net.pth")
     keys = ["MODEL.NAME", name, "TEST.MODEL_FILE", str(folder / "net.pth"), "TEST.IMAGE_SIZE", size]
