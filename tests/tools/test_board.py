@@ -77,3 +77,20 @@ def test_a_profile_cut_short_writes_nothing(
     assert run(monkeypatch, "--profile", str(log), "OUTPUT_DIR", str(tmp_path)) == 2
     assert "isn't a whole profile (two JSON objects split by ***): was the program stopped?" in capsys.readouterr().err
     assert not (tmp_path / "streets").exists()
+
+
+def test_a_log_cut_short_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "Thread number is: 1\nAverage latency is: 11.0 ms\nFrame rate is: 90.5 FPS\n"
+    whole, cut = tmp_path / "whole.log", tmp_path / "cut.log"
+    whole.write_text(text)
+    cut.write_text(text[:40])
+    assert run(monkeypatch, "--log", str(whole), "OUTPUT_DIR", str(tmp_path)) == 0
+    written = tmp_path / "streets" / "pidnet_s" / "compile" / "perf.json"
+    before = written.read_bytes()
+    capsys.readouterr()
+    assert run(monkeypatch, "--log", str(cut), "OUTPUT_DIR", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: {cut} has no average latency and frame rate; give what `hrt_model_exec perf` printed\n"
+    assert written.read_bytes() == before

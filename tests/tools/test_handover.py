@@ -155,7 +155,11 @@ def test_a_calibration_that_changed_makes_the_bundle_stale(
 def test_results_that_do_not_belong(
     run: list[str], copy: Path, capsys: pytest.CaptureFixture[str], values: dict[str, Any], says: str
 ) -> None:
+    taken_over(copy, run, capsys)
+    before = {path: path.read_bytes() for path in sorted((base(run) / "plugin").rglob("*")) if path.is_file()}
     assert says in mistake(["takeover", str(changed(copy, **values)), *run], capsys)
+    assert before == {path: path.read_bytes() for path in sorted((base(run) / "plugin").rglob("*")) if path.is_file()}
+    assert len(before) > 3
 
 
 @pytest.mark.parametrize(
