@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from qat.files import sha256
-from qat.runtimes import BEST, RUNTIMES
-from qat.runtimes.artefact import ONNX
-from qat.runtimes.conversion import SOURCE
+from qat.runtimes import BEST, RUNTIMES, Adapter
+from qat.runtimes.adapter import Conversion
+from qat.runtimes.artefact import ONNX, SOURCE
+from qat.runtimes.mnn import Mnn, MnnSettings, conversions
 from qat.stages.folders import INT8_ONNX, INT_MODEL
 
 ONNX_RUNTIMES = tuple(runtime.name for runtime in RUNTIMES if ONNX in runtime.kinds)
-CONVERTERS = tuple(runtime.name for runtime in RUNTIMES if runtime.conversions)  # of ONNX, into formats of their own
+CONVERTERS = tuple(runtime.name for runtime in RUNTIMES if ONNX not in runtime.kinds and runtime.conversions)
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ArtefactSpec:
     """A file: its name, its kind in the manifest, how it was made, and the runtimes that it is run in.
 
     `spelling`: of an ONNX file (`qat.compile.onnx.values.SPELLINGS`). `converter`: the runtime that makes it from
-    the float ONNX file with the `options`. Without either it is TorchScript. `parts`: files that belong to it.
+    `source` with the `options`. Without either it is TorchScript. `parts`: files that belong to it.
     `is_int8`: it holds the int8 network; `is_exact`: the float network with all of its weights' bits.
     """
 
@@ -32,6 +33,7 @@ class ArtefactSpec:
     runtimes: tuple[str, ...]
     spelling: str = ""
     converter: str = ""
+    source: str = ""
     options: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     is_int8: bool = False
@@ -99,19 +101,36 @@ OWN = (
         is_exact=True,
     ),
 )
-CONVERTED = tuple(
-    ArtefactSpec(
+
+
+def artefacts(mnn: MnnSettings) -> tuple[ArtefactSpec, ...]:
+    """All rows, MNN's files in the forms that its settings say.
+
+    >>> [spec.name for spec in artefacts(MnnSettings(weight_bits=4)) if "_w" in spec.name]
+    ['model_float_w4.mnn']
+    """
+    pairs = ((runtime, forms) for runtime in RUNTIMES for forms in _conversions(runtime, mnn))
+    return (*OWN, *(_converted(runtime, conversion) for runtime, conversion in pairs))
+
+
+def _conversions(runtime: Adapter, mnn: MnnSettings) -> Sequence[Conversion]:
+    return conversions(mnn) if isinstance(runtime, Mnn) else runtime.conversions
+
+
+def _converted(runtime: Adapter, conversion: Conversion) -> ArtefactSpec:
+    return ArtefactSpec(
         name=conversion.name,
-        kind=runtime.name,
-        how=f"converted from {SOURCE}{conversion.how}",
+        kind=f"{runtime.name}_int8" if conversion.is_int8 else runtime.name,
+        how=f"converted from {conversion.source}{conversion.how}",
         runtimes=(runtime.name,),
         converter=runtime.name,
+        source=conversion.source,
         options=conversion.options,
         parts=conversion.parts,
-        is_exact=conversion.is_exact,
+        is_int8=conversion.is_int8,
+        is_exact=conversion.is_exact and not conversion.is_int8,
     )
-    for runtime in RUNTIMES
-    for conversion in runtime.conversions
-)
-ARTEFACTS = (*OWN, *CONVERTED)
+
+
+ARTEFACTS = artefacts(MnnSettings())
 INT8_KINDS = frozenset(spec.kind for spec in ARTEFACTS if spec.is_int8)

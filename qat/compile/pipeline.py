@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qat.backends.fx import to_torchscript
 from qat.backends.scales import spec_of
-from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
+from qat.compile.artefacts import ArtefactSpec, artefacts
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
@@ -32,7 +32,7 @@ from qat.evaluation.tasks import SEGMENTATION, Task
 from qat.files import write_json
 from qat.program.conversion import Kernels, choose_kernels, int8_network
 from qat.runtimes import BEST, NAMES, get_runtime, installed
-from qat.runtimes.conversion import SOURCE
+from qat.runtimes.mnn import MnnSettings
 from qat.runtimes.optional import require
 from qat.runtimes.torchscript import save_script
 from qat.stages.folders import INT_MODEL, PARITY
@@ -46,8 +46,8 @@ class CompileSettings:
     """What to write and how much to measure.
 
     `title`: of the network, for its pictures and the page of speeds; `command`: what measures speed again, for that
-    page. `runtimes`: names, or AUTO. `bench_rounds`: timed rounds, 0 for no speeds. `picture`: the manifest's words on
-    pictures that are fitted (`qat.data.fit`).
+    page. `runtimes`: names, or AUTO. `mnn`: its converter's switches. `bench_rounds`: timed rounds, 0 for no speeds.
+    `picture`: the manifest's words on pictures that are fitted (`qat.data.fit`).
     """
 
     title: str
@@ -55,6 +55,7 @@ class CompileSettings:
     num_classes: int
     runtimes: tuple[str, ...] = AUTO
     task: Task = SEGMENTATION
+    mnn: MnnSettings = field(default_factory=MnnSettings)
     bench_rounds: int = 0
     command: str = ""
     picture: Mapping[str, Any] = field(default_factory=dict)
@@ -85,14 +86,15 @@ def compile_into(
     log(str(kernels))
     int8 = _int_infer(network, kernels)
     log("writing the artefacts")
-    artefacts, missing = write_files(network, kernels, form, folder, runtimes)
+    specs = artefacts(settings.mnn)
+    written, missing = write_files(specs, network, kernels, form, folder, runtimes)
     write_picture(network.program, folder, settings.title)
     log("running the stages on the pictures")
     outputs = stage_outputs(network, int8, samples, form.io, settings.num_classes, settings.task)
     checks = check_all(folder, network, int8, outputs, form.io, log)
-    parity = compare_all(checks, artefacts, folder, outputs, runtimes, log) | absent(missing)
+    parity = compare_all(checks, written, folder, outputs, runtimes, log) | absent(missing, specs)
     write_json(folder / PARITY, parity)
-    record = _record(folder, network, form, artefacts, parity) | {"missing": missing, "checks": checks}
+    record = _record(folder, network, form, written, parity) | {"missing": missing, "checks": checks}
     record["kernels"] = asdict(kernels)
     record["input"] |= settings.picture
     return CompiledFolder(record, parity, _timed(folder, network, record, settings, log))
@@ -124,15 +126,15 @@ def _is_installed(name: str) -> bool:
 
 
 def _record(
-    folder: Path, network: Network, form: Form, artefacts: Sequence[ArtefactSpec], parity: Parity
+    folder: Path, network: Network, form: Form, written: Sequence[ArtefactSpec], parity: Parity
 ) -> dict[str, Any]:
     """The manifest's part on the files; the runtimes of each are those that ran it."""
-    ran = {spec.name: [name for name, entry in parity[spec.name].items() if "images" in entry] for spec in artefacts}
+    ran = {spec.name: [name for name, entry in parity[spec.name].items() if "images" in entry] for spec in written}
     channels, height, width = network.example.shape[1:]
     more = {} if channels == 3 else {"channels": channels}
     batch, macs = "any" if form.dynamic_batch else "1", network.program.macs
     return {
-        "artefacts": {spec.name: spec.record(folder, macs, ran[spec.name]) for spec in artefacts},
+        "artefacts": {spec.name: spec.record(folder, macs, ran[spec.name]) for spec in written},
         "best": {runtime: name for runtime, name in BEST.items() if runtime in ran.get(name, [])},
         "input": {"height": height, "width": width, "type": form.io.source, "batch": batch, **more},
         "output": form.io.result,
@@ -160,21 +162,26 @@ def _timed(
 
 
 def write_files(
-    network: Network, kernels: Kernels, form: Form, folder: Path, runtimes: Sequence[str]
+    specs: Sequence[ArtefactSpec],
+    network: Network,
+    kernels: Kernels,
+    form: Form,
+    folder: Path,
+    runtimes: Sequence[str],
 ) -> tuple[list[ArtefactSpec], dict[str, str]]:
     """Write the artefacts; returns those that were written, and why others are missing.
 
     `runtimes`: those to convert for; the other files need no converter. UserError as `to_onnx`.
     """
     missing = {INT_MODEL: kernels.reason} if kernels.name == PROGRAM else {}  # oneDNN's plain kernels can't be traced
-    for spec in ARTEFACTS:
+    for spec in specs:
         if spec.name in missing:
             continue
         if not spec.converter:
             _write(spec, network, form, folder / spec.name)
         elif spec.converter in runtimes and (why := _convert(spec, folder)):
             missing[spec.name] = why
-    return [spec for spec in ARTEFACTS if (folder / spec.name).is_file()], missing
+    return [spec for spec in specs if (folder / spec.name).is_file()], missing
 
 
 def _write(spec: ArtefactSpec, network: Network, form: Form, path: Path) -> None:
@@ -197,7 +204,7 @@ def save_network(model: nn.Module, example: Tensor, io: IOSpec, path: Path, engi
 def _convert(spec: ArtefactSpec, folder: Path) -> str:
     """Make a file that needs a converter; returns why it can't be made, or empty."""
     try:
-        get_runtime(spec.converter).convert(folder / SOURCE, folder / spec.name, spec.options)
+        get_runtime(spec.converter).convert(folder / spec.source, folder / spec.name, spec.options)
     except UserError as error:
         return str(error).replace(f"{folder}/", "")
     return ""

@@ -40,6 +40,8 @@ AT_LEAST = {
     "DEBUG.IMAGES": 1,
     "DEBUG.SENSITIVITY_IMAGES": 0,
     "COMPILE.JOBS": 1,
+    "COMPILE.MNN_OPTIMIZE": 1,
+    "COMPILE.MNN_WEIGHT_BITS": 2,
     "COMPILE.PARITY_IMAGES": 0,
     "COMPILE.BENCH_ROUNDS": 0,
     **{f"QUANT.{key.name}": key.least for key in all_keys() if key.least is not None},
@@ -53,6 +55,8 @@ AT_MOST = {
     "TRAIN.BASE_SIZE": 2**15,
     "TRAIN.SCALE_FACTOR": 100,
     "TEST.BASE_SIZE": 2**15,
+    "COMPILE.MNN_OPTIMIZE": 2,
+    "COMPILE.MNN_WEIGHT_BITS": 8,
 }
 _ROWS = {  # words, and `module:NAME` for all words that a table has
     "DATASET.LABELS": ("qat.data.encodings:LABELS",),

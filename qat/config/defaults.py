@@ -154,6 +154,8 @@ _C.COMPILE.DYNAMIC_BATCH = False  # ONNX: any number of pictures at once, else o
 _C.COMPILE.INPUT = "float"  # float (normalised), uint8 (raw RGB, N x 3 x H x W)
 _C.COMPILE.OUTPUT = "logits"  # logits (1/8), upsampled (logits of the input's size), argmax (classes, int64)
 _C.COMPILE.RUNTIMES = ["auto"]  # auto: what is installed; or names, as of RUNTIME
+_C.COMPILE.MNN_OPTIMIZE = 1  # MNN's converter: 1 (right for every input), 2 (for usual inputs)
+_C.COMPILE.MNN_WEIGHT_BITS = 8  # of the .mnn file whose weights are stored in few bits: 2 to 8
 # of the val list, on which every artefact is compared in every runtime; 0: 16 of 480x360, fewer larger ones, at least 4
 _C.COMPILE.PARITY_IMAGES = 0
 _C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (above a megapixel one); 0: no perf files

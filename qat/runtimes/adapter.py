@@ -12,7 +12,7 @@ import numpy as np
 
 from qat.errors import UserError, as_user_error
 from qat.invocation import command
-from qat.runtimes.artefact import Artefact, read_artefact
+from qat.runtimes.artefact import SOURCE, Artefact, read_artefact
 from qat.runtimes.optional import require, version_of
 from qat.runtimes.protocol import LayerTime
 
@@ -21,7 +21,8 @@ from qat.runtimes.protocol import LayerTime
 class Conversion:
     """A file of the compile folder that a runtime's converter makes: its name, how it is made, the converter's options.
 
-    `parts`: files beside it that belong to it. `is_exact`: whether it keeps all of the weights' bits.
+    `parts`: files beside it that belong to it. `is_exact`: whether it keeps all of the weights' bits. `source`: what
+    the converter is given; `is_int8`: whether that is an int8 file.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Conversion:
     options: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     is_exact: bool = True
+    source: str = SOURCE
+    is_int8: bool = False
 
 
 class Adapter(ABC):
@@ -36,7 +39,7 @@ class Adapter(ABC):
 
     `module`: the Python module that it imports when it loads an artefact; `package`: what brings it. `best`: the file
     of the compile folder that it runs best. `suffixes`: of its own formats, to their kind. `conversions`: the files
-    that its converter makes of the float ONNX file.
+    that its converter makes of ONNX files.
     """
 
     name: str
@@ -73,10 +76,10 @@ class Adapter(ABC):
         return read_artefact(path, self.suffixes).kind in self.kinds
 
     def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
-        """Write `source`, a float ONNX file, as `destination` in the runtime's own format, told the `options`.
+        """Write `source`, an ONNX file, as `destination` in the runtime's own format, told the `options`.
 
-        Raises UserError: a QDQ file (with the reason), a missing package, a converter that fails or whose file doesn't
-        compute what `source` does.
+        Raises UserError: a QDQ file that it doesn't read (with the reason), a missing package, a converter that fails
+        or whose file doesn't compute what `source` does.
         """
         raise UserError(f"{self.name} has no converter; it takes {', '.join(self.kinds)}")
 

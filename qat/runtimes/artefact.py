@@ -13,6 +13,7 @@ from qat.errors import UserError
 from qat.invocation import command
 from qat.runtimes.optional import require
 
+SOURCE = "model_float.onnx"  # what converters are given
 ONNX, QDQ_S8, QDQ_U8 = "float ONNX", "int8 QDQ ONNX (s8)", "int8 QDQ ONNX (u8)"
 _NONE: Mapping[str, str] = {}
 

@@ -17,7 +17,6 @@ from qat.runtimes.artefact import ONNX, Artefact, read_artefact
 from qat.runtimes.ort import Ort
 from qat.runtimes.protocol import Runtime
 
-SOURCE = "model_float.onnx"  # what converters are given
 TOLERANCE = 0.1  # a converter that misreads the network is far off, 8-bit weights are near; parity measures the rest
 
 
@@ -29,12 +28,15 @@ def convertible(runtime: str, source: str | Path, qdq_refused: str) -> Artefact:
     return artefact
 
 
-def check_conversion(runtime: Runtime, converted: Path, source: Path) -> None:
-    """Raise UserError unless `converted`, in `runtime`, computes what `source` (ONNX) does, on a picture of noise."""
+def check_conversion(runtime: Runtime, converted: Path, source: Path, tolerance: float = TOLERANCE) -> None:
+    """Raise UserError unless `converted`, in `runtime`, computes what `source` (ONNX) does, on a picture of noise.
+
+    `tolerance`: on the `error`.
+    """
     expected = Ort(optimise=False).load(source, 1)
     picture = expected.artefact.example()
     wrong = error(runtime.load(converted, 1).run(picture), expected.run(picture))
-    if not wrong <= TOLERANCE:
+    if not wrong <= tolerance:
         raise UserError(
             f"{runtime.name}'s converter misread {source}: its file's output is off by {wrong:.0%}; "
             f"leave {runtime.name} out, and keep the ONNX file"

@@ -16,9 +16,9 @@ from qat.errors import UserError
 from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
-from qat.runtimes.artefact import QDQ_S8, QDQ_U8, Artefact
+from qat.runtimes.artefact import QDQ_S8, QDQ_U8, SOURCE, Artefact
 from qat.runtimes.child_process import TIMEOUT, in_child
-from qat.runtimes.conversion import SOURCE, captured_output, check_conversion, convertible
+from qat.runtimes.conversion import captured_output, check_conversion, convertible
 from qat.runtimes.optional import require
 
 NCNN = "ncnn"

@@ -1,24 +1,50 @@
-"""OpenVINO on the CPU."""
+"""OpenVINO on the CPU, and its own format."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from qat.runtimes.adapter import Adapter, AdapterSession
-from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
+from qat.errors import UserError
+from qat.files import atomic_path, scratch_folder
+from qat.invocation import command
+from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
+from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact, read_artefact
+from qat.runtimes.child_process import in_child
+from qat.runtimes.conversion import check_conversion
+from qat.runtimes.optional import require
 from qat.runtimes.protocol import LayerTime
 
 IR = "OpenVINO IR"
 
 
 class OpenVino(Adapter):
-    """It takes the s8 spelling of int8, and its own format."""
+    """It takes the s8 spelling of int8, and its own format (IR), the .xml file with the .bin file beside it."""
 
     name, module, package = "openvino", "openvino", "openvino"
     kinds, best, suffixes = (ONNX, QDQ_S8, IR), "model_openvino.onnx", {".xml": IR}
+    conversions = (
+        Conversion("model_float.xml", ", OpenVINO IR", parts=("model_float.bin",)),
+        Conversion("model_openvino.xml", ", OpenVINO IR", parts=("model_openvino.bin",), source=best, is_int8=True),
+    )
+
+    def convert(self, source: str | Path, destination: str | Path, options: Sequence[str] = ()) -> None:
+        """See `Adapter.convert`: `destination` (.xml) and the .bin beside it; weights keep all of their bits."""
+        require(self.module)
+        artefact = read_artefact(Path(source))
+        if artefact.kind not in (ONNX, QDQ_S8):
+            raise UserError(f"openvino can't convert {artefact}: {self.refusal(artefact.kind)}")
+        with scratch_folder() as folder:
+            made = folder / "model.xml"
+            in_child(f"{self}'s converter", f"converting {source}", convert, artefact, made)
+            for part in (weights_of(made), made):
+                with atomic_path(Path(destination).with_suffix(part.suffix)) as aside:
+                    shutil.copyfile(part, aside)
 
     def refusal(self, kind: str) -> str:
         """u8 files have a reason of their own."""
@@ -31,7 +57,8 @@ class OpenVino(Adapter):
 
 class _OpenVinoSession(AdapterSession):
     def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
-        super().__init__(who, replace(artefact, shape=(artefact.shape[0] or 1, *artefact.shape[1:])))
+        sized = of_ir(artefact) if artefact.kind == IR else artefact
+        super().__init__(who, replace(sized, shape=(sized.shape[0] or 1, *sized.shape[1:])))
         self._threads = threads
         self._request = compiled(self.artefact, threads).create_infer_request()
 
@@ -52,6 +79,32 @@ class _OpenVinoSession(AdapterSession):
             for name, kind, precision in executed(network)
             if name in times
         ]
+
+
+def convert(source: Artefact, destination: Path) -> None:
+    """Convert and check in this process. Raises as `check_conversion` does."""
+    import openvino
+
+    network = openvino.Core().read_model(source.path)
+    openvino.save_model(network, destination, compress_to_fp16=False)
+    check_conversion(OpenVino(), destination, source.path)
+
+
+def weights_of(path: Path) -> Path:
+    """The .bin file of an .xml file."""
+    return path.with_suffix(".bin")
+
+
+def of_ir(artefact: Artefact) -> Artefact:
+    """`artefact`, an IR, with the type and size of pictures that it says."""
+    import openvino
+
+    if not weights_of(artefact.path).is_file():
+        belongs = f"which belong to {artefact.path}"
+        raise UserError(f"no weights at {weights_of(artefact.path)}, {belongs}; run {command('compile')}")
+    picture = openvino.Core().read_model(artefact.path).input(0)
+    shape = tuple(size.get_length() if size.is_static else None for size in picture.partial_shape)
+    return replace(artefact, input=picture.any_name, shape=shape, dtype=np.dtype(picture.element_type.to_dtype()))
 
 
 def compiled(artefact: Artefact, threads: int, **more: Any) -> Any:

@@ -27,6 +27,7 @@ from qat.errors import UserError
 from qat.files import replaced_folder, sha256
 from qat.invocation import command
 from qat.models import short_name
+from qat.runtimes.mnn import MnnSettings
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import INT_MODEL
 from qat.stages.programs import note_programs
@@ -119,6 +120,7 @@ def compile_settings(config: CfgNode) -> CompileSettings:
         num_classes=config.DATASET.NUM_CLASSES,
         task=task_of(config),
         runtimes=tuple(compiling.RUNTIMES),
+        mnn=MnnSettings(compiling.MNN_OPTIMIZE, compiling.MNN_WEIGHT_BITS),
         bench_rounds=compiling.BENCH_ROUNDS,
         command=command("bench-runtimes", f"configs/{config.DATASET.DATASET}/{config.NAME}.yaml"),
         picture=fit_of(config).record(picture_size(config)),

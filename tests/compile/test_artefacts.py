@@ -19,7 +19,7 @@ PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 def test_each_name_stands_once_and_each_kind_is_int8_or_not() -> None:
     assert len(BY_NAME) == len(ARTEFACTS)
-    assert {"torchscript", "onnx_int8_s8", "onnx_int8_u8"} == INT8_KINDS
+    assert {"torchscript", "onnx_int8_s8", "onnx_int8_u8", "openvino_int8"} == INT8_KINDS
     assert all(spec.is_int8 == (spec.kind in INT8_KINDS) for spec in ARTEFACTS)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from qat.compile.onnx.writer import Form
 from qat.compile.verify import files
 from qat.errors import UserError
 from qat.files import read_json, replaced_folder
-from qat.runtimes.mnn import Mnn
+from qat.runtimes.mnn import Mnn, MnnSettings
 from qat.runtimes.ort import Ort
 from tests.compile import blocks
 from tests.compile.faulty import Aborts, Explodes, Faulty, Shifts
@@ -79,6 +80,25 @@ def test_every_form_says_what_the_stages_say(form: Form, compile_blocks: Compile
 
 def _classes_of_three(path: Path) -> np.ndarray:
     return Ort().load(path, 1).run(np.zeros((3, 3, blocks.HEIGHT, blocks.WIDTH), np.uint8))
+
+
+def test_openvinos_own_format_is_a_row_of_each_kind(compile_blocks: Compile) -> None:
+    pytest.importorskip("openvino", reason="needs the extra: runtimes")
+    done = compile_blocks(runtimes=("openvino",))
+    for name, kind in (("model_float.xml", "openvino"), ("model_openvino.xml", "openvino_int8")):
+        record, entry = done.record["artefacts"][name], done.parity[name]["openvino"]
+        assert (record["kind"], [*record["parts"]]) == (kind, [name.replace(".xml", ".bin")])
+        assert (entry["status"], entry.get("convolutions_int8", 0) > 0) == ("ok", kind == "openvino_int8")
+
+
+def test_mnns_switches_are_its_converters(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Sequence[str]] = {}
+    monkeypatch.setattr(Mnn, "convert", lambda self, source, made, options: given.update({made.name: options}))
+    settings = replace(blocks.settings(runtimes=("mnn",)), mnn=MnnSettings(optimize=2, weight_bits=4))
+    pipeline.compile_into(tmp_path, network, blocks.pictures(), settings, lambda line: None)
+    assert given["model_float_w4.mnn"] == ("--weightQuantBits", "4", "--optimizeLevel", "2")
+    assert given["model_float_static.mnn"] == ("--saveStaticModel", "--optimizeLevel", "2")
+    assert "model_float_w8.mnn" not in given
 
 
 def test_without_labels_there_is_no_mean_iou(compile_blocks: Compile) -> None:

@@ -15,7 +15,7 @@ from qat.errors import UserError
 from qat.runtimes.adapter import Conversion
 from qat.runtimes.artefact import Artefact, read_artefact
 from qat.runtimes.conversion import captured_output
-from qat.runtimes.mnn import Mnn, convert, label, labelled
+from qat.runtimes.mnn import Mnn, MnnSettings, conversions, convert, label, labelled
 from tests.runtimes.tiny import SHAPE, expected, picture
 
 
@@ -30,6 +30,29 @@ def test_each_form_keeps_the_function_and_the_size_of_pictures(
     want = expected(picture(2), quantised=False)
     assert session.artefact.shape == SHAPE
     assert np.linalg.norm(session.run(picture(2)) - want) < 0.03 * np.linalg.norm(want)
+
+
+@pytest.mark.parametrize(("bits", "least", "most"), [(4, 0.05, 0.4), (6, 0.005, 0.05)])
+def test_fewer_bits_of_weights_are_further_from_float(
+    bits: int, least: float, most: float, artefacts: Path, tmp_path: Path
+) -> None:
+    coarse, made = conversions(MnnSettings(optimize=2, weight_bits=bits))[2], tmp_path / "model.mnn"
+    with captured_output():
+        convert(read_artefact(artefacts / "float.onnx"), made, coarse.options)
+    want = expected(picture(), quantised=False)
+    off = np.linalg.norm(Mnn().load(made, 1).run(picture()) - want) / np.linalg.norm(want)
+    assert (coarse.name, coarse.how) == (f"model_float_w{bits}.mnn", f", weights in {bits} bits, optimizeLevel 2")
+    assert least < off < most
+
+
+def test_stored_shapes_are_those_of_one_picture(artefacts: Path, tmp_path: Path) -> None:
+    """Of a file for any number of pictures too: they run one by one."""
+    static = Mnn.conversions[-1]
+    with captured_output():
+        convert(read_artefact(artefacts / "any_batch.onnx"), tmp_path / "model.mnn", static.options)
+    session = Mnn().load(tmp_path / "model.mnn", 1)
+    assert session.artefact.shape == SHAPE
+    assert np.abs(session.run(picture(3)) - expected(picture(3), quantised=False)).max() < 1e-3
 
 
 def test_only_the_file_is_left(artefacts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

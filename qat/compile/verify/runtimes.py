@@ -11,7 +11,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
+from qat.compile.artefacts import ArtefactSpec
 from qat.compile.verify.samples import predictions
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
@@ -52,9 +52,9 @@ def compare_all(
     return parity
 
 
-def absent(missing: Mapping[str, str]) -> Parity:
+def absent(missing: Mapping[str, str], specs: Sequence[ArtefactSpec]) -> Parity:
     """The entries of files that couldn't be made, in the runtimes that they are for; `missing`: file -> why."""
-    rows = {spec.name: spec.runtimes for spec in ARTEFACTS}
+    rows = {spec.name: spec.runtimes for spec in specs}
     return {
         name: {runtime: {"status": "missing", "reason": why} for runtime in rows[name]} for name, why in missing.items()
     }
