@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from qat.cli.main import main
 from qat.config import load_config
 from qat.data import build_dataset, read_descriptor
 from qat.data.descriptor import IGNORE
@@ -16,6 +17,7 @@ from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.workflow.settings import data_spec
 from tests.data.conftest import save
+from tests.networks import TINY, registered, tiny_weights
 
 OFFICIAL = """
 GPUS: (0,1)
@@ -58,6 +60,14 @@ def test_the_official_file_reads_labels_by_colour_in_its_own_order(label: Path) 
         dataset = build_dataset(data_spec(config), split, InferenceTransform())
         assert dataset[0]["label"].flatten().tolist() == [*range(11), IGNORE, 0, 0, IGNORE, IGNORE]
         assert dataset.class_names[:3] == ("Bicyclist", "Building", "Car")
+
+
+def test_the_official_file_evaluates(label: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["MODEL.NAME", TINY.name, "TEST.MODEL_FILE", str(tiny_weights(tmp_path / "tiny.safetensors", 11))]
+    few = ["TEST.IMAGE_SIZE", "[4, 4]", "WORKERS", "0", "DEVICE", "cpu", "OUTPUT_DIR", str(tmp_path / "output")]
+    with registered(TINY):
+        assert main(["eval", "-c", "official.yaml", *own, *few]) == 0
+    assert "Class IoU: Bicyclist 0." in capsys.readouterr().out
 
 
 def test_segnets_form_stays(label: Path) -> None:
