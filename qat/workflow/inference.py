@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from qat.data.image_io import read_image, rgb_view
 from qat.data.listing import find_images
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
+from qat.evaluation.outputs import Outputs
+from qat.evaluation.tasks import Frame, Prediction, Task
+from qat.evaluation.tasks.task import Drawing
 from qat.files import atomic_path
 from qat.invocation import command
 from qat.report import overlay
@@ -90,8 +94,37 @@ def infer(
 
 def _drawer(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
     shown = ["float"] if stage == "float" else ["float", stage]
+    if (task := task_of(config)).drawing is not None:
+        return _task_drawer(config, task, shown)
     networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
     return lambda target, image: overlay.save(target, draw(image, networks, classes))
+
+
+def _task_drawer(config: CfgNode, task: Task, shown: Sequence[str]) -> Callable[[Path, Picture], None]:
+    """Returns a function that draws what each stage predicts, side by side, and where the second differs."""
+    predictors, classes = {name: _predictor(config, name, task) for name in shown}, class_set(data_spec(config))
+    drawing = cast(Drawing, task.drawing)
+
+    def write(target: Path, image: Picture) -> None:
+        predicted = [(name, predict(image)) for name, predict in predictors.items()]
+        seen = rgb_view(image)
+        panels = [(name, drawing.prediction(seen, one, classes)) for name, one in predicted]
+        if len(predicted) == 2:
+            panels.append(("difference", drawing.changes(seen, predicted[0][1], predicted[1][1], classes)))
+        overlay.save(target, overlay.with_legend(overlay.panel(panels), classes.names, classes.palette))
+
+    return write
+
+
+def _predictor(config: CfgNode, stage: str, task: Task) -> Callable[[Picture], Prediction]:
+    """Returns a function from a picture to what the stage predicts of it."""
+    compute, fit = _computer(config, stage)
+
+    def predict(image: Picture) -> Prediction:
+        size = (image.shape[0], image.shape[1])
+        return task.predict(compute(image), Frame(size, fit.canvas(size), config.MODEL.ALIGN_CORNERS))[0]
+
+    return predict
 
 
 def _dumper(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
@@ -99,8 +132,11 @@ def _dumper(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
     compute, _ = _computer(config, stage)
 
     def dump(target: Path, image: Picture) -> None:
+        outputs = compute(image)
+        if not isinstance(outputs, Tensor):
+            raise UserError(f"MODEL.NAME {config.MODEL.NAME} has several outputs; --logits writes one: leave it out")
         with atomic_path(target) as aside, open(aside, "wb") as file:
-            np.save(file, compute(image)[0].float().cpu().numpy())
+            np.save(file, outputs[0].float().cpu().numpy())
 
     return dump
 
@@ -125,19 +161,20 @@ def classifier(config: CfgNode, stage: str) -> Classify:
 
     def classify(image: Picture) -> Picture:
         size = image.shape[:2]
-        return upsample_argmax(compute(image), size, config.MODEL.ALIGN_CORNERS, fit.canvas(size))[0].cpu().numpy()
+        logits = cast(Tensor, compute(image))
+        return upsample_argmax(logits, size, config.MODEL.ALIGN_CORNERS, fit.canvas(size))[0].cpu().numpy()
 
     return classify
 
 
-def _computer(config: CfgNode, stage: str) -> tuple[Callable[[Picture], Tensor], Fit]:
-    """Returns a function from a picture to the stage's logits (1, classes, h, w), and how pictures are fitted."""
+def _computer(config: CfgNode, stage: str) -> tuple[Callable[[Picture], Outputs], Fit]:
+    """Returns a function from a picture to the stage's outputs, of batch 1, and how pictures are fitted."""
     model, fit = load_stage(config, stage), stage_fit(config, stage, one_size=True)
     prepare = to_input(config, stage, fit)
 
-    def compute(image: Picture) -> Tensor:
+    def compute(image: Picture) -> Outputs:
         with torch.inference_mode():
-            logits: Tensor = model(prepare(torch.from_numpy(image)[None]))
-            return logits
+            outputs: Outputs = model(prepare(torch.from_numpy(image)[None]))
+            return outputs
 
     return compute, fit

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import build_dataset, class_set, data_loader
@@ -15,11 +14,13 @@ from qat.errors import UserError
 from qat.evaluation.metrics import MEASURED_ON
 from qat.files import write_text
 from qat.invocation import Invocation, command
+from qat.report.drawn_predictions import draw_prediction, most_changed
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
 from qat.workflow.evaluation import announce, evaluated_names, float_logits, measured_on, stage_fit, to_input
 from qat.workflow.load import load_stage
+from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of
 from qat.workflow.settings import data_spec
@@ -91,15 +92,19 @@ def _pictures(
         line = command("eval", path, stage="float")
         return WorstPictures(why="float's logits of these pictures aren't stored.", command=line)
     announce(config, stage)
-    worst, shares = worst_images(
-        load_stage(config, stage),
-        data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names))),
-        count,
-        to_input=to_input(config, stage),
-        reference=lambda names: cast(Tensor, store.read(names)),
-        align_corners=config.MODEL.ALIGN_CORNERS,
-        fit=stage_fit(config, stage),
-        progress=counter(progress, len(names), f"pictures of {title}"),
-    )
-    palette = class_set(data_spec(config)).palette
-    return WorstPictures(title, tuple(draw(compared, palette, title) for compared in worst), tuple(shares))
+    model, task, classes = load_stage(config, stage), task_of(config), class_set(data_spec(config))
+    batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
+    run: dict[str, Any] = {
+        "to_input": to_input(config, stage),
+        "reference": store.read,
+        "align_corners": config.MODEL.ALIGN_CORNERS,
+        "fit": stage_fit(config, stage),
+        "progress": counter(progress, len(names), f"pictures of {title}"),
+    }
+    if task.maps:
+        worst, shares = worst_images(model, batches, count, **run)
+        return WorstPictures(title, tuple(draw(one, classes.palette, title) for one in worst), tuple(shares))
+    if task.drawing is None:
+        return WorstPictures(why=f"Pictures of {task.name} aren't drawn.", command="")
+    changed, shares = most_changed(task, model, batches, count, **run)
+    return WorstPictures(title, tuple(draw_prediction(task, one, classes, title) for one in changed), tuple(shares))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, Selection, decode, overlaps, select, suppress
+from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, Selection, decode, select, suppress
 
 ANCHORS = np.array([[[10, 13], [33, 23]], [[30, 61], [59, 119]], [[116, 90], [373, 326]]])
 
@@ -38,6 +38,13 @@ def test_values_that_overflow_a_sigmoid_are_zero_without_a_warning(recwarn: pyte
     assert not recwarn.list
 
 
+def iou(first: tuple[float, ...], second: tuple[float, ...]) -> float:
+    width = max(min(first[2], second[2]) - max(first[0], second[0]), 0)
+    height = max(min(first[3], second[3]) - max(first[1], second[1]), 0)
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in (first[:4], second[:4])]
+    return width * height / (sum(areas) - width * height)
+
+
 def plain(values: np.ndarray, selection: Selection) -> list[tuple[float, ...]]:
     """Selection in Python's loops."""
     found = []
@@ -49,12 +56,12 @@ def plain(values: np.ndarray, selection: Selection) -> list[tuple[float, ...]]:
     kept: list[tuple[float, ...]] = []
     for box in sorted(found, key=lambda one: -one[4]):
         rivals = [one for one in kept if one[5] == box[5]]
-        if all(overlaps(np.array([one[:4]]), np.array([box[:4]]))[0, 0] <= selection.iou for one in rivals):
+        if all(iou(one, box) <= selection.iou for one in rivals):
             kept.append(box)
     return kept[: selection.most]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("selection", [FOR_SCORES, FOR_PICTURES, Selection(0.1, 0.3, several=True, most=5)])
 def test_selection_is_that_of_plain_loops(seed: int, selection: Selection) -> None:
     values = decode(random_maps(seed), ANCHORS)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, STRIDES, VALUES, decode, 
 from qat.evaluation.outputs import Outputs, several
 from qat.evaluation.tasks.average_precision import average_precision
 from qat.evaluation.tasks.box_distance import BoxDistance
+from qat.evaluation.tasks.box_drawing import BoxDrawing
+from qat.evaluation.tasks.detection_boxes import PictureBoxes, in_pixels
 from qat.evaluation.tasks.task import Frame, Task
 
 Floats = NDArray[np.float32]
@@ -24,18 +26,6 @@ PUBLISHED: Anchors = (  # of YOLOv5, width and height in pixels by stride
     ((30, 61), (62, 45), (59, 119)),
     ((116, 90), (156, 198), (373, 326)),
 )
-
-
-@dataclass(frozen=True)
-class PictureBoxes:
-    """A picture's boxes (k, 6): x1, y1, x2, y2 in its pixels, score, class; `size`: its height and width.
-
-    `scored`: every one that could be right, for a score; `shown`: those to look at, and to hold against float's.
-    """
-
-    scored: Floats
-    shown: Floats
-    size: tuple[int, int]
 
 
 class DetectionTally:
@@ -91,13 +81,6 @@ class DetectionTally:
     def distances(self) -> dict[str, float]:
         """`boxes_changed` and the others of `BoxDistance.figures`; empty before the first comparison."""
         return self.distance.figures() if self.distance.pictures else {}
-
-
-def in_pixels(label: Floats, size: Sequence[int]) -> Floats:
-    """Labels (n, 5), class and corners as shares of the sides, in pixels of a picture of `size` (height, width)."""
-    height, width = size
-    pixels: Floats = label.reshape(-1, 5) * np.array([1, width, height, width, height], np.float32)
-    return pixels
 
 
 def predict(outputs: Outputs, frame: Frame, anchors: Anchors = PUBLISHED) -> list[PictureBoxes]:
@@ -165,4 +148,5 @@ DETECTION = Task(
         ("score_change", "score\nchange"),
     ),
     grain=0.02,
+    drawing=BoxDrawing(),
 )

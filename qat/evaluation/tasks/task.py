@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from qat.data.descriptor import ClassSet
 from qat.evaluation.outputs import Outputs
 
+Picture: TypeAlias = NDArray[np.uint8]
 Prediction: TypeAlias = Any  # what the task makes of a batch's outputs: classes, boxes, points
 
 
@@ -52,6 +57,19 @@ class Tally(Protocol):
         """The figures against float by key; empty before the first comparison."""
 
 
+class Drawing(Protocol):
+    """How a task is drawn over a picture (H, W, 3) RGB, which stays as it is; predictions are one picture's."""
+
+    def prediction(self, image: Picture, prediction: Prediction, classes: ClassSet) -> Picture:
+        """What a stage predicts."""
+
+    def changes(self, image: Picture, before: Prediction, after: Prediction, classes: ClassSet) -> Picture:
+        """Where a stage differs from float."""
+
+    def truth(self, image: Picture, label: Any, classes: ClassSet) -> Picture:
+        """The picture's label."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A task: a row of `qat.evaluation.tasks.TASKS`.
@@ -63,7 +81,8 @@ class Task:
     the share (0 to 1) of predictions that aren't float's. Each `..._title` is a table's head. `kept`: what a stage
     keeps a share of, where there are no labels; `unit`: what the predictions are of. `maps`: whether the outputs are
     maps of classes over the picture. `more`: keys and heads of further shares against float in the stage table.
-    `grain`: the share by which a few predictions move a figure on few pictures, where they aren't many.
+    `drawing`: of tasks other than segmentation. `grain`: the share by which a few predictions move a figure on few
+    pictures, where they aren't many.
     """
 
     name: str
@@ -83,6 +102,7 @@ class Task:
     maps: bool = False
     more: tuple[tuple[str, str], ...] = ()
     grain: float = 0.0
+    drawing: Drawing | None = None
 
     @property
     def keys(self) -> tuple[str, str, str]:

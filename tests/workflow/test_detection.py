@@ -1,0 +1,148 @@
+"""A tiny detector through the stages, with labels and without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from qat.config import load_config
+from qat.errors import UserError
+from qat.models import registry
+from qat.models.yolov5 import NETWORKS
+from qat.workflow import calibrate, compile, debug, evaluate, infer, report
+from qat.workflow.network import task_of
+
+ANCHORS = torch.tensor([[[2.0, 3.0]], [[2.0, 2.0]], [[3.0, 3.0]]])  # in cells
+
+
+class TinyDetector(nn.Module):
+    """A convolution to each stride and one for each map."""
+
+    anchors: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.eighth, self.sixteenth, self.thirty_second = (
+            nn.Conv2d(3, 8, 8, 8),
+            nn.Conv2d(8, 8, 2, 2),
+            nn.Conv2d(8, 8, 2, 2),
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(8, 5 + classes, 1) for _ in range(3))
+        self.register_buffer("anchors", ANCHORS.clone())
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = [torch.relu(self.eighth(x))]
+        maps.append(torch.relu(self.sixteenth(maps[0])))
+        maps.append(torch.relu(self.thirty_second(maps[1])))
+        return [head(one) for head, one in zip(self.heads, maps, strict=True)]
+
+
+TINY = replace(NETWORKS[0], name="tiny_detector", build=lambda classes, _: TinyDetector(classes), anchors=())
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfgNode]:
+    folder = tmp_path_factory.mktemp("detection")
+    torch.manual_seed(0)
+    network = TinyDetector(8)
+    for head in network.heads:
+        nn.init.normal_(head.weight, std=8.0)  # so that some boxes are sure, and most are nothing
+        head.bias.data[4] = -6.0
+    save_file(network.state_dict(), folder / "tiny.safetensors")
+    options = {
+        "MODEL.NAME": "tiny_detector",
+        "DATASET.DATASET": "streets_objects",
+        "DATASET.ROOT": folder / "data",
+        "DATASET.STREETS_TRAIN": 2,
+        "DATASET.STREETS_VAL": 2,
+        "TEST.IMAGE_SIZE": "[512,256]",
+        "TEST.MODEL_FILE": folder / "tiny.safetensors",
+        "OUTPUT_DIR": folder / "output",
+        "QUANT.CALIB_IMAGES": 2,
+        "COMPILE.RUNTIMES": "['ort']",
+        "COMPILE.BENCH_ROUNDS": 0,
+        "COMPILE.PARITY_IMAGES": 1,
+        "DEBUG.IMAGES": 1,
+        "DEBUG.SENSITIVITY_IMAGES": 1,
+        "WORKERS": 0,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "NETWORKS", (*registry.NETWORKS, TINY))
+        patch.setattr(registry, "NAMES", (*registry.NAMES, TINY.name))
+        yield load_config(None, [str(part) for pair in options.items() for part in pair])
+
+
+@pytest.fixture(scope="module")
+def calibrated(config: CfgNode) -> CfgNode:
+    calibrate(config)
+    return config
+
+
+def test_the_anchors_are_the_checkpoint_s(config: CfgNode) -> None:
+    (boxes,) = task_of(config).predict([torch.zeros(1, 13, side, side) for side in (4, 2, 1)], _frame())
+    sizes = {tuple(row) for row in (boxes.scored[:, 2:4] - boxes.scored[:, :2]).round().tolist()}
+    assert sizes <= {(16, 24), (32, 32), (96, 96)} | {(w, h) for w in range(97) for h in range(97) if min(w, h) < 33}
+    assert (16, 24) in sizes
+
+
+def _frame():  # type: ignore[no-untyped-def]
+    from qat.evaluation.tasks import Frame
+
+    return Frame((32, 32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["float", "calib", "int_infer"])
+def test_every_stage_has_its_figures(calibrated: CfgNode, stage: str) -> None:
+    done = evaluate(calibrated, stage=stage)
+    figures = done.stages[stage]
+    assert set(figures["class_ap"]) >= {"person", "bicycle"}
+    assert 0 <= figures["mean_ap"] <= 1
+    if stage != "float":
+        assert figures["boxes_kept"] > 0.5
+        assert figures["logit_sqnr"] > 20
+
+
+@pytest.mark.slow
+def test_debug_measures_by_the_task_s_score(calibrated: CfgNode) -> None:
+    done = debug(calibrated)
+    everything = json.loads((done.folder / "sensitivity.json").read_text())["groups"]["all"]
+    assert {"mean_ap", "boxes_changed", "sqnr_db"} <= set(everything)
+
+
+@pytest.mark.slow
+def test_the_compiled_file_gives_the_boxes(calibrated: CfgNode) -> None:
+    entry = compile(calibrated).parity["model_float.onnx"]["ort"]
+    assert (entry["status"], entry["boxes_changed"]) == ("ok", 0)
+    cfg = calibrated.clone()
+    cfg.merge_from_list(["COMPILE.ARTEFACT", "model_float.onnx"])
+    assert evaluate(cfg, stage="compiled").stages["compiled ort"]["boxes_changed"] < 0.01
+
+
+@pytest.mark.slow
+def test_pictures_are_drawn(calibrated: CfgNode, tmp_path: Path) -> None:
+    picture = next(Path(calibrated.DATASET.ROOT).rglob("*_leftImg8bit.png"))
+    drawn = cv2.imread(str(infer(calibrated, source=picture, stage="calib", output=tmp_path).pictures[0]))
+    assert drawn.shape[1] == 3 * 512 + 2 * 8
+    assert np.abs(drawn[24:280, :512].astype(int) - cv2.imread(str(picture))).max() > 50
+    evaluate(calibrated, stage="calib")
+    page = report(calibrated, stage="calib", images=1).path.read_text()
+    assert "of the boxes change" in page
+    assert page.count('data-layer="difference"') == 1
+
+
+def test_logits_of_several_outputs_are_refused(config: CfgNode, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((256, 512, 3), np.uint8))
+    with pytest.raises(UserError, match="has several outputs; --logits writes one"):
+        infer(config, source=picture, output=tmp_path / "out", logits=True)
