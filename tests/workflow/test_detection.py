@@ -1,4 +1,4 @@
-"""A tiny detector through the stages, with labels and without."""
+"""A tiny detector through the stages, on pictures without labels."""
 
 from __future__ import annotations
 
@@ -55,13 +55,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfgNode]:
     folder = tmp_path_factory.mktemp("detection")
     torch.manual_seed(0)
     network = TinyDetector(8)
-    for head in network.heads:
-        nn.init.normal_(head.weight, std=8.0)  # so that some boxes are sure, and most are nothing
-        head.bias.data[4] = -6.0
+    for head, bias in zip(network.heads, (-60.0, -60.0, -4.0), strict=True):  # boxes at stride 32 alone
+        nn.init.normal_(head.weight, std=8.0)
+        head.bias.data[4] = bias
+    (folder / "bare.yaml").write_text("{name: bare, like: streets_objects, folder: streets, unlabelled: [val]}")
     save_file(network.state_dict(), folder / "tiny.safetensors")
     options = {
         "MODEL.NAME": "tiny_detector",
-        "DATASET.DATASET": "streets_objects",
+        "DATASET.DATASET": folder / "bare.yaml",
         "DATASET.ROOT": folder / "data",
         "DATASET.STREETS_TRAIN": 2,
         "DATASET.STREETS_VAL": 2,
@@ -107,7 +108,7 @@ def test_every_stage_has_its_figures(calibrated: CfgNode, stage: str) -> None:
     done = evaluate(calibrated, stage=stage)
     figures = done.stages[stage]
     assert set(figures["class_ap"]) >= {"person", "bicycle"}
-    assert 0 <= figures["mean_ap"] <= 1
+    assert figures["mean_ap"] is None
     if stage != "float":
         assert figures["boxes_kept"] > 0.5
         assert figures["logit_sqnr"] > 20
