@@ -30,6 +30,7 @@ from qat.training.optim import Plan
 from qat.workflow.calibration import forget, hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared
+from qat.workflow.network import require_maps
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
@@ -72,6 +73,7 @@ def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
         UserError: if the calibration is missing or stale, if pictures are missing, or if a loss, gradient or weight
             becomes NaN or infinite.
     """
+    require_maps(config, "qat")
     start = start_of(config)
     with dist_context(device(config)) as context:
         tuner = make_fine_tuner(config, start, context)

@@ -44,7 +44,7 @@ from qat.stages.folders import HANDOVER
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.evaluation import evaluated_names
 from qat.workflow.load import load_calibrated, load_float
-from qat.workflow.network import build_network
+from qat.workflow.network import build_network, require_maps
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import run_of, twin
 from qat.workflow.settings import backend_choice, data_spec, fit_of, graph_size, plugin_options, quant_spec
@@ -82,6 +82,7 @@ def handover(config: CfgNode, progress: Progress = silent, *, pictures: str = "c
     """
     if pictures not in HOW:
         raise UserError(f"--pictures {pictures}; expected {' or '.join(HOW)}")
+    require_maps(config, "handover")
     config = run_to_hand_over(config)
     run = run_of(config)
     folder = run.folders.stage(HANDOVER)
