@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from qat.data.box_file import BoxFile
-from qat.data.encodings import Encoding
+from qat.data.encodings import AnyEncoding
 from qat.data.segmentation import SegmentationDataset
 from qat.files import known_sha256, sha256_text
 
@@ -36,7 +35,7 @@ def _digest(files: Mapping[str, str]) -> str:
     return sha256_text("\n".join(sorted(f"{digest} {name}" for name, digest in files.items())))
 
 
-def _encodings(encodings: Iterable[Encoding | BoxFile]) -> str:
+def _encodings(encodings: Iterable[AnyEncoding]) -> str:
     """Names, with a digest of the tables."""
     seen = sorted({encoding.meaning for encoding in encodings})
     return ", ".join(f"{text.partition(' ')[0]} ({sha256_text(text)[:8]})" for text in seen)

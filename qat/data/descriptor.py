@@ -12,6 +12,7 @@ from qat.files import sha256_text
 
 LABEL_IDS, TRAIN_IDS = "labelIds", "trainIds"  # the encodings that a label file can be in
 BOXES = "boxes"  # or it has the boxes of objects: `qat.data.box_file`
+FOLDERS = "folders"  # or a picture's folder says its class: `qat.data.class_folder`
 PLACE = ("root", "root_variable", "folder")  # where a data set lies: on another machine it is the same data set
 _COLOURED = ("coloured", "void_colours")
 IGNORE = 255  # the train id that neither losses nor scores count

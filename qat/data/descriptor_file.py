@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qat.data.descriptor import BOXES, LABEL_IDS, PLACE, TRAIN_IDS, DataClass, Descriptor, Streets, digest
+from qat.data.descriptor import BOXES, FOLDERS, LABEL_IDS, PLACE, TRAIN_IDS, DataClass, Descriptor, Streets, digest
 from qat.errors import UserError, nearest
 from qat.files import read_yaml
 from qat.resources import NAME, built_in_descriptor, find_descriptor
@@ -114,11 +114,13 @@ def _pattern(value: Any) -> str:
 
 
 def _labels(value: Any) -> tuple[tuple[str, str], ...]:
+    if value == FOLDERS:
+        return ((FOLDERS, ""),)
     if not isinstance(value, dict):
         return ((LABEL_IDS, _pattern(value)),)
     if not value or not (set(value) <= {LABEL_IDS, TRAIN_IDS} or set(value) == {BOXES}):
         both = f"one for each of {LABEL_IDS} and {TRAIN_IDS}"
-        raise _Wrong(f"a pattern such as masks/{{split}}, {both}, or {{{BOXES}: labels/{{split}}}}")
+        raise _Wrong(f"a pattern such as masks/{{split}}, {both}, {FOLDERS}, or {{{BOXES}: labels/{{split}}}}")
     return tuple((encoding, _pattern(pattern)) for encoding, pattern in value.items())
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from qat.data.box_file import BoxFile
+from qat.data.class_folder import ClassFolder
 from qat.data.coloured_label import Colours
-from qat.data.descriptor import BOXES, IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
+from qat.data.descriptor import BOXES, FOLDERS, IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
 from qat.data.image_io import read_label
 from qat.errors import UserError
 
@@ -55,16 +57,21 @@ class Encoding:
         return cv2.LUT(label, self.table)  # type: ignore[return-value]
 
 
+AnyEncoding: TypeAlias = Encoding | BoxFile | ClassFolder
+
+
 def present(label: NDArray[np.uint8]) -> frozenset[int]:
     """The values that an (H, W) uint8 map holds."""
     histogram = cv2.calcHist([label], [0], None, [256], [0, 256])
     return frozenset(np.flatnonzero(histogram).tolist())
 
 
-def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> Encoding | BoxFile:
+def encoding_of(label: Path | None, labels: str, descriptor: Descriptor, num_classes: int) -> AnyEncoding:
     """The encoding that DATASET.LABELS names, or with `auto` the one that the file's name says."""
     if BOXES in descriptor.encodings:
         return BoxFile()
+    if FOLDERS in descriptor.encodings:
+        return ClassFolder(descriptor.class_set.names)
     if descriptor.coloured and labels != TRAIN_IDS:
         return by_colour(descriptor)
     by_name = labels == AUTO and label is not None and _has_both(descriptor)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qat.data.box_file import BoxFile
 from qat.data.descriptor import IGNORE
-from qat.data.encodings import Encoding, present
+from qat.data.encodings import AnyEncoding, Encoding, present
 from qat.data.segmentation import SegmentationDataset
 from qat.errors import UserError
 
@@ -67,7 +66,7 @@ def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: s
     )
 
 
-def _counts(label: NDArray[Any], encoding: Encoding | BoxFile) -> bool:
+def _counts(label: NDArray[Any], encoding: AnyEncoding) -> bool:
     """Whether a label has a pixel of a class, or an object."""
     return bool((label != IGNORE).any()) if encoding.per_pixel else len(label) > 0
 

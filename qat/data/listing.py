@@ -150,8 +150,8 @@ def find_split(descriptor: Descriptor, base: Path, split: str, labels: str) -> l
 
 
 def _label_patterns(descriptor: Descriptor, split: str, labels: str) -> list[Pattern]:
-    wanted = [text for encoding, text in descriptor.labels if labels in (AUTO, encoding)]
-    return [Pattern.of(text, split) for text in wanted or [text for _, text in descriptor.labels]]
+    wanted = [text for encoding, text in descriptor.labels if text and labels in (AUTO, encoding)]
+    return [Pattern.of(text, split) for text in wanted or [text for _, text in descriptor.labels if text]]
 
 
 def _label(base: Path, frame: str, patterns: list[Pattern]) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from qat.data.box_file import BoxFile
-from qat.data.descriptor import BOXES, ClassSet, Descriptor, Streets
-from qat.data.encodings import AUTO, Encoding, encoding_of
+from qat.data.class_folder import scaled
+from qat.data.descriptor import BOXES, FOLDERS, ClassSet, Descriptor, Streets
+from qat.data.encodings import AUTO, AnyEncoding, encoding_of
 from qat.data.image_io import is_turned, read_image
 from qat.data.listing import Entry, Pattern, find_split, read_list
-from qat.data.streets import write, write_boxes
+from qat.data.streets import write, write_boxes, write_crops
 from qat.errors import UserError, nearest
 from qat.resources import expand
 
@@ -37,19 +37,21 @@ class SegmentationDataset(Dataset[Sample]):
     def __init__(
         self,
         entries: Sequence[Entry],
-        encodings: Sequence[Encoding | BoxFile],
+        encodings: Sequence[AnyEncoding],
         classes: ClassSet,
         transform: Transform,
         seed: int = 0,
         channels: int = 3,
+        size: tuple[int, int] | None = None,
     ) -> None:
-        """`encodings`: one an entry. `channels`: of the pictures."""
+        """`encodings`: one an entry. `channels`: of the pictures. `size`: width and height to stretch them to."""
         self.entries = list(entries)
         self.encodings = list(encodings)
         self.classes = classes
         self.transform = transform
         self.seed = seed
         self.channels = channels
+        self.size = size
         self.epoch = 0
 
     @property
@@ -89,6 +91,7 @@ class SegmentationDataset(Dataset[Sample]):
         """Sample `index`; UserError with the file's name if the image or label can't be used."""
         entry = self.entries[index]
         image = read_image(entry.image, self.channels)
+        image = image if self.size is None else scaled(image, self.size)
         label = None if entry.label is None else self._beside(index, image)
         rng = np.random.default_rng([self.seed, self.epoch, index])
         return {**self.transform(image, label, rng), "name": entry.name}
@@ -104,6 +107,8 @@ class SegmentationDataset(Dataset[Sample]):
     def _beside(self, index: int, image: Image) -> Label:
         """The label of a picture, as it lies."""
         entry, label = self.entries[index], self.label(index)
+        if entry.label == entry.image:  # it says the class of the whole
+            return label
         if is_turned(entry.image):
             raise UserError(
                 f"image {entry.image} has an EXIF orientation that turns or mirrors it, and its label {entry.label} "
@@ -123,7 +128,8 @@ class DataSpec:
 
     `root`: the data set's folder, unless the descriptor's variable names it; may hold `${NAME}`. `train`,
     `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
-    `seed`: of random pictures. `streets`: of a generated data set. `channels`: of the pictures.
+    `seed`: of random pictures. `streets`: of a generated data set. `channels`: of the pictures. `size`: width and
+    height that pictures are stretched to, of a classifier.
     """
 
     descriptor: Descriptor
@@ -135,6 +141,7 @@ class DataSpec:
     seed: int = 0
     streets: Streets | None = None
     channels: int = 3
+    size: tuple[int, int] | None = None
 
     @property
     def subsets(self) -> dict[str, str]:
@@ -151,8 +158,10 @@ def build_dataset(spec: DataSpec, split: str, transform: Transform) -> Segmentat
         raise UserError(f"split is {split!r}; {nearest(split, spec.subsets)}")
     subset = spec.subsets[split]
     entries = find_entries(spec, find_root(spec, subset), subset)
+    if FOLDERS in spec.descriptor.encodings:
+        entries = [replace(entry, label=entry.image) for entry in entries]
     encodings = [encoding_of(entry.label, spec.labels, spec.descriptor, spec.num_classes) for entry in entries]
-    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed, spec.channels)
+    return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed, spec.channels, spec.size)
 
 
 def class_set(spec: DataSpec) -> ClassSet:
@@ -166,7 +175,7 @@ def find_root(spec: DataSpec, subset: str) -> Path:
     from_environment = os.environ.get(variable, "") if variable else ""
     root = Path(from_environment or expand(spec.root, "DATASET.ROOT")).expanduser()
     if spec.streets is not None:
-        return _written(root, spec.streets, BOXES in spec.descriptor.encodings)
+        return _written(root, spec.streets, spec.descriptor)
     if not root.is_dir():
         settable = f"set {variable} or DATASET.ROOT" if variable else "set DATASET.ROOT"
         parts = _parts(spec.descriptor) or (subset,)
@@ -206,11 +215,13 @@ def streets_folder(root: str | Path, streets: Streets) -> Path:
     return Path(root).expanduser() / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
 
 
-def _written(root: Path, streets: Streets, boxes: bool) -> Path:
-    """Writes the street pictures, with the boxes of their objects where these are the labels; returns their folder."""
+def _written(root: Path, streets: Streets, descriptor: Descriptor) -> Path:
+    """Writes the street pictures, and boxes or crops where the descriptor has them; returns their folder."""
     folder = write(streets_folder(root, streets), train=streets.train, val=streets.val, seed=streets.seed)
-    if boxes:
+    if BOXES in descriptor.encodings:
         write_boxes(folder)
+    if FOLDERS in descriptor.encodings:
+        write_crops(folder)
     return folder
 
 

@@ -110,6 +110,6 @@ NETWORKS = (
         task="classification",
         stride=32,
         smallest_side=32,
-        loss="cross_entropy",
+        loss="classification",
     ),
 )

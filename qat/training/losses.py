@@ -20,6 +20,7 @@ from qat.training.detection_loss import detection_loss
 
 BOUNDARY_WEIGHT = 20.0
 BOUNDARY_CONFIDENCE = 0.8  # sigmoid of the boundary logit above which a pixel counts for the boundary-aware loss
+SMOOTHING = 0.1  # of classification's labels, as torchvision trains
 BAND = 1 << 15  # pixels at once on a CPU: 19 float32 channels of them stay in a core's cache
 
 
@@ -76,8 +77,22 @@ def boxes_loss(
     return detection_loss(outputs, label, torch.tensor(config.anchors))
 
 
+def classification_loss(
+    outputs: Sequence[Tensor], label: Sequence[Tensor], edge: Tensor | None, config: LossConfig
+) -> dict[str, Tensor]:
+    """Cross-entropy of logits (N, classes); `label`: the class (1,) of each picture."""
+    weights = None if config.class_weights is None else torch.tensor(config.class_weights)
+    logits = outputs[-1].float().flatten(1)
+    return {"loss": F.cross_entropy(logits, torch.cat(list(label)), weights, label_smoothing=SMOOTHING)}
+
+
 Recipe = Callable[[Sequence[Tensor], Any, Any, LossConfig], dict[str, Tensor]]
-RECIPES: dict[str, Recipe] = {"cross_entropy": semantic_loss, "pidnet": pidnet_loss, "yolov5": boxes_loss}
+RECIPES: dict[str, Recipe] = {
+    "cross_entropy": semantic_loss,
+    "pidnet": pidnet_loss,
+    "yolov5": boxes_loss,
+    "classification": classification_loss,
+}
 """By `NetworkSpec.loss`: outputs of the train form, label, boundary map (of labels that have one) and settings -> parts
 and their sum `loss`."""
 

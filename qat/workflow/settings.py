@@ -9,7 +9,8 @@ from qat.backends.select import Choice, choose_backend
 from qat.backends.spec import QuantSpec
 from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descriptor
 from qat.data.augmentation import TrainingTransform
-from qat.data.descriptor import BOXES, Streets
+from qat.data.class_folder import ClassTransform
+from qat.data.descriptor import BOXES, FOLDERS, Streets
 from qat.data.fit import Fit, Size
 from qat.data.object_augmentation import ObjectTransform
 from qat.errors import UserError
@@ -66,26 +67,43 @@ def data_spec(config: CfgNode) -> DataSpec:
         seed=config.TRAIN.SEED,
         streets=generated,
         channels=channels_of(config),
+        size=_sides(config) if network_spec(config).task == "classification" else None,
     )
+
+
+def _sides(config: CfgNode) -> tuple[int, int]:
+    width, height = config.TEST.IMAGE_SIZE
+    return width, height
 
 
 def _check_labels(config: CfgNode, descriptor: Descriptor) -> None:
     """UserError for labels of another task than the network's."""
-    task, boxes = network_spec(config).task, BOXES in descriptor.encodings
-    if not descriptor.labels or boxes == (task == "detection"):
+    task = network_spec(config).task
+    held = next((kind for kind in _HELD.values() if kind in descriptor.encodings), "pixels")
+    wanted = _HELD.get(task, "pixels")
+    if not descriptor.labels or held == wanted:
         return
-    held = "boxes" if boxes else "pixels"
-    other = "boxes (labels: {boxes: ...}, as streets_objects)" if not boxes else "pixels (such as streets)"
     raise UserError(
         f"MODEL.NAME {config.MODEL.NAME} is a network for {task} and DATASET.DATASET {config.DATASET.DATASET} has "
-        f"labels of {held}; give a data set with labels of {other}"
+        f"labels of {held}; give a data set with labels of {wanted} ({_EXAMPLES[wanted]})"
     )
 
 
-def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform:
+_HELD = {"detection": BOXES, "classification": FOLDERS}  # what labels say, by task; of others the class of each pixel
+_EXAMPLES = {
+    BOXES: "labels: {boxes: ...}, as streets_objects",
+    FOLDERS: "labels: folders, as streets_crops",
+    "pixels": "such as streets",
+}
+
+
+def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform | ClassTransform:
     """Reads the augmentation of section TRAIN."""
     train, data = config.TRAIN, config.DATASET
     width, height = train.IMAGE_SIZE
+    mean, std = tuple(data.MEAN), tuple(data.STD)
+    if network_spec(config).task == "classification":
+        return ClassTransform((width, height), mean, std, train.MULTI_SCALE, train.FLIP, train.COLOR)
     if network_spec(config).task == "detection":
         return ObjectTransform(
             crop=(width, height),
@@ -93,8 +111,8 @@ def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform:
             multi_scale=train.MULTI_SCALE,
             flip=train.FLIP,
             color=train.COLOR,
-            mean=tuple(data.MEAN),
-            std=tuple(data.STD),
+            mean=mean,
+            std=std,
         )
     return TrainingTransform(
         crop=(width, height),
@@ -103,8 +121,8 @@ def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform:
         multi_scale=train.MULTI_SCALE,
         flip=train.FLIP,
         color=train.COLOR,
-        mean=tuple(data.MEAN),
-        std=tuple(data.STD),
+        mean=mean,
+        std=std,
     )
 
 

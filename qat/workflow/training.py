@@ -133,7 +133,7 @@ def run_loop(loop: Loop, progress: Progress, title: str) -> list[dict[str, Any]]
 def training_data(config: CfgNode) -> tuple[SegmentationDataset, SegmentationDataset]:
     """Returns DATASET.TRAIN_SET with the training transform and DATASET.TEST_SET with the inference transform."""
     spec = data_spec(config)
-    train = build_dataset(spec, "train", training_transform(config))
+    train = build_dataset(replace(spec, size=None), "train", training_transform(config))
     return train, build_dataset(spec, "val", InferenceTransform())
 
 

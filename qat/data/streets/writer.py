@@ -12,8 +12,8 @@ import numpy as np
 
 from qat.data.box_file import write_boxes as write_box_file
 from qat.data.streets.canvas import Pixels
-from qat.data.streets.objects import StreetObject, objects
-from qat.data.streets.scene import paint, render
+from qat.data.streets.objects import CLASSES, StreetObject, objects
+from qat.data.streets.scene import Scene, paint, render
 from qat.errors import UserError
 from qat.files import alone, replaced_folder
 
@@ -68,6 +68,41 @@ def write_boxes(root: Path) -> None:
         raise UserError(
             f"can't write the boxes of street pictures to {folder}: {error.strerror or error}; choose another folder"
         ) from error
+
+
+CROPS = "crops.json"  # says that all are there
+LEAST_CROP = 12  # pixels of a crop's sides
+RIM = 0.1  # of an object's sides that a crop shows around it
+
+
+def write_crops(root: Path) -> None:
+    """Write a picture of each object in the pictures of `root`, a complete set, by class: `crops/`.
+
+    Crops that are there already are left as they are. Raises UserError if they can't be written.
+    """
+    record, folder = _read_record(root), root / "crops"
+    if (folder / CROPS).is_file():
+        return
+    try:
+        with alone(folder), replaced_folder(folder) as aside:
+            for split, index, _ in _box_plan(aside, record):
+                _write_crops(aside / split, index, paint(_key(record, split, index), tuple(record["size"])))
+            (aside / CROPS).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"can't write the crops of street pictures to {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+
+
+def _write_crops(folder: Path, index: int, scene: Scene) -> None:
+    for one in objects(scene):
+        left, top, right, bottom = one.box
+        if min(right - left, bottom - top) < LEAST_CROP:
+            continue
+        across, down = round(RIM * (right - left)), round(RIM * (bottom - top))
+        rows, columns = slice(max(0, top - down), bottom + down), slice(max(0, left - across), right + across)
+        path = folder / tuple(CLASSES)[one.kind] / f"{index:06d}_{one.number:03d}.png"
+        _write_png(path, np.ascontiguousarray(scene.image[rows, columns, ::-1]))
 
 
 def _box_plan(folder: Path, record: dict[str, Any]) -> Iterator[tuple[str, int, Path]]:

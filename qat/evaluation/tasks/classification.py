@@ -30,7 +30,8 @@ class ClassificationTally:
         self.first, self.five = Changes(), Changes()
 
     def score(self, prediction: Tensor, label: Tensor) -> None:
-        """The likeliest classes (N, five) and the right one (N)."""
+        """The likeliest classes (N, five) and the right one (N) or (N, 1)."""
+        label = label.flatten()
         wrong = label[(label < 0) | (label >= self.right.shape[1])]
         if len(wrong):
             raise UserError(f"a label is class {int(wrong[0])}; expected 0 to {self.right.shape[1] - 1}")
