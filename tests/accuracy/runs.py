@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -17,15 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def tool(name: str, *args: str, code: int = 0) -> str:
-    """Run tools/`name`.py; fails with its output if the exit code is another."""
-    command = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *args]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    """Run tools/`name`.py in this process; fails with its output if the exit code is another.
 
-
-def in_process(name: str, *args: str, code: int = 0) -> str:
-    """As `tool`, in this process: for many quick runs."""
+    That they run as scripts from any folder is said by tests/tools.
+    """
     said = StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
         patch.chdir(ROOT)

@@ -17,7 +17,7 @@ from qat.runtimes import BEST, executed_convolutions, get_runtime, installed
 from qat.stages import CHECKPOINTS, finished_stages
 from qat.state_file import read_state, write_state
 from qat.workflow.run import run_of
-from tests.accuracy.runs import ROOT, in_process
+from tests.accuracy.runs import ROOT, tool
 
 MISSING = [name for name, version in installed().items() if "not installed" in version]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra runtimes: no {', '.join(MISSING)}")
@@ -36,17 +36,17 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def calibrated(options: list[str]) -> list[str]:
-    said = in_process("compile", *options, code=2)
+    said = tool("compile", *options, code=2)
     assert said.splitlines()[-1].startswith("error: no calibration at ")
-    in_process("calib", *options)
-    said = in_process("eval", "--stage", "compiled", *options, code=2)
+    tool("calib", *options)
+    said = tool("eval", "--stage", "compiled", *options, code=2)
     assert said.splitlines()[-1].startswith("error: no compiled artefacts in ")
     return options
 
 
 @pytest.fixture(scope="module")
 def folder(calibrated: list[str]) -> Path:
-    said = in_process("compile", *calibrated)
+    said = tool("compile", *calibrated)
     assert "model.onnx in mnn refused: " in said
     return Path(calibrated[-1]) / "streets" / "pidnet_s" / "compile"
 
@@ -54,9 +54,9 @@ def folder(calibrated: list[str]) -> Path:
 @pytest.fixture(scope="module")
 def evaluated(folder: Path, calibrated: list[str]) -> dict[str, dict[str, Any]]:
     """metrics.json of float, int_infer and every runtime."""
-    in_process("eval", "--stage", "int_infer", *calibrated)
+    tool("eval", "--stage", "int_infer", *calibrated)
     for runtime in BEST:
-        said = in_process("eval", "--stage", "compiled", *calibrated, "COMPILE.RUNTIME", runtime)
+        said = tool("eval", "--stage", "compiled", *calibrated, "COMPILE.RUNTIME", runtime)
         assert f"compiled {runtime} keeps " in said
     return {path.parent.name: json.loads(path.read_text()) for path in folder.parent.rglob("metrics.json")}
 
@@ -128,9 +128,7 @@ def test_the_run_records_what_it_evaluated(folder: Path, evaluated: dict[str, di
 
 def test_infer_draws_with_an_artefact(calibrated: list[str], folder: Path, tmp_path: Path) -> None:
     picture = next(Path(calibrated[-3]).rglob("leftImg8bit/val/*/*.png"))
-    in_process(
-        "infer", "--stage", "compiled", "--input", str(picture), "--output", str(tmp_path / "drawn"), *calibrated
-    )
+    tool("infer", "--stage", "compiled", "--input", str(picture), "--output", str(tmp_path / "drawn"), *calibrated)
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == [f"{picture.stem}.png"]
 
 
@@ -143,7 +141,7 @@ def test_infer_draws_with_an_artefact(calibrated: list[str], folder: Path, tmp_p
     ],
 )
 def test_what_eval_refuses(calibrated: list[str], folder: Path, changed: str, said: str) -> None:
-    shown = in_process("eval", "--stage", "compiled", *calibrated, *changed.split(), code=2).splitlines()[-1]
+    shown = tool("eval", "--stage", "compiled", *calibrated, *changed.split(), code=2).splitlines()[-1]
     assert re.search(said, shown), shown
 
 
@@ -158,7 +156,7 @@ def test_what_eval_refuses(calibrated: list[str], folder: Path, changed: str, sa
 )
 def test_what_compile_refuses(calibrated: list[str], folder: Path, changed: str, said: str) -> None:
     before = sorted(folder.rglob("*")), sha256(folder / "manifest.json")
-    shown = in_process("compile", *calibrated, *changed.split(), code=2).splitlines()[-1]
+    shown = tool("compile", *calibrated, *changed.split(), code=2).splitlines()[-1]
     assert re.match(f"error: .*{said}", shown), shown
     assert before == (sorted(folder.rglob("*")), sha256(folder / "manifest.json"))
     assert not list(folder.parent.glob(".compile*"))
@@ -169,7 +167,7 @@ def test_a_damaged_artefact(calibrated: list[str], folder: Path, name: str) -> N
     runtime, kept = ("ncnn" if "ncnn" in name else "ort"), (folder / name).read_bytes()
     try:
         (folder / name).write_bytes(kept[:5000] + bytes([kept[5000] ^ 1]) + kept[5001:])
-        said = in_process("eval", "--stage", "compiled", *calibrated, "COMPILE.RUNTIME", runtime, code=2)
+        said = tool("eval", "--stage", "compiled", *calibrated, "COMPILE.RUNTIME", runtime, code=2)
     finally:
         (folder / name).write_bytes(kept)
     assert f"{name} is damaged: its bytes aren't those that make compile wrote; run it again" in said.splitlines()[-1]
@@ -183,10 +181,10 @@ def test_a_new_calibration_makes_the_artefacts_stale(
     checkpoint = tmp_path / "output" / "streets" / "pidnet_s" / "calib" / CHECKPOINTS["calib"]
     saved = read_state(checkpoint, "again")
     write_state(checkpoint, saved | {"done": saved["done"] + 1})  # other images give other bytes
-    said = in_process("eval", "--stage", "compiled", *anew, code=2)
+    said = tool("eval", "--stage", "compiled", *anew, code=2)
     assert "are stale: compiled with calib's checkpoint (sha256) " in said.splitlines()[-1]
-    assert "compiled ort" not in in_process("eval", "--stage", "float", *anew)
-    in_process("compile", *anew, "COMPILE.OUTPUT", "argmax")
-    said = in_process("eval", "--stage", "compiled", *anew)
+    assert "compiled ort" not in tool("eval", "--stage", "float", *anew)
+    tool("compile", *anew, "COMPILE.OUTPUT", "argmax")
+    said = tool("eval", "--stage", "compiled", *anew)
     assert "compiled ort" in said
     assert "compiled openvino" not in said

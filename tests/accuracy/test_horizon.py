@@ -20,13 +20,19 @@ from qat.stages import source_of
 from qat.workflow.compilation import compile as compile_stage
 from qat.workflow.load import load_calibration, load_float
 from qat.workflow.run import run_of, twin
-from tests.accuracy.runs import tool
-from tests.contracts.fixture import PLUGIN, stand_in
+from tests.accuracy import runs
+from tests.contracts.fixture import PLUGIN, plugged, stand_in
 from tests.ptq.rescaling import rescale
 
 __all__ = ["stand_in"]
 
 STREETS = "configs/streets/pidnet_s.yaml"
+
+
+def tool(name: str, *args: str, code: int = 0) -> str:
+    """`runs.tool` where the plugin imports."""
+    with plugged():
+        return runs.tool(name, *args, code=code)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests.ptq.rescaling import RESIDUAL, Stream, rescale
 CHECKPOINT = ROOT.parent / "shared" / "pretrained" / "pidnet_s_camvid.pt"
 MIN_MAX = qat.QuantSpec(observer="min_max", weight_observer="min_max")
 SPOILT: dict[str, tuple[Stream, ...]] = {"inside blocks": (), "residual sums too": RESIDUAL}
-EVERY = 3  # of the val pictures
+EVERY = 6  # of the val pictures
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def prepared(cfg: CfgNode, model: nn.Module) -> fx.GraphModule:
 
 
 def score(cfg: CfgNode, scorer: Scorer, graph: fx.GraphModule) -> Score:
-    qat.calibrate(graph, pictures(cfg, 64))
+    qat.calibrate(graph, pictures(cfg, 32))
     return scorer(qat.fake_quantized(graph))
 
 

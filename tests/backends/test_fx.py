@@ -112,7 +112,7 @@ def dequantised(converted: fx.GraphModule) -> list[str]:
 def test_pidnet_has_one_dequantise_at_the_tail(name: str) -> None:
     torch.manual_seed(0)
     model = qat.build_model(name, 19).eval()
-    prepared = calibrated(model, qat.QuantSpec(observer="min_max"), (1, 3, 64, 128))
+    prepared = calibrated(model, qat.QuantSpec(observer="min_max", weight_observer="min_max"), (1, 3, 64, 128))
     assert dequantised(qat.convert(prepared)) == ["final_layer.conv2"]
 
 
@@ -191,7 +191,7 @@ def test_a_graph_for_j5_runs_here_too() -> None:
     """torch has no int8 channel sum, so what follows it is float here: slower, but it must run and agree."""
     torch.manual_seed(0)
     model, x = qat.build_model("pidnet_s", 5).eval(), torch.randn(1, 3, 64, 128)
-    prepared = qat.prepare(qat.rewrite(model, x, "j5"))
+    prepared = qat.prepare(qat.rewrite(model, x, "j5"), qat.QuantSpec(weight_observer="min_max"))
     qat.calibrate(prepared, [x])
     with torch.no_grad():
         assert sqnr(qat.fake_quantized(prepared)(x), qat.convert(prepared)(x)) > 8  # random weights amplify rounding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -18,12 +19,22 @@ def _names() -> list[str]:
     return [name for name in sys.modules if name.split(".")[0].startswith("horizon_plugin")]
 
 
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+@contextmanager
+def plugged() -> Iterator[ModuleType]:
     """`horizon_plugin_pytorch` imports, and no march is set; afterwards it doesn't import any more."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    sys.modules.update(_loaded)
-    plugin = importlib.import_module("horizon_plugin_pytorch")
-    plugin.march.forget()
-    yield plugin
-    _loaded.update({name: sys.modules.pop(name) for name in _names()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PLUGIN))
+        sys.modules.update(_loaded)
+        plugin = importlib.import_module("horizon_plugin_pytorch")
+        plugin.march.forget()
+        try:
+            yield plugin
+        finally:
+            _loaded.update({name: sys.modules.pop(name) for name in _names()})
+
+
+@pytest.fixture
+def stand_in() -> Iterator[ModuleType]:
+    """`plugged`, for one test."""
+    with plugged() as plugin:
+        yield plugin

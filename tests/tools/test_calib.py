@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qat.stages import CHECKPOINTS, EQUALISED
-from tests.accuracy.runs import ROOT, in_process
+from tests.accuracy.runs import ROOT, tool
 from tests.networks import TINY, registered, tiny_weights
 
 CONFIG = str(ROOT / "configs" / "streets" / "pidnet_s.yaml")
@@ -48,7 +48,7 @@ def metrics(root: Path, output: str, stage: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def tuned(root: Path) -> Path:
     """Methods together."""
-    said = in_process("calib", *options(root, "tuned", *ALL))
+    said = tool("calib", *options(root, "tuned", *ALL))
     assert "equalised" in said
     assert "chosen" in said
     assert "mixed precision: none needed" in said
@@ -69,7 +69,7 @@ def test_each_method_says_what_it_did(tuned: Path) -> None:
 
 def test_later_stages_get_it_for_free(root: Path, tuned: Path) -> None:
     for stage in ("calib", "int_infer"):
-        in_process("eval", "--stage", stage, *options(root, "tuned", *ALL))
+        tool("eval", "--stage", stage, *options(root, "tuned", *ALL))
     calib, int8 = metrics(root, "tuned", "calib"), metrics(root, "tuned", "int_infer")
     assert calib["logit_sqnr"] > 15
     assert abs(int8["logit_sqnr"] - calib["logit_sqnr"]) < 3
@@ -80,16 +80,16 @@ def test_a_run_that_was_killed_does_not_repeat_what_is_done(root: Path, monkeypa
     folder = root / "killed" / "streets" / "pidnet_s" / "calib"
     with monkeypatch.context() as patch:
         patch.setattr("qat.workflow.calibration.record_stage", _interrupt)
-        in_process("calib", *options(root, "killed", *some), code=130)
+        tool("calib", *options(root, "killed", *some), code=130)
     assert not (folder / CHECKPOINTS["calib"]).exists()
     record = (folder / "methods.json").read_text()
-    assert "going on after 2 batches" in in_process("calib", *options(root, "killed", *some))
+    assert "going on after 2 batches" in tool("calib", *options(root, "killed", *some))
     assert (folder / "methods.json").read_text() == record  # with the seconds that the first run took
     assert list(json.loads(record)) == ["EQUALISE", "BIAS_CORRECTION"]
 
 
 def test_pictures_of_another_size_are_one_line(root: Path) -> None:
-    said = in_process("calib", *options(root, "none", "TEST.IMAGE_SIZE", "128,64"), code=2)
+    said = tool("calib", *options(root, "none", "TEST.IMAGE_SIZE", "128,64"), code=2)
     assert "a training picture is 512x256" in said.splitlines()[-1]
     assert "set TEST.IMAGE_SIZE 512,256" in said.splitlines()[-1]
 
@@ -99,5 +99,5 @@ def _interrupt(*_: object, **__: object) -> None:
 
 
 def test_no_picture_left_to_judge_on(root: Path) -> None:
-    said = in_process("calib", *options(root, "none", "QUANT.OBSERVER", "auto", "QUANT.CALIB_IMAGES", "6"), code=2)
+    said = tool("calib", *options(root, "none", "QUANT.OBSERVER", "auto", "QUANT.CALIB_IMAGES", "6"), code=2)
     assert "calibration takes all 6 training pictures" in said.splitlines()[-1]

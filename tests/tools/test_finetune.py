@@ -13,7 +13,7 @@ from qat.config import load_config
 from qat.stages import origin_of, source_of
 from qat.workflow.load import example_input, load_stage
 from qat.workflow.run import folders_of, run_of
-from tests.accuracy.runs import in_process
+from tests.accuracy.runs import tool
 
 TRAINING = ("TRAIN.IMAGE_SIZE", "[128,64]", "TRAIN.BATCH_SIZE_PER_GPU", "2", "QAT.END_EPOCH", "1")
 
@@ -25,8 +25,8 @@ def options(tiny: list[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def said(options: list[str]) -> str:
-    in_process("calib", *options)
-    return in_process("finetune", *options)
+    tool("calib", *options)
+    return tool("finetune", *options)
 
 
 def config_of(options: list[str]) -> object:
@@ -34,7 +34,7 @@ def config_of(options: list[str]) -> object:
 
 
 def test_it_needs_a_calibration(options: list[str], tmp_path: Path) -> None:
-    said = in_process("finetune", *options, "OUTPUT_DIR", str(tmp_path), code=2)
+    said = tool("finetune", *options, "OUTPUT_DIR", str(tmp_path), code=2)
     missing = tmp_path / "streets" / "tiny" / "calib" / "calib-checkpoint-last.ckpt"
     assert said.strip().splitlines()[-1] == f"error: no calibration at {missing}; run make calib first"
 

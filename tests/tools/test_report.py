@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accuracy.runs import in_process
+from tests.accuracy.runs import tool
 
 CFG = "configs/streets/pidnet_s.yaml"
 
@@ -24,23 +24,23 @@ def report(options: list[str]) -> str:
 
 
 def test_before_float_is_evaluated_it_is_one_line(options: list[str], tmp_path: Path) -> None:
-    said = in_process("report", *options, "OUTPUT_DIR", str(tmp_path), code=2)
+    said = tool("report", *options, "OUTPUT_DIR", str(tmp_path), code=2)
     assert re.fullmatch(r"error: no evaluated float stage .*; run make eval STAGE=float first\n", said)
 
 
 def test_a_negative_number_of_pictures_is_one_line(options: list[str]) -> None:
-    assert in_process("report", "--images", "-1", *options, code=2) == "error: --images -1; expected 0 or more\n"
+    assert tool("report", "--images", "-1", *options, code=2) == "error: --images -1; expected 0 or more\n"
 
 
 def test_float_first_then_the_worst_pictures_of_calib(options: list[str]) -> None:
-    in_process("eval", "--stage", "float", *options)
-    in_process("report", *options)
+    tool("eval", "--stage", "float", *options)
+    tool("report", *options)
     assert f"Stage int_infer isn't evaluated yet. <code>make eval STAGE=int_infer CFG={CFG}</code>" in report(options)
-    in_process("calib", *options)
-    in_process("eval", "--stage", "calib", *options)
-    in_process("report", "--stage", "calib", "--images", "1", *options)
+    tool("calib", *options)
+    tool("eval", "--stage", "calib", *options)
+    tool("report", "--stage", "calib", "--images", "1", *options)
     shown = report(options)
     assert shown.count("data:image/jpeg;base64,") == 6  # one picture: five layers and a thumbnail
     assert "calib keeps" in shown
-    in_process("report", "--images", "0", *options)
+    tool("report", "--images", "0", *options)
     assert "Left out by --images 0." in report(options)

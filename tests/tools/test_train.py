@@ -13,7 +13,7 @@ import torch
 
 from qat.cli.main import main
 from qat.models import build_model, load_checkpoint
-from tests.accuracy.runs import ROOT, in_process
+from tests.accuracy.runs import ROOT, tool
 
 SMALL = {
     "WORKERS": 0,
@@ -32,7 +32,7 @@ def options(folder: Path) -> list[str]:
 
 
 def test_trained_weights_load_into_the_predict_form(tmp_path: Path) -> None:
-    said = in_process("train", *options(tmp_path))
+    said = tool("train", *options(tmp_path))
     assert "epoch 1 of 1: loss " in said
     folder = tmp_path / "output" / "streets" / "pidnet_s" / "train"
     assert "trained for 1 epochs, best mIoU 0.0" in said
@@ -46,7 +46,7 @@ def test_trained_weights_load_into_the_predict_form(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bisenetv2", "ddrnet23_slim"])
 def test_networks_with_other_heads_train(name: str, tmp_path: Path) -> None:
-    said = in_process("train", *options(tmp_path), "MODEL.NAME", name, "NAME", name)
+    said = tool("train", *options(tmp_path), "MODEL.NAME", name, "NAME", name)
     assert "trained for 1 epochs" in said
     model = build_model(name, 19)
     load_checkpoint(model, tmp_path / "output" / "streets" / name / "train" / "best.safetensors")
@@ -54,7 +54,7 @@ def test_networks_with_other_heads_train(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_detector_trains(tmp_path: Path) -> None:
-    said = in_process("train", *options(tmp_path), "MODEL.NAME", "yolov5n", "DATASET.DATASET", "streets_objects")
+    said = tool("train", *options(tmp_path), "MODEL.NAME", "yolov5n", "DATASET.DATASET", "streets_objects")
     assert "trained for 1 epochs, best mAP 0." in said
     folder = tmp_path / "output" / "streets_objects" / "pidnet_s" / "train"
     load_checkpoint(build_model("yolov5n", 8), folder / "best.safetensors")
@@ -93,7 +93,7 @@ def test_torchrun_starts_two_processes_and_one_of_them_speaks(tmp_path: Path) ->
 
 
 def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    said = in_process("train", "MODEL.PRETRAINED", str(tmp_path / "none.pt"), code=2)
+    said = tool("train", "MODEL.PRETRAINED", str(tmp_path / "none.pt"), code=2)
     assert said.startswith("error: ")
     assert said.count("\n") == 1
     assert f"{tmp_path / 'none.pt'}; set MODEL.PRETRAINED to" in said

@@ -51,6 +51,7 @@ def config_of(name: str, weights: Path, folder: Path) -> CfgNode:
         "DATASET.STREETS_VAL": 2,
         "QUANT.CALIB_IMAGES": 1,
         "QUANT.OBSERVER": "min_max",
+        "QUANT.WEIGHT_OBSERVER": "min_max",
         "COMPILE.RUNTIMES": ["ort"],
         "COMPILE.INPUT_SIZE": [64, 128],
         "COMPILE.BENCH_ROUNDS": 0,
