@@ -28,7 +28,8 @@ class QuantSpec:
         averaging_constant: a new batch's weight in a moving average of the statistics; None weighs all the same.
         engine: what int8 runs on: auto, program, or a name of `qat.engine.ENGINES`.
         high_precision: names of more modules whose output stays float, besides the tail found from the graph.
-        allow_float: whether operations may run in float between int8 layers, where int8 doesn't have them.
+        allow_float: whether operations may run in float between int8 layers, where int8 doesn't have them, and whether
+            `prepare` goes on where `check` still reports errors.
 
     Example:
         >>> from qat.observers.ranges import OBSERVERS

@@ -116,7 +116,7 @@ _C.QUANT.AVERAGING_CONSTANT = None
 # integers; an engine's name: torch.ao's kernels, or an error; program: no kernels of torch.ao at all
 _C.QUANT.ENGINE = "auto"
 _C.QUANT.HIGH_PRECISION = []  # more modules whose output stays float, besides the tail conv found from the graph
-_C.QUANT.ALLOW_FLOAT = False  # whether operations that int8 lacks may run in float between int8 layers; else an error
+_C.QUANT.ALLOW_FLOAT = False  # whether to go on with float between int8 layers and with what `check` calls an error
 _C.QUANT.CALIB_IMAGES = 64  # spread evenly over the sorted training list
 _C.QUANT.CALIB_BATCH_SIZE = 1
 _C.QUANT.SAVE_EVERY = 16  # batches between saved calibration states

@@ -37,6 +37,25 @@ def test_allowed_it_is_listed() -> None:
     assert "test_islands.py" in found[0].source
 
 
+class Last(nn.Module):
+    """An operation without int8 behind the last layer, so no island."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tail = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.special.erfcx(self.tail(x))
+
+
+def test_errors_that_check_reports_are_refused_or_allowed() -> None:
+    rewritten = qat.rewrite(Last().eval(), torch.zeros(SHAPE), "x86")
+    expected = r"^special_erfcx \(.*test_islands\.py:\d+\) doesn't run on x86: .*QUANT\.ALLOW_FLOAT True"
+    with pytest.raises(qat.UserError, match=expected):
+        qat.prepare(rewritten)
+    assert islands(qat.prepare(rewritten, qat.QuantSpec(allow_float=True))) == []
+
+
 SOUND: dict[str, Callable[..., Any]] = {
     "sums and ReLUs": lambda m, y: m.second(F.relu(y + y).sigmoid() * y),
     "constants": lambda m, y: m.second((1 - y.sigmoid()) * y * 2 + 1),

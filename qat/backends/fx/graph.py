@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from qat.ao import QConfigMapping, convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
 from qat.backends.fx.grids import keep_grids, round_all, round_tensors_only
-from qat.backends.fx.islands import ACTIVATION, refuse
+from qat.backends.fx.islands import ACTIVATION, refuse, refuse_errors
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, leave_in_float, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
 from qat.backends.quantiser import ActivationQuantiser, OnGrid
@@ -50,7 +50,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
 
     Raises:
         UserError: for an observer, an engine or a module's name that isn't known, and for an operation that would run
-            in float between int8 layers, unless the spec allows it.
+            in float between int8 layers or that `check` reports as an error, unless the spec allows it.
 
     Example:
         >>> import torch, qat
@@ -84,6 +84,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     prepared.recompile()
     if not spec.allow_float:
         refuse(prepared)
+        refuse_errors(rewritten)
     return prepared
 
 

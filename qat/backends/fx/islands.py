@@ -1,18 +1,22 @@
-"""Float islands: operations that have no int8 grid, between those that have one."""
+"""What stands between a network and int8: operations without a grid between those that have one, and check's errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import fx
 
 from qat.backends.node_facts import is_idle, is_quantiser
 from qat.backends.scales import quantisers
 from qat.errors import UserError
+from qat.graph import Rewritten
+from qat.graph.check import check
 from qat.graph.nodes import arguments, module_of, op_name
 from qat.graph.ops import INT8_LAYERS, only_moves
 from qat.graph.source import source_of
 from qat.invocation import command
+from qat.targets import TARGETS
 
 ACTIVATION = "is_activation"  # in a node's meta: that it gives a tensor of floats
 SHOWN = 3  # operations that a message names
@@ -56,6 +60,20 @@ def refuse(prepared: fx.GraphModule) -> None:
         raise UserError(
             f"{', '.join(map(str, found[:SHOWN]))}{more} would run in float between int8 layers; {command('check')} "
             "says how to write them otherwise, and QUANT.ALLOW_FLOAT True, QuantSpec(allow_float=True), lets them be"
+        )
+
+
+def refuse_errors(rewritten: Rewritten) -> None:
+    """Raise UserError, naming the first one, where `check` still reports errors behind the rewrites."""
+    if rewritten.target not in TARGETS:  # a table of the caller's own
+        return
+    examples = [torch.zeros(shape) for shape in rewritten.shapes]
+    found = [one for one in check(rewritten.module, examples, rewritten.target) if one.severity == "error"]
+    if found:
+        first, more = found[0], f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise UserError(
+            f"{first.op} ({first.source}) doesn't run on {rewritten.target}{more}: {first.message}; {first.fix}; "
+            f"{command('check')} lists every error, and QUANT.ALLOW_FLOAT True, QuantSpec(allow_float=True), goes on"
         )
 
 

@@ -61,14 +61,14 @@ class HorizonBackend:
         """Set the march, fold normalisation in a copy (the plugin's result shares attributes), add stubs, observers."""
         tail = float_output_modules(rewritten.module)
         settings = qconfig_dict(spec, tail, self.options.batches)
-        fused = self._fused(rewritten)  # the plugin takes a GraphModule for a fused one
+        fused = self._fused(rewritten, spec.allow_float)  # the plugin takes a GraphModule for a fused one
         prepared = call(part("quantization").prepare_qat_fx, fused, settings, advice=_advice())
         return self._from_normalised(prepared)
 
-    def _fused(self, rewritten: Rewritten) -> nn.Module:
+    def _fused(self, rewritten: Rewritten, allow_float: bool = True) -> nn.Module:
         set_march(self.options.march)
         # Folded beforehand, so that what backend fx tunes has the same layers.
-        graph = folded(rewritten, fx_backend.prepare(rewritten)).module.eval()
+        graph = folded(rewritten, fx_backend.prepare(rewritten, QuantSpec(allow_float=allow_float))).module.eval()
         self._put_inputs(graph, rewritten.shapes)
         fused: nn.Module = call(part("quantization").fuse_fx, graph, advice=_advice())
         return fused
