@@ -145,6 +145,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "TRAIN.MOMENTUM": (lambda value: 0 <= value < 1, "a momentum from 0 to below 1, such as 0.9"),
     "TRAIN.WD": (_is_weight, "a weight decay from 0 (off), such as 0.0005"),
     "TRAIN.EMA": _DECAY,
+    "TRAIN.BN_MOMENTUM": (_is_share, "None or a number from 0 to 1, such as 0.1"),
     "TEST.IMAGE_SIZE": _SIZE,
     "COMPILE.INPUT_SIZE": (
         lambda value: len(value) == 0 or _is_size(value),

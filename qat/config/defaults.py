@@ -83,6 +83,8 @@ _C.TRAIN.EXTRA_EPOCH = 0  # read, not used, like EXTRA_LR, BEGIN_EPOCH and DATAS
 _C.TRAIN.RESUME = False
 _C.TRAIN.BATCH_SIZE_PER_GPU = 8
 _C.TRAIN.SHUFFLE = True
+# new: of every batch normalisation, 0 to 1; None: the network's own (MNASNet's 0.0003 is for a million steps)
+_C.TRAIN.BN_MOMENTUM = None
 _C.TRAIN.EMA = 0.0  # new: decay of the weight average, 0 = off
 _C.TRAIN.AMP = "none"  # new: none, bf16
 _C.TRAIN.EVAL_EVERY = 1  # new: epochs between evaluations
@@ -179,6 +181,7 @@ EXAMPLES = {  # of keys whose default is None: the type that a value must have
     "DATASET.STREETS_TRAIN": 64,
     "DATASET.STREETS_VAL": 32,
     "DATASET.STREETS_SEED": 0,
+    "TRAIN.BN_MOMENTUM": 0.1,
     "TEST.FIT": "pad",
 }
 MAPPINGS = ("MODEL.KWARGS",)  # keys whose value is a mapping, taken whole

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset
@@ -19,6 +20,7 @@ from qat.errors import UserError
 from qat.files import check_place
 from qat.models.checkpoint import load_pretrained
 from qat.models.forms import TRAIN
+from qat.torch_private import AnyBatchNorm
 from qat.training import DistContext, TrainConfig, Trainer, dist_context
 from qat.training.data import DataConfig, has_labels
 from qat.training.loop import Loop, LoopConfig
@@ -79,6 +81,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     choose_kernels(config)
     torch.manual_seed(config.TRAIN.SEED)
     model = build_network(config, TRAIN)
+    _set_momentum(model, config.TRAIN.BN_MOMENTUM)
     if config.MODEL.PRETRAINED:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)
@@ -91,6 +94,13 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
         log.warning("%s has no labels: no score on the way", config.DATASET.TEST_SET)
         settings = replace(settings, plan=replace(settings.plan, eval_every=0))
     return Trainer(settings, context, model, train, val)
+
+
+def _set_momentum(model: nn.Module, momentum: float | None) -> None:
+    """How fast running means and variances follow: in a short training a network's own may be too slow."""
+    for layer in model.modules():
+        if isinstance(layer, AnyBatchNorm) and momentum is not None:
+            layer.momentum = momentum
 
 
 def _check_recipe(config: CfgNode) -> None:

@@ -67,9 +67,7 @@ def test_training_sees_parts_of_pictures(root: Path) -> None:
 
 
 def test_mistakes_are_one_line(root: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"lies in vans, which is no class of the data set.s desc.*; did you mean van"
-    ):
+    with pytest.raises(UserError, match=r"lies in vans, which is no class of the data set.s desc.*; did you mean van"):
         ClassFolder(("car", "van")).read(Path("val/vans/1.png"))
     with pytest.raises(UserError, match=r"is of class 1; DATASET\.NUM_CLASSES is 1"):
         ClassFolder(("car", "van")).decode(np.array([1]), 1, Path("val/van/1.png"))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from qat.data import read_descriptor
 from qat.errors import UserError
 from qat.evaluation import LogitStore, evaluate
 from qat.evaluation.metrics import metrics, passes, share_of_float
 from qat.evaluation.table import stage_table, summary, verdict
-from qat.evaluation.tasks import TASKS, find_task, task_in
+from qat.evaluation.tasks import TASKS, Frame, find_task, task_in
 
 CLASSES = ("car", "bus", "van", "tram", "bike", "person")
 CLASSIFICATION = find_task("classification")
@@ -106,3 +108,18 @@ def test_outputs_of_several_tensors_are_stored_whole(tmp_path: Any) -> None:
     for name, index in (("b", 1), ("a", 0)):
         again = store.read([name])
         assert all(torch.equal(one, whole[index : index + 1]) for one, whole in zip(again, outputs, strict=True))
+
+
+def test_classes_are_drawn_with_their_chances() -> None:
+    classes = read_descriptor("streets_crops").class_set
+    image = np.full((32, 48, 3), 200, np.uint8)
+    car, bus = (CLASSIFICATION.predict(torch.eye(8)[[kind]] * 9, Frame((32, 48)))[0] for kind in (2, 4))
+    drawing = CLASSIFICATION.drawing
+    assert drawing is not None
+    drawn = drawing.prediction(image, car, classes), drawing.prediction(image, bus, classes)
+    assert drawn[0].shape == (224, 336, 3)
+    assert not np.array_equal(*drawn)
+    assert np.array_equal(drawing.changes(image, car, car, classes), drawing.changes(image, bus, bus, classes))
+    assert not np.array_equal(drawing.changes(image, car, bus, classes), drawing.changes(image, car, car, classes))
+    assert (image == 200).all()
+    assert float(car[0, 1]) > 0.99

@@ -11,6 +11,7 @@ from torch import Tensor
 from qat.errors import UserError
 from qat.evaluation.distance import Changes
 from qat.evaluation.outputs import Outputs
+from qat.evaluation.tasks.class_drawing import ClassDrawing
 from qat.evaluation.tasks.task import Frame, Task
 
 TOP = 5  # classes of a picture that are looked at
@@ -20,7 +21,8 @@ class ClassificationTally:
     """Pictures by label that are right at once, and among five; and those whose first class isn't float's.
 
     >>> tally = ClassificationTally(3)
-    >>> tally.score(torch.tensor([[0, 1, 2], [1, 0, 2]]), torch.tensor([0, 2]))
+    >>> frame = Frame((8, 8))
+    >>> tally.score(predict(torch.tensor([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0]]), frame), torch.tensor([0, 2]))
     >>> tally.scores(("car", "bus", "van"))["top1"], tally.scores(("car", "bus", "van"))["class_top1"]["van"]
     (0.5, 0.0)
     """
@@ -29,20 +31,21 @@ class ClassificationTally:
         self.right = torch.zeros(3, num_classes, dtype=torch.int64)  # pictures, right ones, right among five
         self.first, self.five = Changes(), Changes()
 
-    def score(self, prediction: Tensor, label: Tensor) -> None:
-        """The likeliest classes (N, five) and the right one (N) or (N, 1)."""
-        label = label.flatten()
+    def score(self, prediction: Sequence[Tensor], label: Tensor) -> None:
+        """The likeliest classes (N, five, 2) and the right one (N) or (N, 1)."""
+        label, kinds = label.flatten(), _kinds(prediction)
         wrong = label[(label < 0) | (label >= self.right.shape[1])]
         if len(wrong):
             raise UserError(f"a label is class {int(wrong[0])}; expected 0 to {self.right.shape[1] - 1}")
-        hit = prediction.cpu() == label.cpu()[:, None]
+        hit = kinds.cpu() == label.cpu()[:, None]
         for row, found in enumerate((torch.ones(len(label), dtype=torch.bool), hit[:, 0], hit.any(1))):
             self.right[row] += torch.bincount(label.cpu()[found], minlength=self.right.shape[1])
 
-    def compare(self, prediction: Tensor, expected: Tensor) -> None:
-        """The likeliest classes (N, five) of both: the first one, and whether float's first is among the five."""
-        self.first.update(prediction[:, 0], expected[:, 0])
-        among = (prediction == expected[:, :1].to(prediction.device)).any(1)
+    def compare(self, prediction: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+        """The likeliest classes (N, five, 2) of both: the first one, and whether float's first is among the five."""
+        own, before = _kinds(prediction), _kinds(expected)
+        self.first.update(own[:, 0], before[:, 0])
+        among = (own == before[:, :1].to(own.device)).any(1)
         self.five.update(among, torch.ones_like(among))
 
     @property
@@ -76,9 +79,20 @@ class ClassificationTally:
 
 
 def predict(outputs: Outputs, frame: Frame) -> Tensor:
-    """The likeliest classes int64 (N, five at most), the first among equals first, of logits (N, classes)."""
+    """The likeliest classes (N, five at most, 2) of logits (N, classes): class and chance; of equals the first first.
+
+    >>> predict(torch.tensor([[0.0, 2.0, 0.0]]), Frame((8, 8)))[0, :, 0]
+    tensor([1., 0., 2.], dtype=torch.float64)
+    """
     assert isinstance(outputs, Tensor)
-    return outputs.float().flatten(1).sort(dim=1, descending=True, stable=True).indices[:, :TOP]
+    chances = outputs.double().flatten(1).softmax(1)
+    kinds = outputs.float().flatten(1).sort(dim=1, descending=True, stable=True).indices[:, :TOP]
+    return torch.stack([kinds.double(), chances.gather(1, kinds)], 2)
+
+
+def _kinds(prediction: Sequence[Tensor]) -> Tensor:
+    """Classes int64 (N, five) of a batch's predictions."""
+    return torch.stack(list(prediction))[:, :, 0].long()
 
 
 def fault(outputs: object, num_classes: int) -> str:
@@ -104,4 +118,5 @@ CLASSIFICATION = Task(
     changed_title="top 1\nchanged",
     unit="pictures",
     kept="first classes, picture by picture",
+    drawing=ClassDrawing(),
 )
