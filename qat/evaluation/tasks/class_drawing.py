@@ -42,9 +42,9 @@ def _lines(prediction: Tensor, classes: ClassSet) -> list[str]:
 def _enlarged(image: Picture) -> Picture:
     ratio = LEAST / min(image.shape[:2])
     if ratio <= 1:
-        return image.copy()
+        return np.array(image, np.uint8)
     size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)  # type: ignore[assignment]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _written(image: Picture, lines: Sequence[str]) -> Picture:
