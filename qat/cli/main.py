@@ -101,7 +101,9 @@ def run(command: str, argv: Sequence[str]) -> int:
     logging.basicConfig(level=level, format="%(message)s", handlers=handlers, force=True)
     out = Output(args.json, quiet=not main_process, transcript=transcript)
     with running(), redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out), _ended(transcript):
-        config = open_config(args.cfg, args.run, args.opts) if takes_config(module) else None
+        args.file = file_in_place(module, args.opts)
+        opens = takes_config(module) and args.file is None
+        config = open_config(args.cfg, args.run, args.opts) if opens else None
         if config is not None:
             transcript.begin(folders_of(config).base)
             if line := command_on_cpu(config, command):
@@ -142,6 +144,15 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
 def takes_config(module: Any) -> bool:
     """Whether the command of a module opens a config."""
     return getattr(module, "TAKES_CONFIG", True)
+
+
+def file_in_place(module: Any, opts: list[str]) -> str | None:
+    """Takes the file that stands in the config's place out of the arguments, for a command that has `FILES`."""
+    if not opts or not opts[0].endswith(getattr(module, "FILES", ("\0",))):
+        return None
+    if opts[1:]:
+        raise UserError(f"{opts[0]} is a file, which no config goes with; leave out {' '.join(opts[1:])}")
+    return opts.pop()
 
 
 class _Parser(argparse.ArgumentParser):

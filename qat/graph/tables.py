@@ -1,4 +1,4 @@
-"""The tables of a check: violations, rules that fired, rules that refused."""
+"""The tables of a check: violations, rules that fired, rules that refused, export traps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from qat.graph.check import Violation
 from qat.graph.rewrite import Proof, RewriteLog
 from qat.graph.rules import RULES
+from qat.graph.traps import TrapFinding
 
 
 def violation_table(title: str, violations: Sequence[Violation]) -> Table:
@@ -49,6 +50,17 @@ def refusal_table(log: RewriteLog) -> Table:
     table = _table("Rules that refused", "rule", "source", "node", "reason")
     for entry in log.refused:
         table.add_row(entry.rule, entry.source, entry.node, entry.reason)
+    return table
+
+
+def trap_table(findings: Sequence[TrapFinding]) -> Table | str:
+    """Export traps, equal ones of one place together."""
+    rows = Counter((one.trap, one.place, one.found, one.harm, one.fix, one.severity) for one in findings)
+    if not rows:
+        return "Export traps: none"
+    table = _table("Export traps", "trap", "count", "place", "found", "harm", "fix")
+    for (trap, place, found, harm, fix, severity), count in rows.items():
+        table.add_row(trap, str(count), place, found, harm, fix, style="red" if severity == "error" else "yellow")
     return table
 
 

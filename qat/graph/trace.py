@@ -26,9 +26,15 @@ _ADVICE = (  # by what the error says
         "a graph takes every batch size: use x.shape[0] in the tensor's methods, not in Python code",
     ),
     ("cannot be iterated", f"index the tensor (x[0], x[1]) or use torch.chunk instead of a loop, {_WRAP}"),
-    ("control flow", f"replace the `if` or `while` on a tensor's value by torch.where, {_WRAP}"),
+    (
+        "control flow",
+        f"replace the `if` or `while` on a tensor's value by torch.where, {_WRAP} (export trap data_branch)",
+    ),
     ("'len' is not supported", f"replace len(x) by x.shape[0], {_WRAP}"),
-    ("item assignment", f"replace the assignment into a slice by torch.cat or torch.where, {_WRAP}"),
+    (
+        "item assignment",
+        f"replace the assignment into a slice by torch.cat or torch.where, {_WRAP} (export trap slice_assignment)",
+    ),
 )
 
 

@@ -1,17 +1,20 @@
-"""Check a network against QUANT.TARGET: violations before, rewrite rules fired and refused, violations after."""
+"""Check a network against QUANT.TARGET: violations before, rewrites, violations after; export traps, of a file too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
+from qat.compile.onnx_file import open_onnx
 from qat.data.set_findings import SetFindings
 from qat.graph import RewriteLog, Violation, rewrite
 from qat.graph import check as violations_of
+from qat.graph.traps import TrapFinding, file_traps, network_traps
 from qat.models import short_name
 from qat.workflow.data_check import data_findings
 from qat.workflow.network import build_network, channels_of
@@ -26,8 +29,8 @@ PROOF_PIXELS = 256 * 256  # larger pictures are checked by shape, and proven at 
 class Findings:
     """The check's findings. `shape`: the pictures'; `proof_shape`: that of the pictures on which outputs were compared.
 
-    `data`: what the sets hold, train and val. `backend`: the output of the vendor's tools for the rewritten network, if
-    they are installed and no error is left.
+    `traps`: what goes wrong where it is exported. `data`: what the sets hold, train and val. `backend`: the output of
+    the vendor's tools for the rewritten network, if they are installed and no error is left.
     """
 
     model: str
@@ -39,6 +42,7 @@ class Findings:
     after: list[Violation]
     backend: tuple[str, ...] = ()
     data: tuple[SetFindings, ...] = ()
+    traps: tuple[TrapFinding, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -48,16 +52,51 @@ class Findings:
         return f"errors: {before} before, {after} after; warnings: {warnings}"
 
 
-def check(config: CfgNode, progress: Progress = silent) -> Findings:
+@dataclass(frozen=True)
+class FileFindings:
+    """The export traps of an ONNX file."""
+
+    path: Path
+    traps: tuple[TrapFinding, ...]
+
+    @property
+    def errors(self) -> int:
+        """The number of traps with which ONNX's own operators don't run the file."""
+        return sum(one.severity == "error" for one in self.traps)
+
+    @property
+    def summary(self) -> str:
+        """The numbers of errors and warnings."""
+        return f"{self.path}: errors: {self.errors}; warnings: {len(self.traps) - self.errors}"
+
+
+def check_file(path: str | Path, newest: int | None = None) -> FileFindings:
+    """Find the export traps of an ONNX file.
+
+    Args:
+        path: of any ONNX file, float or quantised.
+        newest: the newest operator set that its consumer reads; None: that of the onnx package that is installed.
+
+    Returns:
+        The traps, by name, each with its node, what goes wrong and how to mend it.
+
+    Raises:
+        UserError: for a file that can't be read as ONNX.
+    """
+    return FileFindings(Path(path), tuple(file_traps(open_onnx(path), newest)))
+
+
+def check(config: CfgNode, progress: Progress = silent, newest: int | None = None) -> Findings:
     """Check, rewrite and check again at TEST.IMAGE_SIZE (fitted); structure doesn't depend on weights: they are random.
 
     Args:
         config: the run's config; MODEL.NAME, DATASET.NUM_CLASSES, TEST.IMAGE_SIZE, QUANT.TARGET and QUANT.BACKEND
             matter, and DATASET for what is said of its sets.
         progress: not called; the check takes seconds.
+        newest: the newest operator set that the consumer of COMPILE.OPSET's files reads; None: any.
 
     Returns:
-        The violations before and after, and the log of the rewrites, with the model's source lines.
+        The violations before and after, the log of the rewrites and the export traps, with the model's source lines.
 
     Raises:
         UserError: if the network is unknown or can't be traced.
@@ -68,6 +107,7 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
     channels = channels_of(config)
     example, small = torch.zeros(1, channels, height, width), torch.zeros(1, channels, *small_size)
     target = config.QUANT.TARGET
+    traps = tuple(network_traps(model, example, config.COMPILE.OPSET, newest))
     before = violations_of(model, example, target)
     rewritten = rewrite(model, example, target, prove=example.shape == small.shape)
     log = rewritten.log
@@ -85,6 +125,7 @@ def check(config: CfgNode, progress: Progress = silent) -> Findings:
         after,
         report,
         data_findings(config),
+        traps,
     )
 
 
