@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -75,6 +76,15 @@ def wants_memory(error: BaseException) -> bool:
     (True, True)
     """
     return isinstance(error, MemoryError) or any(mark in str(error) for mark in _NO_MEMORY)
+
+
+def refused_by_disk(error: BaseException) -> bool:
+    """Whether an error of the system says that a disk is full or takes no files.
+
+    >>> refused_by_disk(OSError(28, "No space left on device")), refused_by_disk(OSError(2, "No such file"))
+    (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def reason(text: str) -> str:

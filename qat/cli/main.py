@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 from qat.cli.output import Output
 from qat.cli.signals import SAYS, Terminated, exit_code, running, starting
 from qat.cli.transcript import Transcript
-from qat.errors import UserError, nearest, quoted, wants_memory
+from qat.errors import UserError, nearest, quoted, refused_by_disk, wants_memory
 from qat.version import __version__
 
 DEFAULT_CONFIG = "streets/pidnet_s"
 USAGE = "usage: rtseg-qat COMMAND [-c CONFIG | --run FOLDER] [--json] [options] [KEY VALUE ...]"
 _LONGEST = 2000  # characters of a line; paths may be long
 _NO_MEMORY = "not enough memory; lower TEST.IMAGE_SIZE, TRAIN.IMAGE_SIZE, a batch size or WORKERS, or free some"
+_NO_DISK = "a disk takes no more; free some of OUTPUT_DIR's, LOG_DIR's and the temporary folder's (TMPDIR)"
 COMMANDS = {
     "demo": "float -> calib -> int8 on the embedded default, mIoU after every stage",
     "new": "a ready config and data set descriptor from a network and folders of pictures and labels",
@@ -67,6 +68,9 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {quoted(str(error), _LONGEST)}", file=sys.stderr)
         return 2
     except Exception as error:  # Python, torch and OpenCV have their own
+        if refused_by_disk(error):
+            print(f"error: {_NO_DISK} ({quoted(str(error))})", file=sys.stderr)
+            return 2
         if not wants_memory(error):
             raise
         print(f"error: {_NO_MEMORY} ({quoted(str(error)) or 'MemoryError'})", file=sys.stderr)

@@ -55,7 +55,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritten(folder, error) from error
     except RuntimeError as error:  # torch.jit.save's own for a full disk
-        if "file" not in str(error) and "PytorchStreamWriter" not in str(error):
+        if "file" not in str(error) and not _is_torch_s(error):
             raise
         raise _unwritten(folder, error) from error
 
@@ -126,6 +126,12 @@ def _to_disk(path: Path) -> None:
             os.close(handle)
 
 
+def _is_torch_s(error: Exception) -> bool:
+    """Whether torch's writer of archives says that it couldn't write."""
+    return "PytorchStreamWriter" in str(error) or "inline_container" in str(error)
+
+
 def _unwritten(path: Path, error: Exception) -> UserError:
-    reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+    said = "the disk took only a part" if _is_torch_s(error) else str(error).split("\n")[0]
+    reason = getattr(error, "strerror", None) or said
     return UserError(f"can't write {path}: {reason}; check the folder and the free space")

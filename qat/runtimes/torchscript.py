@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,8 +21,15 @@ ENGINE = "engine"  # the entry of a file that names the engine of its int8 kerne
 
 
 def save_script(script: torch.jit.ScriptModule, path: Path, engine: str = "") -> None:
-    """Write a traced network; `engine`: that its int8 kernels were made for, as torch calls it."""
-    script.save(str(path), _extra_files={ENGINE: engine} if engine else {})
+    """Write a traced network; `engine`: that its int8 kernels were made for, as torch calls it.
+
+    In memory first: torch's own writer ends the process where a disk is full.
+    """
+    import torch
+
+    content = io.BytesIO()
+    torch.jit.save(script, content, _extra_files={ENGINE: engine} if engine else {})  # type: ignore[no-untyped-call, unused-ignore]
+    path.write_bytes(content.getbuffer())
 
 
 def engine_of(path: Path) -> str:

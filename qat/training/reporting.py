@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,18 +12,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
 from torch import Tensor
 
 from qat.data.fit import Fit
 from qat.data.image_io import rgb_view
-from qat.errors import as_user_error
 from qat.evaluation import Result, upsample_argmax
 from qat.evaluation.outputs import Outputs
+from qat.training.events import EventFile
 from qat.training.state import Progress
 
 Advance = Callable[[int, str], None]  # steps done, text beside the bar
 PICTURES = 4
+_UP = 1e-12 * 1.1 ** np.arange(774)
+BINS = [*-_UP[::-1], 0.0, *_UP]  # of histograms, as tensorboard's own: each 1.1 times the one before, up to 1e20
 _log = logging.getLogger("qat.training")
 
 
@@ -38,6 +40,18 @@ class ReportConfig:
     align_corners: bool
     fit: Fit
     pictures: bool = True  # whether classes are drawn on the board
+
+
+class _LogFile(logging.FileHandler):
+    """A file of lines; a full disk takes no more of them, and the run goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leave the line out."""
+
+    def close(self) -> None:
+        """Write what is left."""
+        with suppress(OSError):
+            super().close()
 
 
 class Reporter:
@@ -57,7 +71,7 @@ class Reporter:
         self._open = ExitStack()
         if self.main:
             self.config.folder.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(self.config.folder / "train.log")
+            handler = _LogFile(self.config.folder / "train.log")
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             _log.addHandler(handler)
             self._open.callback(handler.close)
@@ -125,18 +139,17 @@ class Board:
 
     def __init__(self, folder: Path, palette: NDArray[np.uint8], iteration: int = 0, write: bool = True) -> None:
         self._palette = palette
-        with as_user_error(f"can't write tensorboard's events to LOG_DIR's {folder}", "set LOG_DIR to another folder"):
-            self._writer = SummaryWriter(str(folder), purge_step=iteration, write_to_disk=write)
+        self._file = EventFile(folder, iteration) if write else None
 
     def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
         """Add a point to each named curve."""
         for name, value in values.items():
-            self._writer.add_scalar(name.replace(" ", "_"), value, iteration)
+            self._add(summary.scalar(name.replace(" ", "_"), value), iteration)
 
     def histograms(self, iteration: int, values: Mapping[str, Tensor]) -> None:
         """Add the distribution of each named tensor's values."""
         for name, value in values.items():
-            self._writer.add_histogram(name, value.detach().float().cpu().numpy(), iteration)
+            self._add(summary.histogram(name, value.detach().float().cpu().numpy(), BINS), iteration)
 
     def picture(self, iteration: int, name: str, image: Tensor, label: Tensor, prediction: Tensor) -> None:
         """Add image (H, W, 3) uint8 RGB, label and prediction (H, W) uint8, one below the other."""
@@ -145,11 +158,16 @@ class Board:
             colour(label.numpy(), self._palette),
             colour(prediction.numpy(), self._palette),
         ]
-        self._writer.add_image(name, np.concatenate(rows), iteration, dataformats="HWC")
+        self._add(summary.image(name, np.concatenate(rows), dataformats="HWC"), iteration)
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _add(self, content: Any, iteration: int) -> None:
+        if self._file is not None:
+            self._file.add(content, iteration)
 
 
 def colour(classes: NDArray[Any], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, setting
 def _save(script: torch.jit.ScriptModule, example: Tensor, path: Path) -> None:
     """Write the model, read it back and compare bit for bit; the operations are the plugin's, which is imported."""
     with atomic_path(path) as aside:
-        torch.jit.save(script, str(aside))
+        content = io.BytesIO()  # torch's own writer ends the process where a disk is full
+        torch.jit.save(script, content)
+        aside.write_bytes(content.getbuffer())
     with torch.no_grad():
         if not torch.equal(torch.jit.load(str(path))(example), script(example)):
             raise UserError(f"{path.name} read back says something else than the int8 network; report this as a bug")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +108,9 @@ class Session:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             script: torch.jit.ScriptModule = torch.jit.trace(board, self.example, check_trace=False)
-        torch.jit.save(script, str(path))
+        content = io.BytesIO()  # torch's own writer ends the process where a disk is full
+        torch.jit.save(script, content)
+        path.write_bytes(content.getvalue())
         with torch.no_grad():
             if not torch.equal(torch.jit.load(str(path))(self.example), script(self.example)):
                 raise Mistake(f"{SCRIPT} read back says something else than the network; report this as a bug")
