@@ -23,7 +23,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes test test-fast fuzz style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes test test-fast fuzz kill style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -106,6 +106,10 @@ test: style ## style, then all tests, in JOBS=2 processes
 test-fast: $(READY) ## the tests that take moments: no whole runs of a command, no training, no builds; under two minutes
 	$(PYTEST) -m "not slow" $(addprefix --ignore=,$(RUNTIME_TESTS))
 	$(PYTEST) -m "not slow" $(RUNTIME_TESTS)
+
+kill: N = 100
+kill: $(READY) ## N=100 commands, each ended by a signal at a random point and run again: a table of outcomes, and the seeds of those not held
+	OMP_NUM_THREADS=1 $(PY) -m tests.faults.kills $(N)
 
 fuzz: $(READY) ## N=1000 damaged files of every format that is read: a table of outcomes, and the seeds of those that end in a traceback
 	OMP_NUM_THREADS=1 $(PY) -m tests.faults.fuzz $(N)

@@ -1,4 +1,4 @@
-"""Every command that writes, on the tiny network: its words, and what is run before it."""
+"""Every command on the tiny network: its words, and what is run before it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from yacs.config import CfgNode
 
 from qat.cli.main import main
 from qat.files import sha256
 from qat.handover.runner.plan import PLAN, PROBES, WEIGHTS
+from qat.stages import finished_stages
+from qat.workflow.run import run_of
 from tests.faults.conftest import options
 from tests.faults.foreign_formats import PERF, STEPS
 
 SOME = ("QUANT.EQUALISE", "True", "QUANT.BIAS_CORRECTION", "True")
 J5 = ("QUANT.TARGET", "j5", "QUANT.EQUALISE", "True")
+TIMES = ("seconds", "forward_seconds", "environment")  # of figures: never the same
 Words = tuple[str, ...]
 
 
@@ -56,6 +61,14 @@ class Command:
     def _line(self, words: Words, root: Path, weights: Path, config: bool) -> list[str]:
         filled = [word.format(root=root, weights=weights) for word in words]
         return [*filled, *(options(root, *self.options, "TEST.MODEL_FILE", str(weights)) if config else [])]
+
+
+def without_times(cfg: CfgNode) -> dict[str, dict[str, Any]]:
+    """What a run shows of its stages, but times."""
+    shown = finished_stages(run_of(cfg))
+    return {
+        stage: {name: value for name, value in metrics.items() if name not in TIMES} for stage, metrics in shown.items()
+    }
 
 
 def _folders(root: Path) -> None:
@@ -113,3 +126,15 @@ COMMANDS: dict[str, Command] = {
     "takeover": Command(("takeover", "{root}/back"), (("calib",), ("handover",), _brought_back), J5),
     "regress": Command(("regress", *BASELINE)),
 }
+"""Those that write."""
+
+OTHERS: dict[str, Command] = {
+    "check": Command(("check",)),
+    "compare": Command(
+        ("compare", *2 * ("{root}/output/cityscapes/tiny/float/dump",)),
+        (("infer", "--logits", "--input", "{root}/data/list.txt"),),
+    ),
+    "demo": Command(("demo",), (), (*SOME, "QUANT.GATE", "0.0001")),
+    "bench": Command(("bench", "--rounds", "1", "--images", "2")),
+}
+"""Those that only read, or are made of the others."""

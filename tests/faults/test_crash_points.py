@@ -11,30 +11,19 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from yacs.config import CfgNode
 
 from qat.errors import UserError
-from qat.stages import CHECKPOINTS, finished_stages
+from qat.stages import CHECKPOINTS
 from qat.workflow.run import run_of
-from tests.faults.commands import COMMANDS, SOME
+from tests.faults.commands import COMMANDS, SOME, without_times
 from tests.faults.conftest import config
 from tests.faults.crash_points import before_each, put_back, snapshots, visible
 
-NEVER_THE_SAME = ("seconds", "forward_seconds", "environment")  # of figures
 OWN = {"regress": ("", "regress/cityscapes/tiny")}  # folders of a command that is made of others, which are killed too
-
-
-def figures(cfg: CfgNode) -> dict[str, dict[str, Any]]:
-    """What a run shows of its stages, but times."""
-    shown = finished_stages(run_of(cfg))
-    return {
-        stage: {name: value for name, value in metrics.items() if name not in NEVER_THE_SAME}
-        for stage, metrics in shown.items()
-    }
 
 
 def states(cfg: CfgNode) -> dict[str, torch.Tensor]:
@@ -73,10 +62,10 @@ def test_a_kill_at_every_point(name: str, weights: str, root: Path, tmp_path: Pa
         command.run(root, root / "first.pt")
     command.prepare(root, root / weights)
     earlier = shutil.copytree(output, tmp_path / "earlier")
-    shown = {id(cfg): figures(cfg) for cfg in (before, now)}
+    shown = {id(cfg): without_times(cfg) for cfg in (before, now)}
     own = [output / folder for folder in OWN.get(name, ())]
     left = snapshots(output, lambda: command.run(root, root / weights), tmp_path / "left", own)
-    truth, ended, names, first = figures(now), states(now), files(output), visible(output)
+    truth, ended, names, first = without_times(now), states(now), files(output), visible(output)
     put_back(earlier, output)
     command.run(root, root / weights)
     contents = unchanged(first, visible(output))
@@ -85,15 +74,17 @@ def test_a_kill_at_every_point(name: str, weights: str, root: Path, tmp_path: Pa
     for snapshot in left:
         put_back(snapshot, output)
         with suppress(UserError):  # the earlier run's state is gone: it says so
-            assert all(value in (shown[id(before)].get(key), truth.get(key)) for key, value in figures(before).items())
-        for stage, metrics in figures(now).items():
+            assert all(
+                value in (shown[id(before)].get(key), truth.get(key)) for key, value in without_times(before).items()
+            )
+        for stage, metrics in without_times(now).items():
             assert metrics in (shown[id(now)].get(stage), truth.get(stage)), f"{stage}, killed at {snapshot.name}"
         if visible(snapshot) in seen:
             continue
         seen.append(visible(snapshot))
         put_back(snapshot, output)
         assert command.call(root, root / weights) in ((0, 2) if command.once else (0,))
-        assert figures(now) == truth
+        assert without_times(now) == truth
         assert same(states(now), ended), f"killed at {snapshot.name}"
         assert files(output) == names
         assert contents.items() <= visible(output).items(), f"killed at {snapshot.name}"
@@ -110,19 +101,19 @@ def test_a_disk_that_fails_at_every_point(name: str, root: Path, tmp_path: Path)
         command.prepare(root, weights)
         if weights != second:
             command.run(root, weights)
-    earlier, shown = shutil.copytree(root / "output", tmp_path / "earlier"), figures(now)
+    earlier, shown = shutil.copytree(root / "output", tmp_path / "earlier"), without_times(now)
     points: list[Path] = []
     with before_each(points.append):
         command.run(root, second)
-    truth = figures(now)
+    truth = without_times(now)
     for point in range(len(points)):
         put_back(earlier, root / "output")
         with before_each(_failing_at(point)):
             assert command.call(root, second) in (0, 2)
-        for stage, metrics in figures(now).items():
+        for stage, metrics in without_times(now).items():
             assert metrics in (shown.get(stage), truth.get(stage)), f"{stage}, failed at {points[point]}"
     command.run(root, second)
-    assert figures(now) == truth
+    assert without_times(now) == truth
 
 
 def _failing_at(point: int) -> Callable[[Path], None]:
