@@ -154,8 +154,8 @@ def _call(trial: Trial) -> int:
 
 
 def _ended(code: int, number: signal.Signals, said: str, root: Path) -> str:
-    if code == 0:
-        return LATE
+    if code == 0 or (code == -number and number != signal.SIGKILL and "Traceback" not in said):
+        return LATE  # its handlers are gone with the command
     wanted = -number if number == signal.SIGKILL else exit_code(number)
     if code != wanted or "Traceback" in said:
         return f"exit code {code} after {number.name}: {said[-300:]}"
