@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from qat.compile.onnx_file import open_onnx
 from qat.data.set_findings import SetFindings
+from qat.errors import as_user_error
 from qat.graph import RewriteLog, Violation, rewrite
 from qat.graph import check as violations_of
 from qat.graph.traps import TrapFinding, file_traps, network_traps
@@ -83,7 +84,9 @@ def check_file(path: str | Path, newest: int | None = None) -> FileFindings:
     Raises:
         UserError: for a file that can't be read as ONNX.
     """
-    return FileFindings(Path(path), tuple(file_traps(open_onnx(path), newest)))
+    model = open_onnx(path)
+    with as_user_error(f"{path} can't be checked", "is it damaged? export it again"):
+        return FileFindings(Path(path), tuple(file_traps(model, newest)))
 
 
 def check(config: CfgNode, progress: Progress = silent, newest: int | None = None) -> Findings:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import onnx
 import pytest
 
 from qat.cli.main import main
+from tests.graph.traps.files import FILES
 
 CHECK = ("check", "-c", "streets/pidnet_s")
 
@@ -39,3 +42,28 @@ def test_a_users_mistake_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "pidnet_x" in said
+
+
+def test_a_files_traps_and_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(FILES["strided_slice"][0], path)
+    assert main(["check", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "strided_slice" in shown
+    assert "errors: 0; warnings: 1" in shown
+    assert main(["check", str(path), "--newest-opset", "11", "--json"]) == 1
+    assert [one["trap"] for one in json.loads(capsys.readouterr().out)["traps"]] == ["strided_slice", "opset"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [((), "can't be read as ONNX"), (("QUANT.TARGET", "j5"), "no config goes with; leave out QUANT.TARGET j5")],
+)
+def test_a_damaged_file_and_keys_beside_it_are_one_line(
+    more: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"nothing")
+    assert main(["check", str(tmp_path / "model.onnx"), *more]) == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1

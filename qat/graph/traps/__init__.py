@@ -9,8 +9,8 @@ for finding in file_traps(onnx.load("model.onnx")):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from onnx import ModelProto, defs
 from torch import nn
 
 from qat.errors import UserError
@@ -20,9 +20,6 @@ from qat.graph.traps.file import FileView
 from qat.graph.traps.network import NEWEST_OPSET, NetworkView
 from qat.graph.traps.trap import Sighting, Trap, TrapFinding
 from qat.targets.table import Severity
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 __all__ = ["TRAPS", "Trap", "TrapFinding", "file_traps", "network_traps"]
 
@@ -84,8 +81,6 @@ def file_traps(model: ModelProto, newest: int | None = None) -> list[TrapFinding
     Returns:
         A finding for each trap and node, in the order of `TRAPS`.
     """
-    from onnx import defs
-
     view = FileView(model, newest or defs.onnx_opset_version())
     return [found for trap in TRAPS for found in _findings(trap, trap.in_file(view), trap.severity)]
 

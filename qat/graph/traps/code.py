@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from onnx import defs
 from torch import nn
 
 from qat.graph.source import location
@@ -65,7 +66,7 @@ def _unknown_in_file(view: FileView) -> Iterator[Sighting]:
     local = {(one.domain, one.name) for one in view.model.functions}
     for node in view.all_nodes:
         ours = (node.domain, node.op_type) in local
-        if not ours and (node.domain not in STANDARD or not is_operator(node.op_type)):
+        if not ours and (node.domain not in STANDARD or not is_operator(node.op_type, view.opset)):
             yield place_of(node), f"{node.domain or 'ai.onnx'}::{node.op_type} isn't one of ONNX's operators"
 
 
@@ -100,18 +101,14 @@ DROPPED_FUNCTION = Trap(
 )
 
 
-def is_operator(name: str) -> bool:
-    """Whether ONNX has an operator called `name`; what can't be looked up counts as known.
+def is_operator(name: str, opset: int = 2**31 - 1) -> bool:
+    """Whether ONNX has an operator called `name` in an operator set.
 
     >>> is_operator("ArgMax"), is_operator("CustomArgmax"), is_operator("mine::ArgMax")
     (True, False, False)
     """
     domain, _, bare = name.rpartition("::")
-    try:
-        from onnx import defs
-    except ImportError:
-        return True
-    return domain in (*STANDARD, "onnx") and bool(defs.has(bare))
+    return domain in (*STANDARD, "onnx") and bool(defs.has(bare, opset))
 
 
 def symbolics(model: nn.Module) -> Iterator[tuple[str, str, list[str]]]:

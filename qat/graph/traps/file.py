@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TypeProto
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper, shape_inference
 
 STANDARD = ("", "ai.onnx")
 
@@ -49,8 +48,6 @@ class FileView:
     @cached_property
     def constants(self) -> dict[str, NDArray[Any]]:
         """Initialisers, and what Constant nodes give."""
-        from onnx import numpy_helper
-
         found = {one.name: numpy_helper.to_array(one) for one in self.model.graph.initializer}
         for node in self.nodes("Constant"):
             given = {one.name: one for one in node.attribute}
@@ -63,16 +60,14 @@ class FileView:
     @cached_property
     def types(self) -> dict[str, TypeProto.Tensor]:
         """Type and shape of values, as far as they can be inferred."""
-        from onnx import shape_inference
-
-        graph = shape_inference.infer_shapes(self.model).graph
+        graph = self.model.graph
+        with contextlib.suppress(Exception):  # an operator set newer than the package, more than 2 GB, damage
+            graph = shape_inference.infer_shapes(self.model).graph
         named = (*graph.input, *graph.value_info, *graph.output)
         return {one.name: one.type.tensor_type for one in named if one.type.HasField("tensor_type")}
 
     def rank(self, name: str) -> int | None:
         """The number of axes of a value; None for what is no tensor of floats or of unknown rank."""
-        from onnx import TensorProto
-
         kind = self.types.get(name)
         floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
         known = kind is not None and kind.HasField("shape") and kind.elem_type in floats
@@ -103,8 +98,6 @@ def place_of(node: NodeProto) -> str:
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """A node's attribute, text decoded."""
-    from onnx import helper
-
     for one in node.attribute:
         if one.name == name:
             value = helper.get_attribute_value(one)
