@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.data.box_file import BoxFile
 from qat.data.descriptor import IGNORE
 from qat.data.encodings import AnyEncoding, Encoding, present
 from qat.data.segmentation import SegmentationDataset
@@ -19,7 +20,7 @@ _SHOWN = 12  # values and names in a line
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """The pixels of each class (`pixels`) and the label files that hold it (`files`), in the classes' order.
+    """The pixels of each class (`pixels`), or objects, and the label files that hold it (`files`), in their order.
 
     `ignored`: pixels that neither losses nor scores count. `read`: label files that were read.
     """
@@ -29,19 +30,23 @@ class LabelCounts:
     files: tuple[int, ...]
     ignored: int
     read: int
+    unit: str = "pixels"  # what `pixels` counts: pixels, or objects of labels that are boxes
 
 
 def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelCounts:
     """Counts the labels of some pictures; UserError for a label that can't be used."""
     classes = len(dataset.class_names)
     pixels, files, read = np.zeros(256, np.int64), np.zeros(256, np.int64), 0
+    indices = list(indices)
+    boxes = any(isinstance(dataset.encodings[index], BoxFile) for index in indices)
     for label in map(dataset.label, indices):
-        counts = np.bincount(label.reshape(-1), minlength=256)
+        values = label[:, 0].astype(np.int64) if boxes else label.reshape(-1)
+        counts = np.bincount(values, minlength=256)
         pixels, files, read = pixels + counts, files + (counts > 0), read + 1
     own = slice(0, classes)
-    return LabelCounts(
-        dataset.class_names, tuple(pixels[own].tolist()), tuple(files[own].tolist()), int(pixels[IGNORE]), read
-    )
+    counted, held = tuple(pixels[own].tolist()), tuple(files[own].tolist())
+    unit = "objects" if boxes else "pixels"
+    return LabelCounts(dataset.class_names, counted, held, 0 if boxes else int(pixels[IGNORE]), read, unit)
 
 
 def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: str) -> None:
@@ -74,13 +79,13 @@ def _counts(label: NDArray[Any], encoding: AnyEncoding) -> bool:
 def remarks(counts: LabelCounts) -> list[str]:
     """Returns what to know before an mIoU over these labels is believed, a line each."""
     absent = [name for name, pixels in zip(counts.names, counts.pixels, strict=True) if not pixels]
-    found = []
+    found, article = [], "a pixel" if counts.unit == "pixels" else "an object"
     if absent and counts.read:
         found.append(
-            f"no label of the {counts.read} that were read has a pixel of {listed(absent)}"
+            f"no label of the {counts.read} that were read has {article} of {listed(absent)}"
             + (f"; {counts.ignored} pixels are ignored (255 is always)" if counts.ignored else "")
         )
-    if len(counts.names) == 1:
+    if len(counts.names) == 1 and counts.unit == "pixels":
         found.append("there is one class: each pixel is right whatever the network gives; name what is around it too")
     return found
 

@@ -41,6 +41,8 @@ class SetFindings:
         if self.labels:
             whole = max(1, sum(self.labels.pixels) + self.labels.ignored)
             held = f"labels are {', '.join(self.encodings)}, {self.labels.ignored / whole:.2%} of pixels are ignored"
+            if self.labels.unit != "pixels":
+                held = f"labels are {', '.join(self.encodings)}: {sum(self.labels.pixels)} {self.labels.unit}"
         return f"{self.name}: {self.pictures} pictures; {read} were read: {sizes}; {held}"
 
 
@@ -59,7 +61,9 @@ def class_table(sets: tuple[SetFindings, ...]) -> Table:
     """The share of the counted pixels that each class has, in per cent, and the label files that hold it."""
     read = [(one.name, one.labels) for one in sets if one.labels is not None]
     columns = [
-        f"{name}\n{what}" for name, labels in read for what in ("% of pixels", f"in how many\nof {labels.read} files")
+        f"{name}\n{what}"
+        for name, labels in read
+        for what in (f"% of {labels.unit}", f"in how many\nof {labels.read} files")
     ]
     table = slim_table(("class", *columns), left=("class",), wraps=("class",), title="Data")
     for index, name in enumerate(read[0][1].names if read else ()):

@@ -10,6 +10,7 @@ from qat.data import DataSpec, build_dataset, read_descriptor
 from qat.data.box_file import BoxFile, write_boxes
 from qat.data.label_counts import require_classes
 from qat.data.loading import data_loader
+from qat.data.set_findings import class_table, find_in
 from qat.data.streets import objects, paint
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
@@ -100,3 +101,15 @@ def test_labels_without_an_object_are_refused(spec: DataSpec) -> None:
     dataset.encodings = [type("Nothing", (BoxFile,), {"read": lambda self, path: np.zeros((0, 5), np.float32)})()] * 3
     with pytest.raises(UserError, match="have no object"):
         require_classes(dataset, range(3), "DATASET.TEST_SET val")
+
+
+def test_what_a_set_of_boxes_holds(spec: DataSpec) -> None:
+    dataset = build_dataset(spec, "val", InferenceTransform())
+    found = find_in("val", dataset)
+    labels = [dataset.label(index) for index in range(3)]
+    assert found.labels is not None
+    assert found.summary.endswith(f"labels are boxes: {sum(map(len, labels))} objects")
+    cars = [int((label[:, 0] == 2).sum()) for label in labels]
+    assert (found.labels.pixels[2], found.labels.files[2]) == (sum(cars), sum(count > 0 for count in cars))
+    assert "% of objects" in str(class_table((found,)).columns[1].header)
+    assert not any("pixel" in line for line in found.remarks)
