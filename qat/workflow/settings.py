@@ -81,8 +81,13 @@ def _check_labels(config: CfgNode, descriptor: Descriptor) -> None:
     task = network_spec(config).task
     held = next((kind for kind in _HELD.values() if kind in descriptor.encodings), "pixels")
     wanted = _HELD.get(task, "pixels")
-    if not descriptor.labels or held == wanted:
+    if not descriptor.labels or (held == wanted and task != "keypoints"):
         return
+    if task == "keypoints":
+        raise UserError(
+            f"MODEL.NAME {config.MODEL.NAME} is a network for key points, whose labels no data set here has; "
+            f"leave them out of {config.DATASET.DATASET}'s descriptor: stages are then held against float's points"
+        )
     raise UserError(
         f"MODEL.NAME {config.MODEL.NAME} is a network for {task} and DATASET.DATASET {config.DATASET.DATASET} has "
         f"labels of {held}; give a data set with labels of {wanted} ({_EXAMPLES[wanted]})"

@@ -8,10 +8,11 @@ from typing import Any
 from qat.errors import UserError, nearest
 from qat.evaluation.tasks.classification import CLASSIFICATION
 from qat.evaluation.tasks.detection import DETECTION
+from qat.evaluation.tasks.keypoints import KEYPOINTS
 from qat.evaluation.tasks.segmentation import SEGMENTATION
 from qat.evaluation.tasks.task import Frame, Prediction, Tally, Task
 
-TASKS: Mapping[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION, DETECTION)}
+TASKS: Mapping[str, Task] = {task.name: task for task in (SEGMENTATION, CLASSIFICATION, DETECTION, KEYPOINTS)}
 
 __all__ = ["DETECTION", "SEGMENTATION", "TASKS", "Frame", "Prediction", "Tally", "Task", "find_task", "task_in"]
 

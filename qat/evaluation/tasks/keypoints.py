@@ -1,0 +1,126 @@
+"""Key points: a heat map for each point of the thing that fills the picture, such as a person cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qat.deploy.heat_maps import points_of
+from qat.evaluation.outputs import Outputs
+from qat.evaluation.tasks.point_drawing import PointDrawing
+from qat.evaluation.tasks.task import Frame, Task
+
+NEAR = 0.05  # of the picture's longer side, within which a point is the same
+SIGMA = 0.05  # of every kind of point in object keypoint similarity; COCO's are .025 to .107
+
+
+class KeyPointTally:
+    """How many points lie near the right place by kind, their similarity, and how far they are from float's.
+
+    >>> frame, maps = Frame((64, 64)), torch.zeros(1, 2, 16, 16)
+    >>> maps[0, :, 8, 8] = 1
+    >>> tally = KeyPointTally(2)
+    >>> tally.score(predict(maps, frame), torch.tensor([[[32.0, 32.0, 1.0], [50.0, 32.0, 1.0]]]))
+    >>> tally.scores(("head", "foot"))["class_pck"]
+    {'head': 1.0, 'foot': 0.0}
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.counts = np.zeros((2, num_classes), np.int64)  # labelled points by kind, and those that lie near
+        self.similarity, self.things = 0.0, 0
+        self.near, self.points, self.shift = 0, 0, 0.0
+
+    def score(self, prediction: Sequence[Tensor], label: Tensor) -> None:
+        """Labels (N, points, 3): x, y in pixels, and above 0 where the point is seen."""
+        own = torch.stack(list(prediction))
+        off, seen = _distances(own, label), np.asarray(label[..., 2]) > 0
+        self.counts += [seen.sum(0), (seen & _near(own, off)).sum(0)]
+        alike = np.exp(-(off**2) / (2 * np.asarray(own[..., 3] * own[..., 4]) * (2 * SIGMA) ** 2))
+        for one, there in zip(alike, seen, strict=True):
+            self.similarity += float(one[there].mean()) if there.any() else 0.0
+            self.things += bool(there.any())
+
+    def compare(self, prediction: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+        """The points of a stage against float's."""
+        own, before = torch.stack(list(prediction)), torch.stack(list(expected))
+        off = _distances(own, before)
+        self.near += int(_near(own, off).sum())
+        self.points += off.size
+        self.shift += float(off.sum())
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any point had a label."""
+        return bool(self.counts[0].any())
+
+    @property
+    def main(self) -> float | None:
+        """PCK: the share of labelled points within NEAR of the longer side."""
+        return int(self.counts[1].sum()) / int(self.counts[0].sum()) if self.labelled else None
+
+    @property
+    def same(self) -> float | None:
+        """The share of points within NEAR of float's."""
+        return self.near / self.points if self.points else None
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """`pck`, `oks`, and `class_pck` by kind of point, None for one that no label has."""
+        of_kind = [near / count if count else None for count, near in zip(*self.counts.tolist(), strict=True)]
+        oks = self.similarity / self.things if self.things else None
+        return {"pck": self.main, "oks": oks, "class_pck": dict(zip(names, of_kind, strict=True))}
+
+    def distances(self) -> dict[str, float]:
+        """`points_moved`: the share that isn't near float's; `mean_shift`: of all points, in pixels."""
+        if not self.points:
+            return {}
+        return {"points_moved": (self.points - self.near) / self.points, "mean_shift": self.shift / self.points}
+
+
+def predict(outputs: Outputs, frame: Frame) -> Tensor:
+    """(N, points, 5) of heat maps (N, points, h, w): x, y in pixels, peak, and the picture's width and height."""
+    assert isinstance(outputs, Tensor)
+    maps = outputs.float().cpu().numpy()
+    points = torch.from_numpy(np.stack([points_of(one, frame.canvas or frame.size) for one in maps]))
+    sides = torch.tensor(frame.size[::-1]).expand(*points.shape[:2], 2)
+    return torch.cat([points, sides], 2)
+
+
+def _near(points: Tensor, off: np.ndarray) -> np.ndarray:
+    """Which distances (N, points) are small for the picture."""
+    return off <= NEAR * np.asarray(points[..., 3:].max(-1).values)
+
+
+def _distances(points: Tensor, others: Tensor) -> np.ndarray:
+    """(N, points) in pixels."""
+    return np.asarray((points[..., :2].double() - others[..., :2].double()).norm(dim=-1))
+
+
+def fault(outputs: object, num_classes: int) -> str:
+    """What was expected of a network's outputs; "" for heat maps."""
+    if isinstance(outputs, Tensor) and outputs.ndim == 4 and outputs.shape[1] == num_classes:
+        return ""
+    return f"heat maps (N, {num_classes}, h, w), one a key point: check DATASET.NUM_CLASSES"
+
+
+KEYPOINTS = Task(
+    name="keypoints",
+    predict=predict,
+    tally=KeyPointTally,
+    fault=fault,
+    score="pck",
+    score_title="PCK",
+    second="oks",
+    second_title="OKS",
+    classes="class_pck",
+    class_title="PCK",
+    changed="points_moved",
+    changed_title="points\nmoved",
+    unit="points",
+    kept="points, within 5 % of the picture's longer side",
+    grain=0.02,
+    drawing=PointDrawing(),
+)
