@@ -66,8 +66,10 @@ def _held(aside: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        _remove(aside)
-        give_back(lock)
+        try:
+            _remove(aside)
+        finally:  # also where a signal comes while that goes on
+            give_back(lock)
 
 
 def _lock_of(aside: Path) -> Path:

@@ -110,3 +110,13 @@ def test_a_temporary_folder_is_one_s_own() -> None:
     with scratch_folder() as folder:
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_a_signal_while_a_part_is_removed_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qat.files.parts._remove", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "file", "text")
+    assert os.listdir(tmp_path) == ["file"]
