@@ -92,6 +92,8 @@ def _write(values: Values, step: Step, io: IOSpec) -> None:
         _on_integers(values, step)
     elif _moves(values, step):
         _move_integers(values, step)
+    elif _joins(values, step):
+        _join_integers(values, step)
     elif step.op == "input":
         _finish(values, step, start(values, io))
     else:
@@ -133,6 +135,22 @@ def _moves(values: Values, step: Step) -> bool:
     if step.op not in MOVED or not moves_integers(step) or not grids or grids[0] is None:
         return False
     return values.program[step.inputs[0]].quant == step.quant and all(grid == grids[0] for grid in grids)
+
+
+def _joins(values: Values, step: Step) -> bool:
+    """Whether `step` concatenates quantised tensors of several grids, which OpenVINO misreads as floats."""
+    quants = {values.grids[source][0] if source in values.grids else None for source in step.inputs}
+    return step.op == "cat" and bool(step.quant) and not step.relu and None not in quants and len(quants) > 1
+
+
+def _join_integers(values: Values, step: Step) -> None:
+    """Each part rounded to the result's grid, as the result would be, then joined."""
+    assert step.quant
+    parts = [f"{step.name}_part_{at}" for at in range(len(step.inputs))]
+    for part, source in zip(parts, step.inputs, strict=True):
+        values.quantised(part, values.real[source], step.quant, values.spelling.signed)
+    joined = emit(values, step, [values.integers[part] for part in parts], f"{step.name}_quantized")
+    values.give(step.name, joined, step.quant, values.spelling.signed)
 
 
 def _move_integers(values: Values, step: Step) -> None:
