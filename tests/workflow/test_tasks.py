@@ -16,7 +16,7 @@ def test_labels_that_the_task_has_not_are_named_before_anything_is_written(comma
     monkeypatch.chdir(tmp_path)
     config = load_config("streets/pidnet_s", ["MODEL.NAME", "litehrnet18"])
     with pytest.raises(
-        UserError, match="MODEL.NAME litehrnet18 is a network for key points, whose labels no data set here has"
+        UserError, match=r"MODEL.NAME litehrnet18 is a network for key points, whose labels no data set here has"
     ):
         infer(config, source="picture.png", stage="float") if command == "infer" else COMMANDS[command](config)
     assert list(tmp_path.iterdir()) == []
