@@ -37,9 +37,9 @@ class MixedPrecision:
         """The line that tools print."""
         form = "float" if self.bits == 32 else "int16"
         if not self.layers:
-            return f"mixed precision: none needed, mIoU drops by {self.drop:.4f} on the held-out pictures"
+            return f"mixed precision: none needed, the score drops by {self.drop:.4f} on the held-out pictures"
         layers = f"{len(self.layers)} layer(s) in {form} ({', '.join(self.layers)})"
-        return f"mixed precision: {layers}, {self.macs:.1%} of the MACs; mIoU drops by {self.drop:.4f}"
+        return f"mixed precision: {layers}, {self.macs:.1%} of the MACs; the score drops by {self.drop:.4f}"
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
@@ -70,7 +70,7 @@ def hold_drop(
     bound: tuple[float, float],
     bits: int,
 ) -> MixedPrecision:
-    """Keep layers of a settled graph in `bits` (in place) until mIoU drops by no more than the bound.
+    """Keep layers of a settled graph in `bits` (in place) until the score drops by no more than the bound.
 
     `ranking` gives the layers, the most sensitive first; asked only where it is needed. `mean_iou` judges a network on
     held-out pictures; `rounded` makes stage calib of a graph. `bound`: float's mIoU there, and the drop allowed.

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 import qat
+from qat.backends.fx import fake_quantized
+from qat.backends.scales import freeze_scales
+from qat.backends.weight_scales import keep_in_float
 from qat.compile import export_onnx as module
 from qat.compile.network import Network
 from qat.compile.onnx.values import SPELLINGS
@@ -71,3 +75,16 @@ def test_what_it_refuses(network: Network, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"isn't calibrated: its observers saw no picture; call qat.calibrate first"):
         qat.export_onnx(fresh, path, example)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_in_float_behind_integers_is_written_for_every_runtime(tmp_path: Path) -> None:
+    layers = [torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1)]
+    picture = pictures(BLOCK, 1, 7)[0]
+    calibrated = qat.prepare(qat.rewrite(torch.nn.Sequential(*layers).eval(), picture, "x86"))
+    qat.calibrate(calibrated, [picture])
+    freeze_scales(calibrated)
+    keep_in_float(calibrated.get_submodule("2"))
+    for runtime in SPELLINGS:
+        written = qat.export_onnx(calibrated, tmp_path / f"{runtime}.onnx", picture, runtime)
+        found, expected = run(onnx.load(written.path), picture), torch_says(fake_quantized(calibrated), picture)
+        assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()  # a rounding or two

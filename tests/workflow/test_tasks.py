@@ -6,19 +6,19 @@ import pytest
 
 from qat.config import load_config
 from qat.errors import UserError
-from qat.workflow import calibrate, compile, debug, evaluate, finetune, handover, infer
+from qat.workflow import calibrate, compile, debug, evaluate, finetune, handover
 
 COMMANDS = {"calib": calibrate, "compile": compile, "debug": debug, "eval": evaluate}
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "infer"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_labels_that_the_task_has_not_are_named_before_anything_is_written(command: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     config = load_config("streets/pidnet_s", ["MODEL.NAME", "litehrnet18"])
     with pytest.raises(
         UserError, match=r"MODEL.NAME litehrnet18 is a network for key points, whose labels no data set here has"
     ):
-        infer(config, source="picture.png", stage="float") if command == "infer" else COMMANDS[command](config)
+        COMMANDS[command](config)
     assert list(tmp_path.iterdir()) == []
 
 

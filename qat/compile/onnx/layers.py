@@ -77,6 +77,8 @@ def _are_coarse(values: Values, step: Step, scales: np.ndarray) -> bool:
 def _is_product(step: Step, before: Step) -> bool:
     """A 1x1 convolution of integers with float output, such as the tail."""
     assert step.weight is not None
+    if step.weight.scales is None:  # a layer that stays in float
+        return False
     plain = step.weight.values.shape[2:] == (1, 1) and pair(step.attributes["stride"]) == [1, 1] and not any(pads(step))
     return plain and step.attributes["groups"] == 1 and before.quant is not None and step.quant is None
 
