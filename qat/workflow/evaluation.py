@@ -109,16 +109,12 @@ def evaluate(
     measure(config, stage, dataset, progress)
     finished, folders = finished_stages(run_of(config), measured_on(config, dataset)), folders_of(config)
     title, bound = folders.title(stage), config.QUANT.GATE if gate is None else gate
-    return Evaluation(
-        stage=stage,
-        title=title,
-        folder=folders.stage(stage),
-        stages=finished,
-        gate=bound,
-        passed=stage == "float" or passes(finished[title], finished["float"], bound),
-        verdict=verdict(title, finished, bound),
-        augmented=_augmented(config, stage, dataset, progress),
+    passed, said = (
+        stage == "float" or passes(finished[title], finished["float"], bound),
+        verdict(title, finished, bound),
     )
+    augmented = _augmented(config, stage, dataset, progress)
+    return Evaluation(stage, title, folders.stage(stage), finished, bound, passed, said, augmented)
 
 
 def _augmented(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress) -> AugmentedTest | None:

@@ -271,10 +271,7 @@ def test_the_root_may_be_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch
         (lambda root: (root / "masks/train/a.png").unlink(), r"label .*masks/train/a\.png of .* does not exist"),
         (lambda root: (root / "images/train/a.png").touch(), r"image .*a\.png appears twice"),
         (lambda root: (root / "images/val").rename(root / "away"), r"val is no list file and no split of .*images/val"),
-        (
-            lambda root: (root / "images/val/d.jpg").unlink(),
-            r"images/val holds no image; expected files that end",
-        ),
+        (lambda root: (root / "images/val/d.jpg").unlink(), r"images/val holds no image; expected files that end"),
     ],
 )
 def test_what_is_wrong_with_the_folder_is_named(folder: Path, spoil: Callable[[Path], object], said: str) -> None:
