@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import reduce
 from itertools import islice
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
 from qat.ptq import resume
-from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, Moments, measure, round_layer
+from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, Moments, Sums, measure, round_layer
 from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
 
 _OPTIONS = AdaRoundOptions()
@@ -115,4 +113,4 @@ def _measured(layer: nn.Module, inputs: list[list[Tensor]], samples: int, seed: 
     generator = torch.Generator().manual_seed(seed)
     each = -(-samples // len(inputs[0]))
     pairs = zip(*inputs, strict=True)
-    return reduce(add, (measure(layer, ours, theirs, each, generator) for ours, theirs in pairs)).moments(layer)
+    return Sums.total(measure(layer, ours, theirs, each, generator) for ours, theirs in pairs).moments(layer)
