@@ -40,7 +40,7 @@ _HOMES = {
     "debug": "debugging",
     "demo": "demonstration",
     "evaluate": "evaluation",
-    "export": "training",
+    "export": "exporting",
     "finetune": "fine_tuning",
     "handover": "handing_over",
     "infer": "inference",

@@ -20,7 +20,7 @@ from qat.compile.perf import SpeedReport
 from qat.compile.pipeline import CompileSettings, chosen_runtimes, compile_into
 from qat.compile.verify.runtimes import Parity
 from qat.compile.verify.samples import ParitySample
-from qat.data import SegmentationDataset, build_dataset, class_set, evenly_spaced
+from qat.data import SegmentationDataset, build_dataset, evenly_spaced
 from qat.data.fit import Size
 from qat.data.transforms import InferenceTransform, artefact_input, normalise
 from qat.errors import UserError
@@ -38,7 +38,7 @@ from qat.workflow.load import example_input, load_calibration, load_float, load_
 from qat.workflow.network import build_network, require_maps, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice, data_spec, fit_of
+from qat.workflow.settings import backend_choice, data_spec, descriptor_of, fit_of
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,8 @@ def metadata(config: CfgNode) -> dict[str, str]:
 
 def described(config: CfgNode) -> dict[str, str]:
     """Returns what a file says of its classes, pictures and network, before any calibration."""
-    classes, fitted = class_set(data_spec(config)), fit_of(config).record(picture_size(config))
+    classes = descriptor_of(config).class_set.resized(config.DATASET.NUM_CLASSES)
+    fitted = fit_of(config).record(picture_size(config))
     return {
         "classes": json.dumps(list(classes.names)),
         "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),

@@ -23,6 +23,8 @@ ALLOWED = {  # file: what in it may name a network, and why
     "qat/config/loading.py": "an example in an error's text",
     "qat/cli/main.py": "the ready config of the demo",
     "qat/config/published.py": "where official files come from, and a descriptor's name",
+    "qat/graph/traps/operators.py": "whose outputs a trap is known from, in its text",
+    "qat/graph/traps/sizes.py": "whose first layer a trap is known from, in its text",
     "qat/evaluation/baseline.py": "an example in an error's text",
     "qat/targets/j5.py": "the walkthrough that a row cites",
     "qat/targets/j5_limits.py": "the walkthrough that a limit cites",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -31,7 +32,13 @@ def child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`code` in a process of its own."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    own = {"preexec_fn": heeds_ctrl_c} if os.name == "posix" else {}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, **own)  # type: ignore[call-overload, no-any-return]
+
+
+def heeds_ctrl_c() -> None:
+    """A shell's background job ignores it, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- what needs no torch ---

@@ -120,7 +120,7 @@ def test_from_a_notebook_and_without_labels(
     config = load_config(CFG, [*options, "DATASET.TEST_SET", "test", "DEBUG.LAYERS", "['conv1_0']"])
     diagnosis = debug(config, lambda *step: steps.append(step))
     assert capsys.readouterr().out == ""
-    assert "no labels in DATASET.TEST_SET test: no mIoU" in caplog.text
+    assert "no labels in DATASET.TEST_SET test: no score" in caplog.text
     assert steps == [(1, 1, "layer errors: "), (1, 2, "sensitivity: "), (2, 2, "sensitivity: ")]
     assert diagnosis.measured.sensitivity == read(options, "sensitivity.json")
     groups = read(options, "sensitivity.json")["groups"]

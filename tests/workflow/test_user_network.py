@@ -204,7 +204,7 @@ def test_a_network_for_something_else_is_not_trained(folder: Path) -> None:
     edit(folder / "net.yaml", '"net.py:build", KWARGS: {width: 8}, OUTPUT: 0', "mnasnet0_5")
     with pytest.raises(
         UserError,
-        match=r"MODEL\.NAME mnasnet0_5 is a network for classification, and train takes segmentation",
+        match=r"mnasnet0_5 is a network for classification and DATASET\.DATASET .* has labels of pixels; give",
     ):
         train_stage(load_config("net.yaml", ["TRAIN.IMAGE_SIZE", "64,64"]))
 
