@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from qat.evaluation.baseline import read_baseline
-from qat.evaluation.metrics import known_iou
+from qat.evaluation.metrics import known_classes
 from tests.accuracy.runs import ROOT, all_stages, regressed, tool
 
 STREETS = "streets/pidnet_s.yaml"
@@ -35,7 +35,7 @@ def stages(output: Path, options: list[str]) -> dict[str, dict[str, Any]]:
 def test_every_class_is_in_the_baseline(stages: dict[str, dict[str, Any]]) -> None:
     rows = read_baseline(ROOT / "baselines" / STREETS).stages
     for stage, metrics in stages.items():
-        assert {f"IoU {name}" for name in known_iou(metrics)} <= rows[stage].keys()
+        assert {f"IoU {name}" for name in known_classes(metrics)} <= rows[stage].keys()
 
 
 def test_a_rerun_gives_the_same_metrics(output: Path, options: list[str]) -> None:

@@ -26,7 +26,10 @@ class _Session:
         self.real, self.fault, self.artefact, self.note = real, fault, real.artefact, ""
 
     def run(self, x: np.ndarray) -> np.ndarray:
-        return self.fault(self.real.run(x))
+        return self.run_all(x)[0]
+
+    def run_all(self, x: np.ndarray) -> list[np.ndarray]:
+        return [self.fault(output) for output in self.real.run_all(x)]
 
     def layers(self) -> list[Any]:
         return []

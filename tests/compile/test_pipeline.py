@@ -18,7 +18,7 @@ from qat.compile import pipeline
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
 from qat.compile.onnx.writer import Form
-from qat.compile.verify import files
+from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
 from qat.files import read_json, replaced_folder
 from qat.runtimes.mnn import Mnn, MnnSettings
@@ -143,7 +143,7 @@ def test_too_few_equal_pixels_fail_where_every_tensor_is_near(
     compile_blocks: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _before(tmp_path / "compile")
-    monkeypatch.setattr(files, "agreement", lambda one, other: 0.9989)
+    monkeypatch.setattr(StageOutputs, "agreement", lambda outputs, one, other: 0.9989)
     with pytest.raises(UserError, match=r"^model.onnx agrees with stage calib on 99.890% of pixels only \(limit 99.9"):
         compile_blocks()
     assert _is_untouched(folder)
