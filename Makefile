@@ -97,7 +97,8 @@ bench: $(READY) ## speed: int8 against float, evaluation against its forward, ca
 # Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
 RUNTIME_TESTS := tests/compile tests/program tests/runtimes tests/accuracy
 
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile
+# A process that dies ends the tests: xdist may wait for ever for what the dead one had taken.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --max-worker-restart=0 --dist loadfile
 
 test: style ## style, then all tests, in JOBS=2 processes
 	$(PYTEST) $(addprefix --ignore=,$(RUNTIME_TESTS))

@@ -1,6 +1,6 @@
 """`rtseg-qat demo`."""
 
-from qat.cli.main import script
+from qat.cli.entry import script
 
 if __name__ == "__main__":
     script("demo")

@@ -1,6 +1,6 @@
 """`rtseg-qat handover`."""
 
-from qat.cli.main import script
+from qat.cli.entry import script
 
 if __name__ == "__main__":
     script("handover")

@@ -1,6 +1,6 @@
 """`rtseg-qat infer`."""
 
-from qat.cli.main import script
+from qat.cli.entry import script
 
 if __name__ == "__main__":
     script("infer")

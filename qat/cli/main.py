@@ -49,11 +49,6 @@ COMMANDS = {
 }
 
 
-def script(*command: str) -> NoReturn:
-    """The console script's entry; a script of tools/ names its command."""
-    sys.exit(main([*command, *sys.argv[1:]]))
-
-
 def main(argv: Sequence[str]) -> int:
     """Run a command: 0, 1 where a gate or check fails, 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM."""
     try:

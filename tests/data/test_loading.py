@@ -131,7 +131,7 @@ def test_images_of_two_sizes_in_a_batch_are_named(inference: SegmentationDataset
 
 
 def test_workers_start_after_opencv_used_its_threads(inference: SegmentationDataset, save: Save) -> None:
-    """OpenCV's thread pool does not survive a fork: a worker that used it would wait for ever."""
+    """OpenCV's thread pool does not survive a fork: a worker that used it would wait for ever (none is a fork now)."""
     big = np.random.default_rng(0).integers(0, 256, (1024, 2048, 3), np.uint8)
     cv2.GaussianBlur(cv2.resize(big, (4096, 2048)), (31, 31), 0)
     save(inference.image_paths[0], big)
@@ -139,6 +139,29 @@ def test_workers_start_after_opencv_used_its_threads(inference: SegmentationData
     inference.transform = Blur()
     (batch,) = data_loader(inference, 1, 1, indices=[0])
     assert batch["threads"].tolist() == [1]
+
+
+seen_by: list[str] = []
+
+
+class Heir(Dataset[dict[str, object]]):
+    """Says what a worker has of its parent: what that did, and whether Ctrl-C ends it."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> dict[str, object]:
+        blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        return {"parent": ",".join(seen_by), "ignores": str(blocked or signal.getsignal(signal.SIGINT))}
+
+
+def test_workers_inherit_no_locks_and_leave_ctrl_c_to_their_parent() -> None:
+    """A fork beside the threads of a runtime may never wake."""
+    seen_by.append("the parent")
+    (own,), (worker,) = data_loader(Heir(), 1, 0), data_loader(Heir(), 1, 1)
+    assert (own["parent"], worker["parent"]) == (["the parent"], [""])
+    assert worker["ignores"] in (["True"], [str(signal.SIG_IGN)])
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 class Dies(Dataset[dict[str, torch.Tensor]]):

@@ -23,7 +23,7 @@ SAYS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 def started(*words: str) -> subprocess.Popen[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    code = "import sys; print('started', file=sys.stderr, flush=True); from qat.cli.main import script; script()"
+    code = "import sys; from qat.cli.entry import script; print('started', file=sys.stderr, flush=True); script()"
     command = [sys.executable, "-c", code, *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, text=True, preexec_fn=_heeding, **pipes)
@@ -46,6 +46,18 @@ def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored(
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.1])
+def test_before_its_handlers_are_in_place_ctrl_c_leaves_no_traceback(seconds: float) -> None:
+    child = started("show", "none.onnx")
+    assert child.stderr is not None
+    assert child.stderr.readline() == "started\n"
+    time.sleep(seconds)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
+    assert said in ("", "interrupted\n")
 
 
 @pytest.mark.parametrize("number", SAYS)

@@ -22,7 +22,7 @@ def test_it_has_one_top_level_name(names: list[str]) -> None:
 
 def test_it_has_the_console_script(wheel: Path, names: list[str]) -> None:
     path = next(name for name in names if name.endswith(".dist-info/entry_points.txt"))
-    assert "rtseg-qat = qat.cli.main:script" in zipfile.ZipFile(wheel).read(path).decode()
+    assert "rtseg-qat = qat.cli.entry:script" in zipfile.ZipFile(wheel).read(path).decode()
 
 
 @pytest.mark.parametrize("folder", ["configs", "datasets"])

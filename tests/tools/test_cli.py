@@ -188,7 +188,7 @@ def test_ctrl_c_while_torch_is_imported() -> None:
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'torch': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Press())\n"
-        "from qat.cli.main import script\n"
+        "from qat.cli.entry import script\n"
         "script()"
     )
     done = child(code, "calib")
