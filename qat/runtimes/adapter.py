@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from qat.deploy.sessions import CPU, ROWS
 from qat.errors import UserError, as_user_error
 from qat.invocation import command
 from qat.runtimes.artefact import SOURCE, Artefact, read_artefact
 from qat.runtimes.optional import require, version_of
 from qat.runtimes.protocol import LayerTime
+
+AnyAdapter = TypeVar("AnyAdapter", bound="Adapter")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Adapter(ABC):
 
     `module`: the Python module that it imports when it loads an artefact; `package`: what brings it. `best`: the file
     of the compile folder that it runs best. `suffixes`: of its own formats, to their kind. `conversions`: the files
-    that its converter makes of ONNX files.
+    that its converter makes of ONNX files. `device`: where it runs, in its own words.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Adapter(ABC):
     best: str
     suffixes: Mapping[str, str] = {}
     conversions: Sequence[Conversion] = ()
+    device: str = CPU
 
     @property
     def version(self) -> str:
@@ -70,6 +76,17 @@ class Adapter(ABC):
         hint = f"is the file damaged? {command('compile')} writes it again"
         with as_user_error(f"{self} can't load {artefact.path}", hint):
             return self._open(artefact, threads)
+
+    def on(self: AnyAdapter, device: str) -> AnyAdapter:
+        """This runtime on another device; the CPU for "". UserError, naming those that are here, for an absent one."""
+        if device.casefold() in ("", CPU.casefold()):
+            return self
+        if self.name not in ROWS:
+            raise UserError(f"{self.name} runs on the CPU alone; leave out RUNTIME_DEVICE {device}")
+        require(self.module)
+        placed = copy.copy(self)
+        placed.device = ROWS[self.name].device(device)
+        return placed
 
     def takes(self, path: Path) -> bool:
         """Whether the file is of one of its kinds; UserError as `load`."""

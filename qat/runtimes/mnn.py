@@ -1,4 +1,4 @@
-"""MNN on the CPU, and its converter."""
+"""MNN, and its converter."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from qat.deploy.sessions.mnn import MnnSession
 from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, SOURCE, Artefact
 from qat.runtimes.child_process import in_child
-from qat.runtimes.conversion import TOLERANCE, captured_output, check_conversion, convertible
+from qat.runtimes.conversion import TOLERANCE, check_conversion, convertible
 from qat.runtimes.optional import require
 
 MNN, BEST = "MNN", "model_float.mnn"
@@ -81,37 +81,16 @@ class Mnn(Adapter):
                 shutil.copyfile(converted, aside)
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _MnnSession(str(self), artefact, threads)
+        return _MnnSession(str(self), artefact, threads, self.device)
 
 
 class _MnnSession(AdapterSession):
-    def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
-        path, settings = str(artefact.path), {"backend": "CPU", "precision": "high", "numThread": threads}
-        with captured_output():
-            from MNN import expr, nn
-
-            info = nn.load_module_from_file(path, [], []).get_info()
-            manager = nn.create_runtime_manager((settings,))
-            ends = info["inputNames"], info["outputNames"]
-            self._order = sorted(range(len(ends[1])), key=lambda at: ends[1][at])  # as they are numbered
-            self._network = nn.load_module_from_file(path, *ends, runtime_manager=manager)
-            self._expr = expr
-        self._manager = manager  # the network doesn't keep it
-        super().__init__(who, labelled(artefact, info["bizCode"]))
+    def __init__(self, who: str, artefact: Artefact, threads: int, device: str) -> None:
+        self._session = MnnSession(artefact.path, threads, device)
+        super().__init__(who, labelled(artefact, self._session.label))
 
     def _run(self, x: np.ndarray) -> list[np.ndarray]:
-        outputs = self._forward(x)
-        if not outputs:
-            with captured_output() as printed:  # MNN prints its reasons
-                self._forward(x)
-                printed.seek(0)
-                raise RuntimeError(printed.read() or "it gives no output")
-        return [np.array(self._expr.convert(outputs[at], self._expr.NCHW).read()) for at in self._order]
-
-    def _forward(self, x: np.ndarray) -> list[Any]:
-        expr = self._expr
-        dtype = expr.uint8 if x.dtype == np.uint8 else expr.float
-        return list(self._network.forward([expr.const(x, list(x.shape), expr.NCHW, dtype)]))
+        return self._session.run(x)
 
 
 def convert(source: Artefact, destination: Path, options: Sequence[str]) -> None:

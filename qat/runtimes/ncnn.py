@@ -1,4 +1,4 @@
-"""ncnn on the CPU, and pnnx, its converter."""
+"""ncnn, and pnnx, its converter."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from qat.deploy.sessions.ncnn import NcnnSession, weights_of
 from qat.errors import UserError
 from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
 from qat.runtimes.adapter import Adapter, AdapterSession, Conversion
 from qat.runtimes.artefact import QDQ_S8, QDQ_U8, SOURCE, Artefact
 from qat.runtimes.child_process import TIMEOUT, in_child
-from qat.runtimes.conversion import captured_output, check_conversion, convertible
+from qat.runtimes.conversion import check_conversion, convertible
 from qat.runtimes.optional import require
 
 NCNN = "ncnn"
@@ -57,43 +57,16 @@ class Ncnn(Adapter):
             _copy(converted, Path(destination))
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _NcnnSession(str(self), artefact, threads)
+        return _NcnnSession(str(self), artefact, threads, self.device)
 
 
 class _NcnnSession(AdapterSession):
-    def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
-        import ncnn
-
-        weights = weights_of(artefact.path)
-        if not weights.is_file():
-            raise UserError(f"no weights at {weights}, which belong to {artefact.path}; run {command('compile')}")
+    def __init__(self, who: str, artefact: Artefact, threads: int, device: str) -> None:
+        self._session = NcnnSession(artefact.path, threads, device)
         super().__init__(who, replace(artefact, shape=(1, *_input_size(artefact.path)), dtype=np.dtype(np.float32)))
-        self._ncnn, self._network = ncnn, ncnn.Net()
-        options = self._network.opt
-        options.num_threads, options.use_vulkan_compute = threads, False
-        for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
-            setattr(options, option, False)
-        with captured_output() as printed:
-            failed = self._network.load_param(str(artefact.path)) or self._network.load_model(str(weights))
-            printed.seek(0)
-            if failed or not self._network.output_names():
-                raise RuntimeError(printed.read() or "it has no output")
 
     def _run(self, x: np.ndarray) -> list[np.ndarray]:
-        with self._network.create_extractor() as extractor:
-            extractor.input("in0", self._ncnn.Mat(x[0]))
-            return [self._extracted(extractor, name) for name in sorted(self._network.output_names())]
-
-    def _extracted(self, extractor: Any, name: str) -> np.ndarray:
-        failed, output = extractor.extract(name)
-        if failed:
-            raise RuntimeError(f"ncnn's code {failed}")
-        return np.array(output)[None]
-
-
-def weights_of(path: Path) -> Path:
-    """The .bin file beside a .param file."""
-    return path.with_suffix(".bin")
+        return self._session.run(x)
 
 
 def _input_size(path: Path) -> tuple[int | None, ...]:

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU, and its own format."""
+"""OpenVINO, and its own format."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qat.deploy.sessions.openvino import OpenVinoSession, compiled
 from qat.errors import UserError
 from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
@@ -52,23 +53,22 @@ class OpenVino(Adapter):
         return crash if kind == QDQ_U8 else super().refusal(kind)
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _OpenVinoSession(str(self), artefact, threads)
+        return _OpenVinoSession(str(self), artefact, threads, self.device)
 
 
 class _OpenVinoSession(AdapterSession):
-    def __init__(self, who: str, artefact: Artefact, threads: int) -> None:
+    def __init__(self, who: str, artefact: Artefact, threads: int, device: str) -> None:
         sized = of_ir(artefact) if artefact.kind == IR else artefact
         super().__init__(who, replace(sized, shape=(sized.shape[0] or 1, *sized.shape[1:])))
-        self._threads = threads
-        self._request = compiled(self.artefact, threads).create_infer_request()
+        self._threads, self._device = threads, device
+        self._session = OpenVinoSession(artefact.path, threads, device)
 
     def _run(self, x: np.ndarray) -> list[np.ndarray]:
-        outputs = self._request.infer({0: x}, share_inputs=True)
-        return [np.asarray(outputs[at]) for at in range(len(outputs))]
+        return self._session.run(x)
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy; what was fused into another layer is left out."""
-        network = compiled(self.artefact, self._threads, PERF_COUNT=True)
+        network = compiled(self.artefact.path, self._threads, self._device, PERF_COUNT=True)
         request = network.create_infer_request()
         for _ in range(2):
             request.infer({0: self.artefact.example()})
@@ -105,21 +105,6 @@ def of_ir(artefact: Artefact) -> Artefact:
     picture = openvino.Core().read_model(artefact.path).input(0)
     shape = tuple(size.get_length() if size.is_static else None for size in picture.partial_shape)
     return replace(artefact, input=picture.any_name, shape=shape, dtype=np.dtype(picture.element_type.to_dtype()))
-
-
-def compiled(artefact: Artefact, threads: int, **more: Any) -> Any:
-    """The network compiled for latency; a free batch becomes 1, since fixed shapes are faster.
-
-    Float layers compute in float32: left to itself OpenVINO takes bfloat16 where the CPU has it.
-    """
-    import openvino
-
-    core = openvino.Core()
-    network = core.read_model(artefact.path)
-    if network.input(0).partial_shape.is_dynamic:
-        network.reshape([size or -1 for size in (artefact.shape[0] or 1, *artefact.shape[1:])])
-    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-    return core.compile_model(network, "CPU", hints | more)
 
 
 def executed(network: Any) -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU; with optimisation off it runs the file as it is written."""
+"""ONNX Runtime; with optimisation off it runs the file as it is written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from qat.deploy.sessions.ort import OrtSession, options, session
 from qat.files import scratch_folder
 from qat.runtimes.adapter import Adapter, AdapterSession
 from qat.runtimes.artefact import ONNX, QDQ_S8, QDQ_U8, Artefact
 from qat.runtimes.protocol import LayerTime
 
-QUIET = 4  # log fatal errors only: what else goes wrong is raised
+__all__ = ["Ort", "options", "session"]
+
 _PRECISIONS = {"float": "f32", "float16": "f16", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64"}
 
 
@@ -27,48 +29,30 @@ class Ort(Adapter):
         self.optimise = optimise
 
     def _open(self, artefact: Artefact, threads: int) -> AdapterSession:
-        return _OrtSession(str(self), artefact, threads, self.optimise)
+        return _OrtSession(str(self), artefact, threads, self)
 
 
 class _OrtSession(AdapterSession):
-    def __init__(self, who: str, artefact: Artefact, threads: int, optimise: bool) -> None:
+    def __init__(self, who: str, artefact: Artefact, threads: int, runtime: Ort) -> None:
         super().__init__(who, artefact)
-        self._threads, self._optimise = threads, optimise
-        self._network = session(artefact.path, options(threads, optimise))
+        self._threads, self._runtime = threads, runtime
+        self._session = OrtSession(artefact.path, threads, runtime.device, runtime.optimise)
 
     def _run(self, x: np.ndarray) -> list[np.ndarray]:
-        return [np.asarray(output) for output in self._network.run(None, {self.artefact.input: x})]
+        return self._session.run(x)
 
     def layers(self) -> list[LayerTime]:
         """Times of the second run of a profiled copy of the session."""
         with scratch_folder() as folder:
-            settings = options(self._threads, self._optimise)
+            settings = options(self._threads, self._runtime.optimise)
             settings.enable_profiling, settings.profile_file_prefix = True, str(folder / "ort")
-            profiled, picture = session(self.artefact.path, settings), {self.artefact.input: self.artefact.example()}
+            profiled = session(self.artefact.path, settings, self._runtime.device)
+            picture = {self.artefact.input: self.artefact.example()}
             for _ in range(2):
                 profiled.run(None, picture)
             events = json.loads(Path(profiled.end_profiling()).read_text(encoding="utf-8"))
         kernels = [event for event in events if event["cat"] == "Node" and event["name"].endswith("_kernel_time")]
         return [_layer(event) for event in kernels[len(kernels) // 2 :]]
-
-
-def options(threads: int, optimise: bool = True) -> Any:
-    """Quiet session options."""
-    from onnxruntime import GraphOptimizationLevel, SessionOptions
-
-    settings = SessionOptions()
-    settings.log_severity_level = QUIET
-    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
-    levels = GraphOptimizationLevel
-    settings.graph_optimization_level = levels.ORT_ENABLE_ALL if optimise else levels.ORT_DISABLE_ALL
-    return settings
-
-
-def session(path: Path, settings: Any) -> Any:
-    """An InferenceSession on the CPU."""
-    from onnxruntime import InferenceSession
-
-    return InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
 
 
 def _layer(event: dict[str, Any]) -> LayerTime:

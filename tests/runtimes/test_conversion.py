@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from qat.runtimes.conversion import captured_output
+from qat.deploy.sessions.captured import captured_output
 
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 

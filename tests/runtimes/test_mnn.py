@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("MNN", reason="needs the extra: runtimes")
 pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
 
+from qat.deploy.sessions.captured import captured_output
 from qat.errors import UserError
 from qat.runtimes.adapter import Conversion
 from qat.runtimes.artefact import Artefact, read_artefact
-from qat.runtimes.conversion import captured_output
 from qat.runtimes.mnn import Mnn, MnnSettings, conversions, convert, label, labelled
 from tests.runtimes.tiny import SHAPE, expected, picture
 

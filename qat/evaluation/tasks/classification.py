@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qat.deploy.top_classes import top_classes
 from qat.errors import UserError
 from qat.evaluation.distance import Changes
 from qat.evaluation.outputs import Outputs
 from qat.evaluation.tasks.class_drawing import ClassDrawing
 from qat.evaluation.tasks.task import Frame, Task
-
-TOP = 5  # classes of a picture that are looked at
 
 
 class ClassificationTally:
@@ -85,9 +84,7 @@ def predict(outputs: Outputs, frame: Frame) -> Tensor:
     tensor([1., 0., 2.], dtype=torch.float64)
     """
     assert isinstance(outputs, Tensor)
-    chances = outputs.double().flatten(1).softmax(1)
-    kinds = outputs.float().flatten(1).sort(dim=1, descending=True, stable=True).indices[:, :TOP]
-    return torch.stack([kinds.double(), chances.gather(1, kinds)], 2)
+    return torch.from_numpy(top_classes(outputs.float().cpu().numpy()))
 
 
 def _kinds(prediction: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,49 @@
+"""OpenVINO: ONNX, and its own format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qat.deploy.sessions.protocol import CPU, Array
+
+
+class OpenVinoSession:
+    """A network compiled for latency."""
+
+    note = ""
+
+    def __init__(self, path: Path, threads: int, device: str = CPU) -> None:
+        self._request = compiled(path, threads, device).create_infer_request()
+
+    def run(self, x: Array) -> list[Array]:
+        """See `Session.run`."""
+        outputs = self._request.infer({0: x}, share_inputs=True)
+        return [np.asarray(outputs[at]) for at in range(len(outputs))]
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that OpenVINO's plugins find."""
+    import openvino
+
+    return tuple(openvino.Core().available_devices)
+
+
+def compiled(path: Path, threads: int, device: str = CPU, **more: Any) -> Any:
+    """The network compiled for latency; a free batch becomes 1, since fixed shapes are faster.
+
+    Float layers compute in float32: left to itself OpenVINO takes bfloat16 where the CPU has it.
+    """
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(path)
+    if network.input(0).partial_shape.is_dynamic:
+        batch, *sides = (side.get_length() if side.is_static else None for side in network.input(0).partial_shape)
+        network.reshape([batch or 1, *(side or -1 for side in sides)])
+    hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if device == CPU:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    return core.compile_model(network, device, hints | more)
