@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import operator
 
-import torch
 from torch import Tensor, fx, nn
 
 from qat.graph.nodes import op_of
+from qat.observers.grid import round_to_grid
 
 LIMIT = 255  # of the integers around the zero point
 
 
 def rounded(levels: Tensor) -> Tensor:
     """`levels` to the nearest integers, ties to even; the gradient passes."""
-    return torch.fake_quantize_per_tensor_affine(levels, 1.0, 0, -LIMIT, LIMIT)
+    return round_to_grid(levels, 1.0, 0, -LIMIT, LIMIT)
 
 
 def resample_integers(graph: fx.GraphModule, quantisers: dict[fx.Node, nn.Module]) -> None:

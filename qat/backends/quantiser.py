@@ -9,6 +9,7 @@ from qat.ao import FakeQuantizeBase
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 from qat.invocation import command
+from qat.observers.grid import round_to_grid
 from qat.observers.observer import ActivationObserver
 
 WIDE = 256  # levels of int16 for each of int8's
@@ -81,9 +82,7 @@ class ActivationQuantiser(FakeQuantizeBase):
             return x
         if self.bits != 8:
             return self._wide(x)
-        return torch.fake_quantize_per_tensor_affine(
-            x, self.scale[0], self.zero_point[0], self.quant_min, self.quant_max
-        )
+        return round_to_grid(x, self.scale[0], self.zero_point[0], self.quant_min, self.quant_max)
 
     def keep_bits(self, bits: int) -> None:
         """Give the tensor 16 bits over everything seen, or float (32)."""
@@ -103,7 +102,7 @@ class ActivationQuantiser(FakeQuantizeBase):
         if self.bits == 32:
             return x
         top = WIDE * (self.quant_max + 1) - 1
-        return torch.fake_quantize_per_tensor_affine(x, self.scale[0] / WIDE, WIDE * self.zero_point[0], 0, top)
+        return round_to_grid(x, self.scale[0] / WIDE, WIDE * self.zero_point[0], 0, top)
 
     def calculate_qparams(self, **_: object) -> tuple[Tensor, Tensor]:
         """Scale (1,) float32 and zero point (1,) int32, for torch.ao's convert."""

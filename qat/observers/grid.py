@@ -39,6 +39,22 @@ class Grid:
         return scale, min(max(self.low - round(low / scale), self.low), self.high)
 
 
+def round_to_grid(x: Tensor, scale: Tensor | float, zero_point: Tensor | int, low: int, high: int) -> Tensor:
+    """`x` on the integers `low` to `high`, times `scale`; a gradient passes where nothing is clipped.
+
+    Bit for bit `torch.fake_quantize_per_tensor_affine`, whose kernel takes ten times as long on a CPU; but NaN stays.
+
+    >>> round_to_grid(torch.tensor([-0.3, 0.3, 9.0]), 0.5, 0, 0, 10)
+    tensor([0.0000, 0.5000, 5.0000])
+    """
+    scale = torch.as_tensor(scale, dtype=torch.float32, device=x.device)
+    if not x.is_cpu or (x.requires_grad and torch.is_grad_enabled()):
+        zero_point = torch.as_tensor(zero_point, dtype=torch.int32, device=x.device)
+        return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, low, high)
+    levels = (x * (1 / scale)).round_().add_(zero_point)
+    return levels.clamp_(low, high).sub_(zero_point).mul_(scale)
+
+
 def _positive(scale: float) -> float:
     """`scale`, if float32 can work with it; EMPTY for the range of a tensor that is 0 everywhere."""
     return max(scale, LEAST) if scale > 0 else EMPTY
