@@ -16,6 +16,7 @@ FOLDER ?=
 FILE   ?=
 BASELINE ?=
 SUBMISSION ?=
+BOXES ?=
 JOBS   ?= 2
 N      ?= 1000
 TORCH  ?= torch
@@ -64,8 +65,8 @@ qat: $(READY) ## fine-tune the calibrated network with fake-quantisation, taught
 eval: $(READY) ## mIoU of STAGE=float|calib|qat|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
 	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)
 
-infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE; SUBMISSION=1: the test set for a server
-	$(PY) tools/infer.py --stage $(STAGE) $(if $(SUBMISSION),--submission,--input "$(INPUT)") $(ARGS)
+infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE; SUBMISSION=1: the test set for a server; BOXES=file: where persons are
+	$(PY) tools/infer.py --stage $(STAGE) $(if $(SUBMISSION),--submission,--input "$(INPUT)")$(if $(BOXES), --boxes "$(BOXES)") $(ARGS)
 
 compile: $(READY) ## every artefact of the calibrated network, each proven and run in every runtime
 	$(PY) tools/compile.py $(ARGS)

@@ -26,6 +26,7 @@ class Sample:
     """A picture: `image` (1, 3, H, W) normalised; `label` (1, h, w) or None; `size`: height, width of its classes.
 
     `canvas`: height and width that the logits span where the picture is padded (`qat.data.fit`); None: `size`.
+    `sides`: as of `Frame`.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Sample:
     label: Tensor | None
     size: tuple[int, int]
     canvas: tuple[int, int] | None = None
+    sides: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

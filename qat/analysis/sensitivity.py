@@ -76,7 +76,7 @@ class Sensitivity:
         self.images += 1
 
     def _frame(self, sample: Sample) -> Frame:
-        return Frame(sample.size, sample.canvas, self.align_corners)
+        return Frame(sample.size, sample.canvas, self.align_corners, sample.sides)
 
     def _count(self, measure: Measure, outputs: Outputs, reference: tuple[Outputs, Prediction], sample: Sample) -> None:
         frame = self._frame(sample)

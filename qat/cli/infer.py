@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--submission", action="store_true", help="labelIds PNGs of DATASET.TEST_SET, zipped, for a benchmark's server"
     )
     parser.add_argument("--output", help="where to (default: infer/, dump/ or submission.zip in the stage's folder)")
+    parser.add_argument("--boxes", help="of a pose network: a JSON file that says where persons are (docs/tasks.md)")
     parser.add_argument("--logits", action="store_true", help="raw logits as .npy, to compare, in place of overlays")
 
 
@@ -30,6 +31,7 @@ def _draw(config: Any, args: argparse.Namespace, out: Output) -> None:
     from qat.workflow.inference import infer
 
     options = {"source": args.input, "stage": args.stage, "output": args.output, "logits": args.logits}
+    options["boxes"] = args.boxes
     drawn = infer(config, out.progress, **options)
     out.result(drawn, f"{len(drawn.pictures)} {'files of logits' if args.logits else 'overlays'} in {drawn.folder}")
 
@@ -38,7 +40,8 @@ def _submit(config: Any, args: argparse.Namespace, out: Output) -> None:
     from qat.errors import UserError
     from qat.workflow.submission import submit
 
-    if args.logits:
-        raise UserError("--submission and --logits are two things; give one of them")
+    if args.logits or args.boxes:
+        other = "--logits" if args.logits else "--boxes"
+        raise UserError(f"--submission and {other} are two things; give one of them")
     done = submit(config, out.progress, stage=args.stage, output=args.output)
     out.result(done, f"{done.pictures} pictures in {done.archive}")

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from qat.data.encodings import AnyEncoding
+from qat.data.listing import Entry
+from qat.data.person_label import PersonLabel
 from qat.data.segmentation import SegmentationDataset
 from qat.files import known_sha256, sha256_text
 
 
 def picture_digests(dataset: SegmentationDataset, indices: Iterable[int]) -> dict[str, str]:
-    """Returns the digest of each of some pictures' files, by the picture's name."""
-    entries = (dataset.entries[index] for index in indices)
-    return {entry.name: known_sha256(entry.image) for entry in entries}
+    """Returns the digest of each of some pictures' files, and of the part that is cut out, by the picture's name."""
+    pairs = ((dataset.entries[index], dataset.encodings[index]) for index in indices)
+    return {entry.name: _seen(entry, encoding) for entry, encoding in pairs}
+
+
+def _seen(entry: Entry, encoding: AnyEncoding) -> str:
+    part = encoding.part if isinstance(encoding, PersonLabel) else ""
+    return sha256_text(f"{known_sha256(entry.image)} {part}") if part else known_sha256(entry.image)
 
 
 def pictures_of(dataset: SegmentationDataset, indices: Iterable[int]) -> dict[str, str]:

@@ -13,8 +13,10 @@ from qat.files import sha256_text
 LABEL_IDS, TRAIN_IDS = "labelIds", "trainIds"  # the encodings that a label file can be in
 BOXES = "boxes"  # or it has the boxes of objects: `qat.data.box_file`
 FOLDERS = "folders"  # or a picture's folder says its class: `qat.data.class_folder`
+KEYPOINTS = "keypoints"  # or a file has the points of persons in many pictures: `qat.data.person_file`
 PLACE = ("root", "root_variable", "folder")  # where a data set lies: on another machine it is the same data set
 _COLOURED = ("coloured", "void_colours")
+_POINTS = ("skeleton", "sigmas")
 IGNORE = 255  # the train id that neither losses nor scores count
 
 
@@ -46,7 +48,8 @@ class Descriptor:
     {} where list files name every picture. `train`, `val`: splits or list files. `unlabelled`: splits without labels.
     `void`: values of label files, beside 255, that no class has. `streets`: of a generated data set. `folder`: the
     root's subfolder in which pictures are looked for first; "" for `name`. `coloured`: label files say the class by its
-    colour. `void_colours`: colours of label files that no class has.
+    colour. `void_colours`: colours of label files that no class has. `skeleton`: pairs of key points that belong
+    together, to be drawn; `sigmas`: of each, by which their similarity counts (COCO's `kpt_oks_sigmas`).
     """
 
     name: str
@@ -65,6 +68,8 @@ class Descriptor:
     folder: str = ""
     coloured: bool = False
     void_colours: tuple[tuple[int, ...], ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
+    sigmas: tuple[float, ...] = ()
 
     @property
     def class_set(self) -> ClassSet:
@@ -84,6 +89,8 @@ def digest(descriptor: Descriptor) -> str:
     content = {key: value for key, value in asdict(descriptor).items() if key not in PLACE}
     if not descriptor.coloured:  # descriptors that are older than coloured labels keep their digests
         content = {key: value for key, value in content.items() if key not in _COLOURED}
+    if KEYPOINTS not in descriptor.encodings:  # and those without key points
+        content = {key: value for key, value in content.items() if key not in _POINTS}
     return sha256_text(json.dumps(content, sort_keys=True))
 
 

@@ -10,7 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qat.data.descriptor import BOXES, FOLDERS, LABEL_IDS, PLACE, TRAIN_IDS, DataClass, Descriptor, Streets, digest
+from qat.data.descriptor import (
+    BOXES,
+    FOLDERS,
+    KEYPOINTS,
+    LABEL_IDS,
+    PLACE,
+    TRAIN_IDS,
+    DataClass,
+    Descriptor,
+    Streets,
+    digest,
+)
 from qat.errors import UserError, nearest
 from qat.files import read_yaml
 from qat.resources import NAME, built_in_descriptor, find_descriptor
@@ -48,8 +59,24 @@ def parse(tree: Mapping[Any, Any], path: Path) -> Descriptor:
         raise UserError(f"{path} has neither images nor splits; expected images: images/{{split}}, or list files")
     _check_classes(values["classes"], values.get("void", ()), path)
     _check_colours(tree, values, path)
+    values["skeleton"] = _by_number(values, path)
+    _check_sigmas(values, path)
     splits = values.pop("splits", {})
     return Descriptor(**{"root": str(path.resolve().parent)} | values | splits)
+
+
+def _by_number(values: Mapping[str, Any], path: Path) -> tuple[tuple[int, ...], ...]:
+    """The skeleton's pairs of names as classes' numbers."""
+    names, pairs = [one.name for one in values["classes"]], values.get("skeleton", ())
+    if unknown := [name for pair in pairs for name in pair if name not in names]:
+        raise UserError(f"skeleton in {path} has {unknown[0]}, which is no class; {nearest(unknown[0], names)}")
+    return tuple(tuple(map(names.index, pair)) for pair in pairs)
+
+
+def _check_sigmas(values: Mapping[str, Any], path: Path) -> None:
+    sigmas, classes = values.get("sigmas", ()), values["classes"]
+    if len(sigmas) not in (0, len(classes)):
+        raise UserError(f"sigmas in {path} are {len(sigmas)}; expected one for each of the {len(classes)} classes")
 
 
 def _tree(path: Path, seen: tuple[Path, ...]) -> dict[Any, Any]:
@@ -118,9 +145,10 @@ def _labels(value: Any) -> tuple[tuple[str, str], ...]:
         return ((FOLDERS, ""),)
     if not isinstance(value, dict):
         return ((LABEL_IDS, _pattern(value)),)
-    if not value or not (set(value) <= {LABEL_IDS, TRAIN_IDS} or set(value) == {BOXES}):
+    if not value or not (set(value) <= {LABEL_IDS, TRAIN_IDS} or set(value) in ({BOXES}, {KEYPOINTS})):
         both = f"one for each of {LABEL_IDS} and {TRAIN_IDS}"
-        raise _Wrong(f"a pattern such as masks/{{split}}, {both}, {FOLDERS}, or {{{BOXES}: labels/{{split}}}}")
+        others = f"{{{BOXES}: labels/{{split}}}}, or {{{KEYPOINTS}: points_{{split}}.json}}"
+        raise _Wrong(f"a pattern such as masks/{{split}}, {both}, {FOLDERS}, {others}")
     return tuple((encoding, _pattern(pattern)) for encoding, pattern in value.items())
 
 
@@ -181,6 +209,22 @@ def _shares(least: float, expected: str) -> Callable[[Any], tuple[float, ...]]:
         return tuple(float(one) for one in numbers)
 
     return read
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = value if isinstance(value, list) else [value]
+    if not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) for one in pair) for pair in pairs
+    ):
+        raise _Wrong("pairs of classes, such as [[left_hip, left_foot], [right_hip, right_foot]]")
+    return tuple((first, second) for first, second in pairs)
+
+
+def _sigmas(value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list) else []
+    if not values or not all(type(one) in (int, float) and 0 < one <= 1 for one in values):
+        raise _Wrong("a number above 0, at most 1, for each class, such as [0.026, 0.079]")
+    return tuple(float(one) for one in values)
 
 
 def _streets(value: Any) -> Streets:
@@ -254,6 +298,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "folder": _name,
     "coloured": _yes_or_no,
     "void_colours": _colours,
+    "skeleton": _pairs,
+    "sigmas": _sigmas,
     "mean": _shares(0, "a number from 0 to 1 for each channel, such as [0.485, 0.456, 0.406]"),
     "std": _shares(1e-6, "a number above 0, at most 1, for each channel, such as [0.229, 0.224, 0.225]"),
     "streets": _streets,

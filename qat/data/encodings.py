@@ -17,6 +17,7 @@ from qat.data.class_folder import ClassFolder
 from qat.data.coloured_label import Colours
 from qat.data.descriptor import BOXES, FOLDERS, IGNORE, LABEL_IDS, TRAIN_IDS, Descriptor
 from qat.data.image_io import read_label
+from qat.data.person_label import PersonLabel
 from qat.errors import UserError
 
 AUTO = "auto"  # by the file's name, where a data set comes in both encodings
@@ -57,7 +58,7 @@ class Encoding:
         return cv2.LUT(label, self.table)  # type: ignore[return-value]
 
 
-AnyEncoding: TypeAlias = Encoding | BoxFile | ClassFolder
+AnyEncoding: TypeAlias = Encoding | BoxFile | ClassFolder | PersonLabel
 
 
 def present(label: NDArray[np.uint8]) -> frozenset[int]:

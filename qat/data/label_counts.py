@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from qat.data.box_file import BoxFile
 from qat.data.descriptor import IGNORE
 from qat.data.encodings import AnyEncoding, Encoding, present
+from qat.data.person_label import PersonLabel
 from qat.data.segmentation import SegmentationDataset
 from qat.errors import UserError
 
@@ -30,7 +31,7 @@ class LabelCounts:
     files: tuple[int, ...]
     ignored: int
     read: int
-    unit: str = "pixels"  # what `pixels` counts: pixels, or objects of labels that are boxes
+    unit: str = "pixels"  # what `pixels` counts: pixels, objects of labels that are boxes, or points of persons
 
 
 def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelCounts:
@@ -38,15 +39,27 @@ def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelC
     classes = len(dataset.class_names)
     pixels, files, read = np.zeros(256, np.int64), np.zeros(256, np.int64), 0
     indices = list(indices)
-    boxes = any(isinstance(dataset.encodings[index], BoxFile) for index in indices)
-    for label in map(dataset.label, indices):
-        values = label[:, 0].astype(np.int64) if boxes else label.reshape(-1)
-        counts = np.bincount(values, minlength=256)
+    units = {_unit(dataset.encodings[index]) for index in indices} or {"pixels"}
+    for index in indices:
+        counts = np.bincount(_values(dataset.label(index), dataset.encodings[index]), minlength=256)
         pixels, files, read = pixels + counts, files + (counts > 0), read + 1
-    own = slice(0, classes)
+    own, unit = slice(0, classes), min(units)  # one kind of labels a set
     counted, held = tuple(pixels[own].tolist()), tuple(files[own].tolist())
-    unit = "objects" if boxes else "pixels"
-    return LabelCounts(dataset.class_names, counted, held, 0 if boxes else int(pixels[IGNORE]), read, unit)
+    return LabelCounts(dataset.class_names, counted, held, int(pixels[IGNORE]) if unit == "pixels" else 0, read, unit)
+
+
+def _unit(encoding: AnyEncoding) -> str:
+    if isinstance(encoding, PersonLabel):
+        return "points"
+    return "objects" if isinstance(encoding, BoxFile) else "pixels"
+
+
+def _values(label: NDArray[Any], encoding: AnyEncoding) -> NDArray[np.int64]:
+    """The classes that a label has, one for each of what counts."""
+    if isinstance(encoding, PersonLabel):
+        return np.flatnonzero(label[:, 2])
+    classes: NDArray[np.int64] = (label[:, 0] if isinstance(encoding, BoxFile) else label.reshape(-1)).astype(np.int64)
+    return classes
 
 
 def require_classes(dataset: SegmentationDataset, indices: Sequence[int], key: str) -> None:

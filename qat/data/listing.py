@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qat.data.descriptor import Descriptor
+from qat.data.descriptor import KEYPOINTS, Descriptor
 from qat.data.encodings import AUTO
 from qat.data.list_lines import list_rows
 from qat.errors import UserError
@@ -135,13 +135,20 @@ class Pattern:
         return [base / self.folder / f"{frame}{ending}" for ending in endings]
 
 
+def split_file(descriptor: Descriptor, base: Path, split: str) -> Path:
+    """The file of key points of a split, whose pictures lie below `base`."""
+    pattern = Pattern.of(dict(descriptor.labels)[KEYPOINTS], split)
+    return base / pattern.folder
+
+
 def find_split(descriptor: Descriptor, base: Path, split: str, labels: str) -> list[Entry]:
     """Returns the sorted entries of a split below `base`; UserError for an empty folder or a missing label.
 
     `labels`: the encoding, or auto for the first that exists.
     """
     images = Pattern.of(descriptor.images, split)
-    patterns = [] if split in descriptor.unlabelled else _label_patterns(descriptor, split, labels)
+    unlabelled = split in descriptor.unlabelled or KEYPOINTS in descriptor.encodings  # one file for all
+    patterns = [] if unlabelled else _label_patterns(descriptor, split, labels)
     frames = list(images.frames(base))
     if not frames:
         raise UserError(f"{base / images.folder} holds no image; expected {_expected(images)}")

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from qat.data.class_folder import scaled
-from qat.data.descriptor import BOXES, FOLDERS, ClassSet, Descriptor, Streets
+from qat.data.descriptor import BOXES, FOLDERS, KEYPOINTS, ClassSet, Descriptor, Streets
 from qat.data.encodings import AUTO, AnyEncoding, encoding_of
 from qat.data.image_io import is_turned, read_image
-from qat.data.listing import Entry, Pattern, find_split, read_list
-from qat.data.streets import write, write_boxes, write_crops
+from qat.data.listing import Entry, Pattern, find_split, read_list, split_file
+from qat.data.person_label import PersonLabel
+from qat.data.persons import persons_of
+from qat.data.streets import write, write_boxes, write_crops, write_points
 from qat.errors import UserError, nearest
 from qat.resources import expand
 
@@ -26,6 +28,7 @@ Image: TypeAlias = NDArray[np.uint8]
 Sample: TypeAlias = dict[str, Any]
 # image (H, W, 3) RGB, label (H, W) train ids or None, source of randomness -> tensors by name
 # of a data set with boxes, objects (n, 5) float32: class and corners as shares of the sides, in place of the train ids
+# of one with key points, the picture is a person cut out and the label (points, 4) float32: `PersonLabel.read`
 Label: TypeAlias = NDArray[Any]
 Transform: TypeAlias = Callable[[Image, Any, np.random.Generator], Mapping[str, Any]]
 _log = logging.getLogger(__name__)
@@ -90,14 +93,21 @@ class SegmentationDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`; UserError with the file's name if the image or label can't be used."""
         entry = self.entries[index]
-        image = read_image(entry.image, self.channels)
-        image = image if self.size is None else scaled(image, self.size)
+        image, facts = self._seen(index)
         label = None if entry.label is None else self._beside(index, image)
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        return {**self.transform(image, label, rng), "name": entry.name}
+        return {**self.transform(image, label, rng), "name": entry.name, **facts}
+
+    def _seen(self, index: int) -> tuple[Image, dict[str, float]]:
+        """What the network is to see of a picture; of a person also `side`, its box's longer side there in pixels."""
+        encoding, image = self.encodings[index], read_image(self.entries[index].image, self.channels)
+        if isinstance(encoding, PersonLabel):
+            image, side = encoding.cut(image)
+            return image, {"side": side}
+        return image if self.size is None else scaled(image, self.size), {}
 
     def label(self, index: int) -> Label:
-        """A picture's label: train ids (H, W), 255 ignored, or objects (n, 5); UserError if it can't be used."""
+        """A picture's label: train ids (H, W), 255 ignored, objects (n, 5), points; UserError if it can't be used."""
         path = self.entries[index].label
         assert path is not None  # its caller looked
         encoding: Any = self.encodings[index]
@@ -129,7 +139,7 @@ class DataSpec:
     `root`: the data set's folder, unless the descriptor's variable names it; may hold `${NAME}`. `train`,
     `val`: splits, or list files relative to the root. `labels`: the files' encoding, auto, labelIds or trainIds.
     `seed`: of random pictures. `streets`: of a generated data set. `channels`: of the pictures. `size`: width and
-    height that pictures are stretched to, of a classifier.
+    height that pictures are stretched to, of a classifier; `person`: that persons are cut to, of a pose network.
     """
 
     descriptor: Descriptor
@@ -142,6 +152,7 @@ class DataSpec:
     streets: Streets | None = None
     channels: int = 3
     size: tuple[int, int] | None = None
+    person: tuple[int, int] | None = None
 
     @property
     def subsets(self) -> dict[str, str]:
@@ -158,10 +169,24 @@ def build_dataset(spec: DataSpec, split: str, transform: Transform) -> Segmentat
         raise UserError(f"split is {split!r}; {nearest(split, spec.subsets)}")
     subset = spec.subsets[split]
     entries = find_entries(spec, find_root(spec, subset), subset)
+    if spec.person is not None:
+        return _persons(spec, entries, subset, transform)
     if FOLDERS in spec.descriptor.encodings:
         entries = [replace(entry, label=entry.image) for entry in entries]
     encodings = [encoding_of(entry.label, spec.labels, spec.descriptor, spec.num_classes) for entry in entries]
     return SegmentationDataset(entries, encodings, class_set(spec), transform, spec.seed, spec.channels, spec.size)
+
+
+def _persons(spec: DataSpec, entries: list[Entry], subset: str, transform: Transform) -> SegmentationDataset:
+    """The persons in the pictures, or without labels each whole picture."""
+    assert spec.person is not None  # its caller looked
+    labels: list[PersonLabel] = [PersonLabel(spec.person)] * len(entries)
+    if KEYPOINTS in spec.descriptor.encodings and Path(subset).stem not in spec.descriptor.unlabelled:
+        root = find_root(spec, subset)
+        files = [split_file(spec.descriptor, base, Path(subset).stem) for base in _bases(spec.descriptor, root)]
+        file = next((file for file in files if file.is_file()), files[-1])
+        entries, labels = persons_of(entries, file, spec.descriptor.class_set.names, spec.person)
+    return SegmentationDataset(entries, labels, class_set(spec), transform, spec.seed, spec.channels)
 
 
 def class_set(spec: DataSpec) -> ClassSet:
@@ -192,7 +217,7 @@ def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
     Pictures may lie in the root or in its subfolder of the data set's name (where the official PIDNet looks).
     """
     descriptor = spec.descriptor
-    bases = [base for base in (root / (descriptor.folder or descriptor.name), root) if base.is_dir()]
+    bases = _bases(descriptor, root)
     if (root / subset).is_file():
         return read_list(root / subset, bases)
     if not descriptor.images:
@@ -210,18 +235,25 @@ def find_entries(spec: DataSpec, root: Path, subset: str) -> list[Entry]:
     return find_split(descriptor, base, split, spec.labels)
 
 
+def _bases(descriptor: Descriptor, root: Path) -> list[Path]:
+    """Where pictures and labels are looked for."""
+    return [base for base in (root / (descriptor.folder or descriptor.name), root) if base.is_dir()]
+
+
 def streets_folder(root: str | Path, streets: Streets) -> Path:
     """The folder of generated street pictures, which is named after the counts and the seed."""
     return Path(root).expanduser() / f"seed{streets.seed}-train{streets.train}-val{streets.val}"
 
 
 def _written(root: Path, streets: Streets, descriptor: Descriptor) -> Path:
-    """Writes the street pictures, and boxes or crops where the descriptor has them; returns their folder."""
+    """Writes the street pictures, and boxes, crops or points where the descriptor has them; returns their folder."""
     folder = write(streets_folder(root, streets), train=streets.train, val=streets.val, seed=streets.seed)
     if BOXES in descriptor.encodings:
         write_boxes(folder)
     if FOLDERS in descriptor.encodings:
         write_crops(folder)
+    if KEYPOINTS in descriptor.encodings:
+        write_points(folder)
     return folder
 
 

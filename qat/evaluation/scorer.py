@@ -34,7 +34,8 @@ def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool, task: Task
     """Where a batch's predictions lie: at the size of its label maps, else of its pictures."""
     label = batch.get("label")
     height, width = label.shape[-2:] if label is not None and task.maps else batch["image"].shape[1:3]
-    return Frame((height, width), fit.canvas((height, width)), align_corners)
+    sides = tuple(map(float, batch["side"])) if "side" in batch else None
+    return Frame((height, width), fit.canvas((height, width)), align_corners, sides)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def stage_table(stages: Mapping[str, Metrics]) -> Table:
     worst = f"worst class\n{task.class_title} (change)"
     columns = (
         *("stage", task.score_title, "of\nfloat", "change", task.second_title, task.changed_title),
-        *(title for _, title in task.more),
+        *(title for _, title in (*task.more, *task.pixels)),
         *("logit\nSQNR", worst, "images", "ms per\nimage"),
     )
     caption = CAPTION.format(task.class_title)
@@ -132,6 +132,7 @@ def _row(name: str, stage: Metrics, reference: Metrics | None) -> tuple[str, ...
         _percent(stage[task.second]),
         f"{100 * stage[task.changed]:.3f}" if task.changed in stage else "",
         *(_percent(stage.get(key)) for key, _ in task.more),
+        *(f"{stage[key]:.2f}" if key in stage else "" for key, _ in task.pixels),
         _decibels(stage),
         worst,
         str(stage["images"]),

@@ -17,10 +17,12 @@ from torch.autograd.function import once_differentiable
 
 from qat.data.descriptor import IGNORE
 from qat.training.detection_loss import detection_loss
+from qat.training.heat_map_loss import heat_map_loss
 
 BOUNDARY_WEIGHT = 20.0
 BOUNDARY_CONFIDENCE = 0.8  # sigmoid of the boundary logit above which a pixel counts for the boundary-aware loss
 SMOOTHING = 0.1  # of classification's labels, as torchvision trains
+HEAT_STRIDE = 4  # pixels of a heat map's cell
 BAND = 1 << 15  # pixels at once on a CPU: 19 float32 channels of them stay in a core's cache
 
 
@@ -86,12 +88,22 @@ def classification_loss(
     return {"loss": F.cross_entropy(logits, torch.cat(list(label)), weights, label_smoothing=SMOOTHING)}
 
 
+def points_loss(
+    outputs: Sequence[Tensor], label: Sequence[Tensor], edge: Tensor | None, config: LossConfig
+) -> dict[str, Tensor]:
+    """Squared error of heat maps (N, points, h, w); `label`: of each picture (points, 4), as `PersonLabel.read`."""
+    maps = outputs[-1]
+    size = (maps.shape[2] * HEAT_STRIDE, maps.shape[3] * HEAT_STRIDE)
+    return {"loss": heat_map_loss(maps, torch.stack(list(label)), size)}
+
+
 Recipe = Callable[[Sequence[Tensor], Any, Any, LossConfig], dict[str, Tensor]]
 RECIPES: dict[str, Recipe] = {
     "cross_entropy": semantic_loss,
     "pidnet": pidnet_loss,
     "yolov5": boxes_loss,
     "classification": classification_loss,
+    "heat_maps": points_loss,
 }
 """By `NetworkSpec.loss`: outputs of the train form, label, boundary map (of labels that have one) and settings -> parts
 and their sum `loss`."""

@@ -165,7 +165,8 @@ def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[Parity
         size, image = (int(images.shape[1]), int(images.shape[2])), to_artefact(images)
         raw = config.COMPILE.INPUT == "uint8"  # then the padding is a whole level, for the stages too
         normalised = normalise(image.permute(0, 2, 3, 1).contiguous(), mean, std).contiguous() if raw else image
-        samples.append(ParitySample(picture["name"], normalised, image, picture.get("label"), size, fit.canvas(size)))
+        label, sides = picture.get("label"), (picture["side"],) if "side" in picture else None
+        samples.append(ParitySample(picture["name"], normalised, image, label, size, fit.canvas(size), sides))
     return samples
 
 

@@ -145,7 +145,7 @@ def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Itera
     for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
         image, label = batch["image"], batch.get("label")
         x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False, task_of(config))
-        yield Sample(batch["name"][0], x, label, frame.size, frame.canvas)
+        yield Sample(batch["name"][0], x, label, frame.size, frame.canvas, frame.sides)
 
 
 def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:

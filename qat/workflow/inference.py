@@ -22,6 +22,7 @@ from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.evaluation.outputs import Outputs
 from qat.evaluation.tasks import Frame, Prediction, Task
+from qat.evaluation.tasks.keypoints import KEYPOINTS
 from qat.evaluation.tasks.task import Drawing
 from qat.files import atomic_path
 from qat.invocation import command
@@ -31,12 +32,14 @@ from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
 from qat.workflow.network import channels_of, task_of
 from qat.workflow.overlay_files import overlay_files
+from qat.workflow.persons import Persons, persons_in, points_in
 from qat.workflow.progress import Progress, silent, watched
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
 
 log = logging.getLogger(__name__)
 Classify = Callable[[Picture], Picture]
+Write = Callable[[Path, Path, Picture], None]  # the file to write, the picture's file, the picture
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def infer(
     stage: str = "float",
     output: str | Path | None = None,
     logits: bool = False,
+    boxes: str | Path | None = None,
 ) -> Inference:
     """Write an overlay for each picture, under the picture's name; subfolders of the common parent are kept.
 
@@ -68,13 +72,15 @@ def infer(
         stage: float, calib, qat, int_infer or compiled.
         output: the folder to write to; by default infer/, or for logits dump/, in the stage's folder.
         logits: write the stage's raw logits, float32 (classes, h, w), as .npy in place of overlays.
+        boxes: of a pose network, a file that says where persons are (`qat.data.person_boxes`); by default a picture is
+            one person.
 
     Returns:
         The folder and the files in it.
 
     Raises:
-        UserError: if `source` holds no picture, a picture can't be read or would be overwritten, or the stage doesn't
-            exist or is stale.
+        UserError: if `source` holds no picture, `boxes` can't be used, a picture can't be read or would be overwritten,
+            or the stage doesn't exist or is stale.
     """
     if not str(source):
         example = command("infer", stage="int_infer", input="picture-or-folder")
@@ -83,30 +89,32 @@ def infer(
         task_of(config)
     announce(config, stage)
     paths = find_images(source)
+    where = persons_in(config, paths, boxes)
     folder = Path(output) if output else folders_of(config).stage(stage) / ("dump" if logits else "infer")
-    write, suffix = (_dumper(config, stage), ".npy") if logits else (_drawer(config, stage), ".png")
+    write, suffix = (_dumper(config, stage), ".npy") if logits else (_drawer(config, stage, where), ".png")
     files = [file.with_suffix(suffix) for file in overlay_files(paths, folder)]
     pairs = list(zip(paths, files, strict=True))
     for path, file in watched(pairs, progress, len(pairs), f"infer {stage}"):
-        write(file, read_image(path, channels_of(config)))
+        write(file, path, read_image(path, channels_of(config)))
     return Inference(stage, folder, tuple(files))
 
 
-def _drawer(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
+def _drawer(config: CfgNode, stage: str, where: Persons) -> Write:
     shown = ["float"] if stage == "float" else ["float", stage]
     if (task := task_of(config)).drawing is not None:
-        return _task_drawer(config, task, shown)
+        return _task_drawer(config, task, shown, where)
     networks, classes = {name: classifier(config, name) for name in shown}, class_set(data_spec(config))
-    return lambda target, image: overlay.save(target, draw(image, networks, classes))
+    return lambda target, _, image: overlay.save(target, draw(image, networks, classes))
 
 
-def _task_drawer(config: CfgNode, task: Task, shown: Sequence[str]) -> Callable[[Path, Picture], None]:
+def _task_drawer(config: CfgNode, task: Task, shown: Sequence[str], where: Persons) -> Write:
     """Returns a function that draws what each stage predicts, side by side, and where the second differs."""
-    predictors, classes = {name: _predictor(config, name, task) for name in shown}, class_set(data_spec(config))
+    predictors = {name: _predictor(config, name, task, where) for name in shown}
+    classes = class_set(data_spec(config))
     drawing = cast(Drawing, task.drawing)
 
-    def write(target: Path, image: Picture) -> None:
-        predicted = [(name, predict(image)) for name, predict in predictors.items()]
+    def write(target: Path, path: Path, image: Picture) -> None:
+        predicted = [(name, predict(path, image)) for name, predict in predictors.items()]
         seen = rgb_view(image)
         panels = [(name, drawing.prediction(seen, one, classes)) for name, one in predicted]
         if len(predicted) == 2:
@@ -116,7 +124,7 @@ def _task_drawer(config: CfgNode, task: Task, shown: Sequence[str]) -> Callable[
     return write
 
 
-def _predictor(config: CfgNode, stage: str, task: Task) -> Callable[[Picture], Prediction]:
+def _predictor(config: CfgNode, stage: str, task: Task, where: Persons) -> Callable[[Path, Picture], Prediction]:
     """Returns a function from a picture to what the stage predicts of it."""
     compute, fit = _computer(config, stage)
 
@@ -124,14 +132,16 @@ def _predictor(config: CfgNode, stage: str, task: Task) -> Callable[[Picture], P
         size = (image.shape[0], image.shape[1])
         return task.predict(compute(image), Frame(size, fit.canvas(size), config.MODEL.ALIGN_CORNERS))[0]
 
-    return predict
+    if task.name == KEYPOINTS.name:
+        return lambda path, image: points_in(image, where(path, image), predict)
+    return lambda _, image: predict(image)
 
 
-def _dumper(config: CfgNode, stage: str) -> Callable[[Path, Picture], None]:
+def _dumper(config: CfgNode, stage: str) -> Write:
     """Returns a function that writes a picture's logits, as the network gives them, before any upsampling."""
     compute, _ = _computer(config, stage)
 
-    def dump(target: Path, image: Picture) -> None:
+    def dump(target: Path, path: Path, image: Picture) -> None:
         outputs = compute(image)
         if not isinstance(outputs, Tensor):
             raise UserError(f"MODEL.NAME {config.MODEL.NAME} has several outputs; --logits writes one: leave it out")

@@ -16,10 +16,12 @@ import torch
 from torch import fx, nn
 from yacs.config import CfgNode
 
+from qat.data import read_descriptor
 from qat.deploy.boxes import STRIDES
 from qat.errors import UserError
 from qat.evaluation.tasks import TASKS, Task
 from qat.evaluation.tasks.detection import DETECTION, Anchors, with_anchors
+from qat.evaluation.tasks.keypoints import KEYPOINTS, with_points
 from qat.files import sha256_text
 from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
@@ -106,6 +108,9 @@ def task_of(config: CfgNode) -> Task:
         )
     if name == DETECTION.name:
         return with_anchors(DETECTION, _anchors(config.TEST.MODEL_FILE) or spec.anchors)
+    if name == KEYPOINTS.name:
+        descriptor = read_descriptor(config.DATASET.DESCRIPTOR or config.DATASET.DATASET)
+        return with_points(KEYPOINTS, descriptor.class_set.names, descriptor.sigmas, descriptor.skeleton)
     return TASKS[name]
 
 

@@ -10,9 +10,10 @@ from qat.backends.spec import QuantSpec
 from qat.data import DataSpec, Descriptor, built_in_digest, digest, read_descriptor
 from qat.data.augmentation import TrainingTransform
 from qat.data.class_folder import ClassTransform
-from qat.data.descriptor import BOXES, FOLDERS, Streets
+from qat.data.descriptor import BOXES, FOLDERS, KEYPOINTS, Streets
 from qat.data.fit import Fit, Size
 from qat.data.object_augmentation import ObjectTransform
+from qat.data.person_augmentation import PersonTransform, mirrored
 from qat.errors import UserError
 from qat.workflow.network import channels_of, network_spec
 
@@ -68,6 +69,7 @@ def data_spec(config: CfgNode) -> DataSpec:
         streets=generated,
         channels=channels_of(config),
         size=_sides(config) if network_spec(config).task == "classification" else None,
+        person=_sides(config) if network_spec(config).task == "keypoints" else None,
     )
 
 
@@ -81,34 +83,37 @@ def _check_labels(config: CfgNode, descriptor: Descriptor) -> None:
     task = network_spec(config).task
     held = next((kind for kind in _HELD.values() if kind in descriptor.encodings), "pixels")
     wanted = _HELD.get(task, "pixels")
-    if not descriptor.labels or (held == wanted and task != "keypoints"):
+    if not descriptor.labels or held == wanted:
         return
-    if task == "keypoints":
-        raise UserError(
-            f"MODEL.NAME {config.MODEL.NAME} is a network for key points, whose labels no data set here has; "
-            f"leave them out of {config.DATASET.DATASET}'s descriptor: stages are then held against float's points"
-        )
     raise UserError(
         f"MODEL.NAME {config.MODEL.NAME} is a network for {task} and DATASET.DATASET {config.DATASET.DATASET} has "
         f"labels of {held}; give a data set with labels of {wanted} ({_EXAMPLES[wanted]})"
     )
 
 
-_HELD = {"detection": BOXES, "classification": FOLDERS}  # what labels say, by task; of others the class of each pixel
+_HELD = {
+    "detection": BOXES,
+    "classification": FOLDERS,
+    "keypoints": KEYPOINTS,
+}  # what labels say, by task; of others the class of each pixel
 _EXAMPLES = {
     BOXES: "labels: {boxes: ...}, as streets_objects",
     FOLDERS: "labels: folders, as streets_crops",
+    KEYPOINTS: "labels: {keypoints: ...}, as streets_persons",
     "pixels": "such as streets",
 }
 
 
-def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform | ClassTransform:
+def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform | ClassTransform | PersonTransform:
     """Reads the augmentation of section TRAIN."""
     train, data = config.TRAIN, config.DATASET
     width, height = train.IMAGE_SIZE
     mean, std = tuple(data.MEAN), tuple(data.STD)
     if network_spec(config).task == "classification":
         return ClassTransform((width, height), mean, std, train.MULTI_SCALE, train.FLIP, train.COLOR)
+    if network_spec(config).task == "keypoints":
+        points = mirrored(descriptor_of(config).class_set.names)
+        return PersonTransform((width, height), mean, std, points, train.MULTI_SCALE, train.FLIP, train.COLOR)
     if network_spec(config).task == "detection":
         return ObjectTransform(
             crop=(width, height),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ class Canvas:
     """`image` (H, W, 3) RGB and `label` (H, W) labelIds, seen by `camera` through `haze` (`visibility` in m).
 
     `thing` (H, W): the number of what painted each pixel's label, which is `number` now; 0 for what isn't numbered.
+    `people`: by number, where each person's points were painted, (points, 2) pixels.
     """
 
     image: Pixels
@@ -45,6 +46,7 @@ class Canvas:
     visibility: float
     sun: float  # -1 from the left, +1 from the right
     number: int = 0
+    people: dict[int, Floats] = field(default_factory=dict)
 
     def hazed(self, colour: Colour, depth: float) -> Colour:
         """`colour` as it looks at `depth` metres."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qat.data.streets import ids
-from qat.data.streets.canvas import BLACK, SKIN, WHITE, Canvas, Colour, Palette, pick, rectangle, shade, upright
+from qat.data.streets.canvas import BLACK, SKIN, WHITE, Canvas, Colour, Floats, Palette, pick, rectangle, shade, upright
 
 _POSTS: Palette = ((112, 116, 120), (140, 142, 142), (78, 84, 88), (92, 104, 98))
 _RED: Colour = (204, 34, 36)
@@ -123,12 +123,24 @@ def paint_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -
         put(rectangle(foot - 0.11, 0.0, foot + 0.14, 0.08), (30, 26, 24))
     long = 0.55 if rng.random() < 0.3 else 0.78
     put([(-0.21, long), (0.21, long), (0.23, 1.42), (0.1, 1.5), (-0.1, 1.5), (-0.23, 1.42)], coat)
+    canvas.people[canvas.number] = canvas.camera.project(_person_points(x, z, tall, stride, wide))
     swing = stride * 0.5
     put([(-0.24, 1.42), (-0.14, 1.42), (-0.2 - swing, 0.82), (-0.3 - swing, 0.82)], shade(coat, 0.8))
     put([(0.24, 1.42), (0.14, 1.42), (0.2 + swing, 0.82), (0.3 + swing, 0.82)], shade(coat, 0.7))
     if rng.random() < 0.3:
         put(rectangle(0.22 + swing, 0.55, 0.46 + swing, 0.85), pick(rng, _COATS))
     _head(canvas, rng, x, z, 1.62 * tall, ids.PERSON)
+
+
+POINTS = ("head", "left_shoulder", "right_shoulder", "left_hip", "right_hip", "left_foot", "right_foot")
+"""Of a person, left and right as the picture shows them: nobody here has a face."""
+
+
+def _person_points(x: float, z: float, tall: float, stride: float, wide: float) -> Floats:
+    """(points, 3) metres of what `paint_person` paints; the head is as wide at any stature."""
+    body = [(-0.19, 1.41), (0.19, 1.41), (-0.11, 0.85), (0.11, 0.85), (-stride, 0.05), (stride, 0.05)]
+    head = np.array([[x, 1.62 * tall - 0.02, z]])
+    return np.concatenate([head, upright(x, z, np.multiply(body, tall), wide)])
 
 
 def _head(canvas: Canvas, rng: np.random.Generator, x: float, z: float, y: float, label: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qat.data.streets import ids
 from qat.data.streets.backdrop import Weather, choose_weather, finish, paint_sky, paint_skyline
-from qat.data.streets.canvas import Canvas, Pixels, choose_camera, pick, shade
+from qat.data.streets.canvas import Canvas, Floats, Pixels, choose_camera, pick, shade
 from qat.data.streets.ground import Street, paint_ground
 from qat.data.streets.pavement import paint_bin, paint_lamp_post, paint_person, paint_sign, paint_traffic_light
 from qat.data.streets.roadside import paint_sides, paint_tree
@@ -26,12 +26,14 @@ class Scene:
     """A painted street: `image` (H, W, 3) uint8 RGB, `label` (H, W) uint8 Cityscapes labelIds.
 
     `thing` (H, W) uint16: the number of the item that each pixel shows, from 1; 0 for what isn't an item. A rider has
-    the number of the bicycle or motorcycle below.
+    the number of the bicycle or motorcycle below. `people`: by number, the points of each person (`pavement.POINTS`),
+    (points, 2) x and y in pixels, seen or not.
     """
 
     image: Pixels
     label: Pixels
     thing: NDArray[np.uint16]
+    people: Mapping[int, Floats] = field(default_factory=dict)
 
 
 def render(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> tuple[Pixels, Pixels]:
@@ -66,7 +68,7 @@ def paint(seed: int | Sequence[int], size: tuple[int, int] = (512, 256)) -> Scen
     for number, item in enumerate(sorted(items, key=lambda item: -item.near), 1):
         item.paint(replace(canvas, number=number), rng)
     _paint_bonnet(canvas, rng)
-    return Scene(finish(picture, label, weather, rng), label, thing)
+    return Scene(finish(picture, label, weather, rng), label, thing, canvas.people)
 
 
 def _paint_shadows(canvas: Canvas, items: Sequence[Item], weather: Weather) -> None:

@@ -12,7 +12,9 @@ import numpy as np
 
 from qat.data.box_file import write_boxes as write_box_file
 from qat.data.streets.canvas import Pixels
+from qat.data.streets.coco import CocoPicture, coco_content
 from qat.data.streets.objects import CLASSES, StreetObject, objects
+from qat.data.streets.people import people
 from qat.data.streets.scene import Scene, paint, render
 from qat.errors import UserError
 from qat.files import alone, replaced_folder
@@ -103,6 +105,36 @@ def _write_crops(folder: Path, index: int, scene: Scene) -> None:
         rows, columns = slice(max(0, top - down), bottom + down), slice(max(0, left - across), right + across)
         path = folder / tuple(CLASSES)[one.kind] / f"{index:06d}_{one.number:03d}.png"
         _write_png(path, np.ascontiguousarray(scene.image[rows, columns, ::-1]))
+
+
+def write_points(root: Path) -> None:
+    """Write the points of the persons in the pictures of `root`, a complete set: `keypoints/`, a COCO file a split.
+
+    Points that are there already are left as they are. Raises UserError if they can't be written.
+    """
+    record, folder = _read_record(root), root / "keypoints"
+    if all((folder / f"{split}.json").is_file() for split in _CITIES):
+        return
+    try:
+        with alone(folder), replaced_folder(folder) as aside:
+            for split in _CITIES:
+                (aside / f"{split}.json").write_text(json.dumps(_points(record, split)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"can't write the points of street persons to {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+
+
+def _points(record: dict[str, Any], split: str) -> dict[str, Any]:
+    """COCO's key-point format."""
+    size, city = tuple(record["size"]), _CITIES[split]
+    pictures = [
+        CocoPicture(
+            f"{city}/{city}_000000_{index:06d}_leftImg8bit.png", people(paint(_key(record, split, index), size))
+        )
+        for index in range(record[split])
+    ]
+    return coco_content(pictures, size)
 
 
 def _box_plan(folder: Path, record: dict[str, Any]) -> Iterator[tuple[str, int, Path]]:

@@ -1,45 +1,75 @@
-"""Pictures of key points: a dot with its name's colour, and how far a stage moves it."""
+"""Pictures of key points: a skeleton, a dot in each point's colour, and how far a stage moves it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from qat.data.descriptor import ClassSet
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
+Skeleton: TypeAlias = tuple[tuple[int, int], ...]  # pairs of points
 SURE = 0.2  # of a peak, below which a point isn't drawn
 WHITE = (255, 255, 255)
 
 
+@dataclass(frozen=True)
 class PointDrawing:
-    """How key points are drawn; every picture (H, W, 3) RGB stays as it is."""
+    """How key points are drawn; every picture (H, W, 3) RGB stays as it is.
 
-    def prediction(self, image: Picture, prediction: Tensor, classes: ClassSet) -> Picture:
-        """The points (points, 5) that the network is sure of."""
+    Predictions are one person's points (points, 3 or more), x, y and peak, or several persons'.
+    """
+
+    skeleton: Skeleton = ()
+
+    def prediction(self, image: Picture, prediction: Any, classes: ClassSet) -> Picture:
+        """The points that the network is sure of, and the skeleton between them."""
         drawn = np.array(image, np.uint8)
-        for (x, y, value, *_), colour in zip(prediction.tolist(), classes.palette.tolist(), strict=False):
-            if value > SURE:
-                cv2.circle(drawn, (round(x), round(y)), _radius(image), colour, -1, cv2.LINE_AA)
+        for points in _persons(prediction):
+            self._draw(drawn, points, classes.palette.tolist())
         return drawn
 
-    def changes(self, image: Picture, before: Tensor, after: Tensor, classes: ClassSet) -> Picture:
+    def _draw(self, drawn: Picture, points: NDArray[np.float64], colours: Sequence[Sequence[int]]) -> None:
+        sure = points[:, 2] > SURE
+        for first, second in self.skeleton:
+            if sure[first] and sure[second]:
+                cv2.line(drawn, _place(points[first]), _place(points[second]), WHITE, _width(drawn), cv2.LINE_AA)
+        for point, colour in zip(points[sure], np.array(colours)[np.flatnonzero(sure)].tolist(), strict=True):
+            cv2.circle(drawn, _place(point), _radius(drawn), colour, -1, cv2.LINE_AA)
+
+    def changes(self, image: Picture, before: Any, after: Any, classes: ClassSet) -> Picture:
         """A line from each of float's points to the stage's, over the picture in the dark."""
         drawn = np.array(image // 3, np.uint8)
-        for (x, y, value, *_), (other_x, other_y, *_) in zip(before.tolist(), after.tolist(), strict=True):
-            if value > SURE:
-                cv2.line(drawn, (round(x), round(y)), (round(other_x), round(other_y)), WHITE, 1, cv2.LINE_AA)
-                cv2.circle(drawn, (round(other_x), round(other_y)), _radius(image), WHITE, 1, cv2.LINE_AA)
+        for own, other in zip(_persons(before), _persons(after), strict=True):
+            for first, second in zip(own, other, strict=True):
+                if first[2] > SURE:
+                    cv2.line(drawn, _place(first), _place(second), WHITE, 1, cv2.LINE_AA)
+                    cv2.circle(drawn, _place(second), _radius(image), WHITE, 1, cv2.LINE_AA)
         return drawn
 
     def truth(self, image: Picture, label: Any, classes: ClassSet) -> Picture:
-        """Labels (points, 3) in pixels, the third above 0 where the point is seen."""
+        """Labels (points, 3 or more) in pixels, the third above 0 where the point is labelled."""
         return self.prediction(image, label, classes)
+
+
+def _persons(points: Any) -> Iterator[NDArray[np.float64]]:
+    """The points of each person."""
+    whole = np.asarray(points, np.float64)
+    yield from whole.reshape(-1, *whole.shape[-2:])
+
+
+def _place(point: NDArray[np.float64]) -> tuple[int, int]:
+    return round(float(point[0])), round(float(point[1]))
 
 
 def _radius(image: Picture) -> int:
     return max(2, int(min(image.shape[:2])) // 64)
+
+
+def _width(image: Picture) -> int:
+    return max(1, _radius(image) // 2)

@@ -21,12 +21,14 @@ class Frame:
     """Where a batch's predictions lie.
 
     `size`: height and width of the labels, or of the pictures as they were. `canvas`: what the outputs span where the
-    pictures are padded; None: `size`. `align_corners`: how maps are interpolated.
+    pictures are padded; None: `size`. `align_corners`: how maps are interpolated. `sides`: of each picture that is a
+    person cut out, its box's longer side in pixels; None: the picture's.
     """
 
     size: tuple[int, int]
     canvas: tuple[int, int] | None = None
     align_corners: bool = False
+    sides: tuple[float, ...] | None = None
 
 
 class Tally(Protocol):
@@ -80,7 +82,8 @@ class Task:
     `score`, `second`: keys of the scores that tables show, 0 to 1; `classes`: of the mapping by class; `changed`: of
     the share (0 to 1) of predictions that aren't float's. Each `..._title` is a table's head. `kept`: what a stage
     keeps a share of, where there are no labels; `unit`: what the predictions are of. `maps`: whether the outputs are
-    maps of classes over the picture. `more`: keys and heads of further shares against float in the stage table.
+    maps of classes over the picture. `more`: keys and heads of further shares in the stage table, `pixels`: of figures
+    in pixels.
     `drawing`: of tasks other than segmentation. `grain`: the share by which a few predictions move a figure on few
     pictures, where they aren't many.
     """
@@ -101,6 +104,7 @@ class Task:
     unit: str
     maps: bool = False
     more: tuple[tuple[str, str], ...] = ()
+    pixels: tuple[tuple[str, str], ...] = ()
     grain: float = 0.0
     drawing: Drawing | None = None
 

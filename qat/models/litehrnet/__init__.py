@@ -32,7 +32,7 @@ def _pose(name: str, size: Size) -> NetworkSpec:
         smallest_side=32,
         outputs=("heatmaps",),
         main="heatmaps",
-        loss="",
+        loss="heat_maps",
     )
 
 

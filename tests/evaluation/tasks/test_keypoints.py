@@ -15,9 +15,11 @@ from qat.errors import UserError
 from qat.evaluation import evaluate
 from qat.evaluation.metrics import metrics, share_of_float
 from qat.evaluation.tasks import Frame, find_task
+from qat.evaluation.tasks.keypoints import with_points
 
 TASK, SIZE = find_task("keypoints"), (128, 96)
 NAMES = ("head", "hip", "foot")
+AREA = 4000.0  # of a person in pixels
 
 
 def gaussian(places: np.ndarray, shape: tuple[int, int] = (32, 24), sigma: float = 2.0) -> np.ndarray:
@@ -46,7 +48,7 @@ def measured(shift: float, labels: bool) -> dict[str, Any]:
     places = np.array([[6.0, 6.0], [12.0, 14.0], [18.0, 26.0]])
     maps = torch.from_numpy(np.stack([gaussian(places)] * 2))
     moved = torch.from_numpy(np.stack([gaussian(places + np.array([shift, 0]))] * 2))
-    seen = torch.tensor([[[*place, 1.0] for place in places * 4]] * 2)
+    seen = torch.tensor([[[*place, 1.0, AREA] for place in places * 4]] * 2)
     seen[1, 2, 2] = 0
     batch = {"image": torch.zeros(2, *SIZE, 3, dtype=torch.uint8), "name": ["a", "b"]}
     result = evaluate(
@@ -67,7 +69,32 @@ def test_a_point_is_float_s_within_a_share_of_the_picture(shift: float, kept: fl
     assert found["points_moved"] == 1 - kept
     assert found["mean_shift"] == pytest.approx(4 * shift, abs=1)
     assert (found["pck"], found["class_pck"]) == (kept, dict.fromkeys(NAMES, kept))
-    assert found["oks"] == pytest.approx(np.exp(-((4 * shift) ** 2) / (2 * 128 * 96 * 0.01)), abs=0.02)
+    assert found["oks"] == pytest.approx(np.exp(-((4 * shift) ** 2) / (2 * AREA * 0.01)), abs=0.05)
+
+
+def test_a_point_is_near_by_the_side_of_the_person_s_box() -> None:
+    places = np.array([[6.0, 6.0], [12.0, 14.0], [18.0, 26.0]])
+    maps = [torch.from_numpy(gaussian(places + np.array([shift, 0])))[None] for shift in (0, 1)]
+    for side, kept in ((100.0, 1.0), (60.0, 0.0)):  # the points move by four pixels
+        tally = TASK.tally(3)
+        tally.compare(*(TASK.predict(one, Frame(SIZE, sides=(side,))) for one in maps))
+        assert tally.same == kept
+
+
+def test_sigmas_decide_the_similarity_and_the_skeleton_is_drawn() -> None:
+    maps = torch.from_numpy(gaussian(np.array([[6.0, 6.0], [12.0, 14.0], [18.0, 26.0]])))[None]
+    label = torch.tensor([[[28.0, 24.0, 2.0, AREA], [48.0, 56.0, 0.0, AREA], [72.0, 104.0, 0.0, AREA]]])
+    oks = []
+    for sigma in (0.02, 0.1):
+        tally = with_points(TASK, NAMES, (sigma,) * 3).tally(3)
+        tally.score(TASK.predict(maps, Frame(SIZE)), label)
+        oks.append(tally.scores(NAMES)["oks"])
+    np.testing.assert_allclose(oks, np.exp(-(4.0**2) / (2 * AREA * np.array([0.04, 0.2]) ** 2)), rtol=1e-6)
+    drawing = with_points(TASK, NAMES, (), ((0, 1),)).drawing
+    assert drawing is not None
+    people = torch.stack([TASK.predict(maps, Frame(SIZE))[0]] * 2)
+    drawn = drawing.prediction(np.zeros((*SIZE, 3), np.uint8), people, read_descriptor("streets").class_set)
+    assert drawn[40, 36].min() > 100
 
 
 def test_without_labels_the_gate_counts_points() -> None:
