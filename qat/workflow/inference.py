@@ -30,7 +30,7 @@ from qat.report import overlay
 from qat.report.overlay import Picture
 from qat.workflow.evaluation import announce, stage_fit, to_input
 from qat.workflow.load import load_stage
-from qat.workflow.network import channels_of, task_of
+from qat.workflow.network import channels_of, network_spec, task_of
 from qat.workflow.overlay_files import overlay_files
 from qat.workflow.persons import Persons, persons_in, points_in
 from qat.workflow.progress import Progress, silent, watched
@@ -87,11 +87,13 @@ def infer(
         raise UserError(f"no input picture; say which: {example}")
     if not logits:
         task_of(config)
+    elif boxes is not None:
+        raise UserError("--logits and --boxes are two things: a file of logits is of a whole picture; give one of them")
     announce(config, stage)
     paths = find_images(source)
     where = persons_in(config, paths, boxes)
     folder = Path(output) if output else folders_of(config).stage(stage) / ("dump" if logits else "infer")
-    write, suffix = (_dumper(config, stage), ".npy") if logits else (_drawer(config, stage, where), ".png")
+    write, suffix = (_dumper(config, stage, where), ".npy") if logits else (_drawer(config, stage, where), ".png")
     files = [file.with_suffix(suffix) for file in overlay_files(paths, folder)]
     pairs = list(zip(paths, files, strict=True))
     for path, file in watched(pairs, progress, len(pairs), f"infer {stage}"):
@@ -137,12 +139,13 @@ def _predictor(config: CfgNode, stage: str, task: Task, where: Persons) -> Calla
     return lambda _, image: predict(image)
 
 
-def _dumper(config: CfgNode, stage: str) -> Write:
+def _dumper(config: CfgNode, stage: str, where: Persons) -> Write:
     """Returns a function that writes a picture's logits, as the network gives them, before any upsampling."""
     compute, _ = _computer(config, stage)
+    is_person = network_spec(config).task == KEYPOINTS.name
 
     def dump(target: Path, path: Path, image: Picture) -> None:
-        outputs = compute(image)
+        outputs = compute(where(path, image)[0].cut(image) if is_person else image)
         if not isinstance(outputs, Tensor):
             raise UserError(f"MODEL.NAME {config.MODEL.NAME} has several outputs; --logits writes one: leave it out")
         with atomic_path(target) as aside, open(aside, "wb") as file:

@@ -138,6 +138,14 @@ def test_persons_are_drawn_in_the_whole_picture(config: CfgNode, tmp_path: Path)
     assert (cv2.imread(str(whole)) != cv2.imread(str(boxed))).any()
 
 
+def test_logits_are_of_a_whole_picture(config: CfgNode, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    (written,) = infer(config, source=tmp_path / "a.png", output=tmp_path / "out", logits=True).pictures
+    assert np.load(written).shape == (7, 32, 24)
+    with pytest.raises(UserError, match="--logits and --boxes are two things"):
+        infer(config, source=tmp_path / "a.png", output=tmp_path / "out", logits=True, boxes=tmp_path / "b.json")
+
+
 @pytest.mark.parametrize(
     ("boxes", "options", "reason"),
     [
