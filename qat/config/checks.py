@@ -62,6 +62,7 @@ _ROWS = {  # words, and `module:NAME` for all words that a table has
     "DATASET.LABELS": ("qat.data.encodings:LABELS",),
     "TRAIN.OPTIMIZER": ("qat.training.optim:OPTIMIZERS",),
     "TRAIN.AMP": ("none", "bf16"),
+    "MODEL.TASK": ("qat.models.own_tasks:OWN_TASKS",),
     "TEST.FIT": ("qat.data.fit:MODES",),
     "QUANT.TARGET": ("qat.targets:TARGETS",),
     "QUANT.BACKEND": ("auto", "qat.backends.select:BACKENDS"),

@@ -32,6 +32,7 @@ _C.MODEL = CN()
 _C.MODEL.NAME = "pidnet_s"
 _C.MODEL.KWARGS = CN()  # new: what the function of your own network is called with, a mapping
 _C.MODEL.OUTPUT = None  # new: which output of your own network is the logits: an index, a key or an attribute's name
+_C.MODEL.TASK = None  # new: what your own network is for, segmentation (None), classification or keypoints
 _C.MODEL.PRETRAINED = ""  # training starts from these weights; empty = from scratch
 _C.MODEL.ALIGN_CORNERS = True  # of the last upsampling, logits to label size
 _C.MODEL.NUM_OUTPUTS = 2
@@ -171,6 +172,7 @@ _C.COMPILE.JOBS = 16  # J5's compiler: threads
 
 EXAMPLES = {  # of keys whose default is None: the type that a value must have
     "MODEL.OUTPUT": None,  # any of its types
+    "MODEL.TASK": "classification",
     "DATASET.ROOT": "data/cityscapes",
     "DATASET.NUM_CLASSES": 19,
     "DATASET.TRAIN_SET": "train",

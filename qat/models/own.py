@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qat.errors import UserError
 from qat.models.forms import change_output
 from qat.models.outputs import find_output, heads, likely_output, parts_of, select, shown, take
+from qat.models.own_tasks import OWN_TASKS
 from qat.models.spec import NetworkSpec
 from qat.models.user import UserNetwork, call, short_name
 
@@ -35,14 +36,16 @@ def load_user_network(
     _check(user, logits, classes)
     if key is not None:
         select(network, key)
-    stride = _stride(user, picture, logits)
+    is_map = OWN_TASKS[user.task].axes == len(picture.shape)
+    stride = _stride(user, picture, logits) if is_map else smallest
     spec = NetworkSpec(
         name=short_name(user.name),
         build=lambda count, train: load_user_network(user, count, size, channels, train)[0],
         stride=stride,
-        multiple=_multiple(network, stride, channels),
+        multiple=_multiple(network, stride, channels) if is_map else stride,
         smallest_side=smallest,
-        loss="cross_entropy",
+        task=user.task,
+        loss=OWN_TASKS[user.task].loss,
     )
     if aux:
         network = user.build()
@@ -113,8 +116,10 @@ def _outputs(user: UserNetwork, network: nn.Module, shape: tuple[int, int, int])
 
 
 def _check(user: UserNetwork, logits: Tensor, classes: int) -> None:
-    if logits.dim() != 4:
-        raise UserError(f"MODEL.NAME {user.name} gives {shown(logits)}; expected logits (N, classes, height, width)")
+    expected = OWN_TASKS[user.task]
+    if logits.dim() != expected.axes:
+        what = f"{expected.gives}, as MODEL.TASK {user.task} says"
+        raise UserError(f"MODEL.NAME {user.name} gives {shown(logits)}; expected {what}")
     if logits.shape[1] != classes:
         raise UserError(
             f"MODEL.NAME {user.name} gives logits of {logits.shape[1]} classes and DATASET.NUM_CLASSES is {classes}; "

@@ -54,11 +54,13 @@ class UserNetwork:
     """A network by the code or the file that makes it. `name`: MODEL.NAME; `kwargs`: what its function is called with.
 
     `output`: which of its outputs is the logits, an index, a key or an attribute's name; None where it has one.
+    `task`: what it is for, a row of `own_tasks`.
     """
 
     name: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     output: int | str | None = None
+    task: str = "segmentation"
 
     def build(self) -> nn.Module:
         """Calls the function, with torch's random numbers seeded; UserError where that gives no network."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qat.deploy.sessions.openvino import OpenVinoSession, compiled
+from qat.deploy.sessions.openvino import OpenVinoSession, compiled, core
 from qat.errors import UserError
 from qat.files import atomic_path, scratch_folder
 from qat.invocation import command
@@ -85,7 +85,7 @@ def convert(source: Artefact, destination: Path) -> None:
     """Convert and check in this process. Raises as `check_conversion` does."""
     import openvino
 
-    network = openvino.Core().read_model(source.path)
+    network = core().read_model(source.path)
     openvino.save_model(network, destination, compress_to_fp16=False)
     check_conversion(OpenVino(), destination, source.path)
 
@@ -97,12 +97,10 @@ def weights_of(path: Path) -> Path:
 
 def of_ir(artefact: Artefact) -> Artefact:
     """`artefact`, an IR, with the type and size of pictures that it says."""
-    import openvino
-
     if not weights_of(artefact.path).is_file():
         belongs = f"which belong to {artefact.path}"
         raise UserError(f"no weights at {weights_of(artefact.path)}, {belongs}; run {command('compile')}")
-    picture = openvino.Core().read_model(artefact.path).input(0)
+    picture = core().read_model(artefact.path).input(0)
     shape = tuple(size.get_length() if size.is_static else None for size in picture.partial_shape)
     return replace(artefact, input=picture.any_name, shape=shape, dtype=np.dtype(picture.element_type.to_dtype()))
 

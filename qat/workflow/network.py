@@ -19,7 +19,7 @@ from yacs.config import CfgNode
 from qat.data import read_descriptor
 from qat.deploy.boxes import STRIDES
 from qat.errors import UserError
-from qat.evaluation.tasks import TASKS, Task
+from qat.evaluation.tasks import SEGMENTATION, TASKS, Task
 from qat.evaluation.tasks.detection import DETECTION, Anchors, with_anchors
 from qat.evaluation.tasks.keypoints import KEYPOINTS, with_points
 from qat.files import sha256_text
@@ -50,8 +50,8 @@ def user_network(config: CfgNode) -> UserNetwork | None:
     """Returns the user's network that MODEL.NAME names; None for a registered one."""
     model = config.MODEL
     if names_own(model.NAME):
-        return UserNetwork(model.NAME, plain(model.KWARGS), model.OUTPUT)
-    for key in ("KWARGS", "OUTPUT"):
+        return UserNetwork(model.NAME, plain(model.KWARGS), model.OUTPUT, model.TASK or SEGMENTATION.name)
+    for key in ("KWARGS", "OUTPUT", "TASK"):
         if model[key] not in ({}, None):
             raise UserError(
                 f"MODEL.{key} is {model[key]} and MODEL.NAME {model.NAME} is registered; leave it out, it is for a "
@@ -144,7 +144,8 @@ def require_maps(config: CfgNode, command: str) -> None:
 
 def facts_of(config: CfgNode, user: UserNetwork) -> Facts:
     """Returns what is known of the user's network as its code is now."""
-    seen = (user.source, os.getcwd(), json.dumps(user.kwargs, default=str, sort_keys=True), user.output, user.name)
+    kwargs = json.dumps(user.kwargs, default=str, sort_keys=True)
+    seen = (user.source, os.getcwd(), kwargs, user.output, user.name, user.task)
     return _facts(_Request(seen, user), config.DATASET.NUM_CLASSES, _size(config), channels_of(config))
 
 
@@ -195,7 +196,8 @@ def network_origin(config: CfgNode) -> dict[str, Any]:
     if user is None:
         return {"MODEL.NAME": config.MODEL.NAME}
     kwargs = json.dumps(user.kwargs, default=str, sort_keys=True)
-    return {DIGEST: facts_of(config, user).digest, "MODEL.KWARGS": kwargs, "MODEL.OUTPUT": user.output}
+    task = {} if user.task == SEGMENTATION.name else {"MODEL.TASK": user.task}
+    return {DIGEST: facts_of(config, user).digest, "MODEL.KWARGS": kwargs, "MODEL.OUTPUT": user.output, **task}
 
 
 def own_weights(config: CfgNode) -> str:

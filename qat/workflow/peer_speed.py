@@ -18,6 +18,7 @@ from qat.compile.perf.timing import Failure, Timing, measure
 from qat.config import with_values
 from qat.data import build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, Normaliser, network_input
+from qat.deploy.sessions.openvino import core
 from qat.evaluation import Result
 from qat.evaluation import evaluate as score
 from qat.files import scratch_folder
@@ -119,7 +120,7 @@ def _nncf_model(folder: Path, pictures: Pictures) -> Path:
     import nncf
     import openvino
 
-    model = openvino.Core().read_model(folder / "float.onnx")
+    model = core().read_model(folder / "float.onnx")
     start = time.perf_counter()
     dataset = nncf.Dataset([picture["image"] for picture in pictures])
     quantised = nncf.quantize(model, dataset, subset_size=len(pictures), preset=nncf.QuantizationPreset.PERFORMANCE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,19 @@ from qat.errors import UserError
 from qat.runtimes.artefact import read_artefact
 from qat.runtimes.openvino import OpenVino, convert
 from tests.runtimes.tiny import SHAPE, STEP, expected, picture
+
+TWO_SESSIONS = """
+import gc, signal, sys
+from pathlib import Path
+from qat.deploy.sessions.openvino import OpenVinoSession
+
+sessions = [OpenVinoSession(Path(sys.argv[1]), 1) for _ in range(2)]
+while sessions:
+    sessions.pop(0)
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda number, frame: print("heard"))
+signal.raise_signal(signal.SIGTERM)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +44,14 @@ def folder(artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_file_has_its_weights_beside_it_and_nothing_else(folder: Path) -> None:
     names = [f"{name}{suffix}" for name in ("any_batch", "float", "s8") for suffix in (".bin", ".xml")]
     assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_signals_are_heard_after_sessions_that_overlapped(artefacts: Path) -> None:
+    """OpenVINO's CPU plugin changes the thread's signal stack."""
+    child = subprocess.run(
+        [sys.executable, "-c", TWO_SESSIONS, str(artefacts / "float.onnx")], capture_output=True, text=True
+    )
+    assert (child.returncode, child.stdout) == (0, "heard\n"), child.stderr
 
 
 def test_float_is_torchs(folder: Path) -> None:

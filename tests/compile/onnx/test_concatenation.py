@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import qat
+from qat.deploy.sessions.openvino import core
 
 
 class Stem(nn.Module):
@@ -28,7 +29,7 @@ class Stem(nn.Module):
 
 @pytest.mark.parametrize("runtime", ["plain", "openvino"])
 def test_openvino_says_what_onnx_runtime_says(runtime: str, tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino", reason="needs the extra runtimes: no openvino")
+    pytest.importorskip("openvino", reason="needs the extra runtimes: no openvino")
     torch.manual_seed(0)
     pictures = [torch.randn(1, 3, 32, 32) for _ in range(2)]
     calibrated = qat.prepare(qat.rewrite(Stem().eval(), pictures[0], "x86"))
@@ -36,5 +37,5 @@ def test_openvino_says_what_onnx_runtime_says(runtime: str, tmp_path: Path) -> N
     path = tmp_path / "stem.onnx"
     qat.export_onnx(calibrated, path, pictures[0], runtime=runtime)
     (expected,) = onnxruntime.InferenceSession(path).run(None, {"image": pictures[0].numpy()})
-    found = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pictures[0].numpy())[0]
+    found = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(pictures[0].numpy())[0]
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
