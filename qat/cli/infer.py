@@ -6,7 +6,10 @@ import argparse
 from typing import Any
 
 from qat.cli.output import Output
+from qat.cli.processes import SHARED
 from qat.stages.folders import STAGES
+
+PROCESSES = SHARED
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from typing import Any, NoReturn
 
+from qat.cli import processes
 from qat.cli.output import Output
 from qat.cli.signals import SAYS, Terminated, exit_code, running, starting
 from qat.cli.transcript import Transcript
@@ -60,7 +61,8 @@ def main(argv: Sequence[str]) -> int:
             return 0
         return run(argv[0], argv[1:])
     except UserError as error:
-        print(f"error: {quoted(str(error), _LONGEST)}", file=sys.stderr)
+        if not processes.is_said_elsewhere(error):
+            print(f"error: {quoted(str(error), _LONGEST)}", file=sys.stderr)
         return 2
     except Exception as error:  # Python, torch and OpenCV have their own
         if refused_by_disk(error):
@@ -72,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, Terminated) as error:
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-        print(SAYS[number], file=sys.stderr)
+        if not processes.is_started():  # whoever started this process says it
+            print(SAYS[number], file=sys.stderr)
         return exit_code(number)
 
 
@@ -91,23 +94,34 @@ def run(command: str, argv: Sequence[str]) -> int:
         module = import_module(module_of(command))
         args = parser_of(command, module).parse_intermixed_args(argv)
         import_module("torch")
-        from qat.workflow.places import command_on_cpu
-        from qat.workflow.run import folders_of, open_config
-    main_process = int(os.environ.get("RANK", 0)) == 0  # of those that torchrun started
+        import_module("qat.workflow.run")
+        several = getattr(args, "processes", 1)
+    if several > 1 and not processes.is_started():
+        with running():
+            return processes.start(command, argv, several)
+    main_process = int(os.environ.get("RANK", 0)) == 0  # of those that were started together
     level = logging.INFO if main_process else logging.ERROR
     transcript = Transcript(command, argv)
     handlers: list[logging.Handler] = [_ToStderr(), transcript] if main_process else [_ToStderr()]
     logging.basicConfig(level=level, format="%(message)s", handlers=handlers, force=True)
     out = Output(args.json, quiet=not main_process, transcript=transcript)
     with running(), redirect_stdout(sys.stderr) if args.json else nullcontext(), closing(out), _ended(transcript):
-        args.file = file_in_place(module, args.opts)
-        opens = takes_config(module) and args.file is None
-        config = open_config(args.cfg, args.run, args.opts) if opens else None
-        if config is not None:
-            transcript.begin(folders_of(config).base)
-            if line := command_on_cpu(config, command):
-                logging.getLogger(__name__).info("%s", line)
-        return int(module.run(config, args, out) or 0)
+        return processes.run(module, lambda: _work(command, module, args, out, transcript))
+
+
+def _work(command: str, module: Any, args: argparse.Namespace, out: Output, transcript: Transcript) -> int:
+    """Opens the config and runs the command on it."""
+    from qat.workflow.places import command_on_cpu
+    from qat.workflow.run import folders_of, open_config
+
+    args.file = file_in_place(module, args.opts)
+    opens = takes_config(module) and args.file is None
+    config = open_config(args.cfg, args.run, args.opts) if opens else None
+    if config is not None:
+        transcript.begin(folders_of(config).base)
+        if line := command_on_cpu(config, command):
+            logging.getLogger(__name__).info("%s", line)
+    return int(module.run(config, args, out) or 0)
 
 
 @contextmanager
@@ -132,6 +146,8 @@ def parser_of(command: str, module: Any) -> argparse.ArgumentParser:
             "--run", action=_Once, metavar="FOLDER", help="a run's folder, whose resolved config is taken"
         )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
+    if hasattr(module, "PROCESSES"):
+        processes.arguments(parser)
     if hasattr(module, "arguments"):
         module.arguments(parser)  # first: a positional of its own stands before KEY VALUE
     parser.add_argument(

@@ -6,6 +6,9 @@ import argparse
 from typing import Any
 
 from qat.cli.output import Output
+from qat.cli.processes import TOGETHER
+
+PROCESSES = TOGETHER
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:

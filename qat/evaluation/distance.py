@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +29,11 @@ class Changes:
         self.changed += int((classes != expected).sum())
         self.total += classes.numel()
 
+    def merge(self, other: Changes) -> None:
+        """Add the counts of another part of the set."""
+        self.changed += other.changed
+        self.total += other.total
+
     @property
     def share(self) -> float | None:
         """The share (0 to 1) that changed; None before the first update."""
@@ -38,11 +46,13 @@ class Changes:
 
 
 class Distance:
-    """Sums over a set, in float64, of the differences between a network's outputs and the reference's."""
+    """Sums over a set, in float64, of the differences between a network's outputs and the reference's.
+
+    Each batch's terms are kept, 16 bytes, and added up in the batches' order, however many processes took them.
+    """
 
     def __init__(self) -> None:
-        self._signal = self._noise = 0.0
-        self._batches = 0
+        self._signal, self._noise = array("d"), array("d")
 
     def update(
         self,
@@ -58,7 +68,11 @@ class Distance:
         """
         for one, expected in zip(several(outputs), several(reference), strict=True):
             self._add(one, expected, size, canvas)
-        self._batches += 1
+
+    def merge(self, other: Distance) -> None:
+        """Add the batches of another part of the set, which come after these."""
+        self._signal += other._signal
+        self._noise += other._noise
 
     def _add(self, logits: Tensor, reference: Tensor, size: Sequence[int] | None, canvas: Sequence[int] | None) -> None:
         if logits.shape != reference.shape:
@@ -68,17 +82,18 @@ class Distance:
             )
         if size and canvas and logits.ndim == 4:
             logits, reference = (own_part(values, size, canvas) for values in (logits, reference))
-        self._signal += _energy(reference)
-        self._noise += _energy(reference - logits)
+        self._signal.append(_energy(reference))
+        self._noise.append(_energy(reference - logits))
 
     @property
     def logit_sqnr(self) -> float | None:
         """10 log10(sum reference² / sum (reference - logits)²) in dB; infinite if equal, None before an update."""
-        if not self._batches:
+        if not self._signal:
             return None
-        if self._noise == 0:
+        signal, noise = (reduce(add, terms) for terms in (self._signal, self._noise))  # sum() would compensate
+        if noise == 0:
             return math.inf
-        return 10 * math.log10(self._signal / self._noise) if self._signal else -math.inf
+        return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
 def own_part(logits: Tensor, size: Sequence[int], canvas: Sequence[int]) -> Tensor:

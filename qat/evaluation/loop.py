@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError
 from qat.evaluation.confusion import Scores
+from qat.evaluation.distance import Distance
 from qat.evaluation.outputs import Network, Outputs, moved, several
 from qat.evaluation.scorer import Measure, frame_of
 from qat.evaluation.tasks import SEGMENTATION, Tally, Task
@@ -30,6 +32,29 @@ class Result:
     logit_sqnr: float | None = None  # dB, against the reference's outputs; None without a reference
     tally: Tally | None = field(default=None, compare=False, repr=False)  # scores, and the distance from the reference
     task: Task = field(default=SEGMENTATION, compare=False, repr=False)
+    distance: Distance | None = field(default=None, compare=False, repr=False)  # from the reference's outputs
+    labelled: bool = False  # whether the pictures have labels
+
+    @classmethod
+    def joined(cls, parts: Sequence[Result]) -> Result:
+        """The measurements of a set from those of its parts, in order; `seconds` are the longest part's.
+
+        Raises UserError where pictures of some parts alone have labels. The first part's sums grow, in place.
+        """
+        first, tally, distance = parts[0], parts[0].tally, parts[0].distance
+        for part in parts[1:]:
+            assert tally is not None
+            assert distance is not None
+            _check_labels(first.labelled, part.labelled, part.names)
+            tally.merge(part.tally)
+            distance.merge(cast(Distance, part.distance))
+        return replace(
+            first,
+            names=tuple(chain.from_iterable(part.names for part in parts)),
+            seconds=max(part.seconds for part in parts),
+            forward_seconds=sum(part.forward_seconds for part in parts),
+            logit_sqnr=distance.logit_sqnr if distance else None,
+        )
 
     @property
     def main(self) -> float | None:
@@ -117,7 +142,7 @@ def evaluate(
     forward_seconds, start = 0.0, time.perf_counter()
     for batch in batches:
         label, batch_names = batch.get("label"), list(batch["name"])
-        labelled = _check_labels(labelled, label, batch_names)
+        labelled = _check_labels(labelled, label is not None, batch_names)
         inputs = to_input(batch["image"]).to(device)
         outputs, seconds = _timed_forward(model, inputs)
         _check_outputs(outputs, task, num_classes, batch_names)
@@ -137,7 +162,16 @@ def evaluate(
     if not names:
         raise UserError("no images to evaluate: the list is empty; check DATASET.TEST_SET and TEST.NUM_IMAGES")
     seconds = time.perf_counter() - start
-    return Result(tuple(names), seconds, forward_seconds, measure.distance.logit_sqnr, measure.tally, task)
+    return Result(
+        tuple(names),
+        seconds,
+        forward_seconds,
+        measure.distance.logit_sqnr,
+        measure.tally,
+        task,
+        measure.distance,
+        bool(labelled),
+    )
 
 
 def _timed_forward(model: Network, inputs: Tensor) -> tuple[Outputs, float]:
@@ -163,9 +197,8 @@ def _check_mode(model: Network) -> None:
             raise UserError(f"layer {name} of the model is in training mode; call model.eval() before evaluating")
 
 
-def _check_labels(labelled: bool | None, label: Tensor | None, names: Sequence[str]) -> bool:
-    """Whether the pictures have labels, all of them or none."""
-    found = label is not None
+def _check_labels(labelled: bool | None, found: bool, names: Sequence[str]) -> bool:
+    """Whether the pictures have labels, all of them or none; `found`: those of `names` do."""
     if labelled not in (None, found):
         here, before = ("a", "none") if found else ("no", "one")
         raise UserError(f"{names[0]} has {here} label and the pictures before it {before}; expected one kind")

@@ -50,8 +50,13 @@ class LogitStore:
                 aside.write_bytes(content.getbuffer())
             self._written[name] = hashlib.sha256(content.getbuffer()).hexdigest()
 
+    @property
+    def written(self) -> dict[str, str]:
+        """The digest of each image's file that was written since this object was made."""
+        return self._written
+
     def finish(self) -> None:
-        """Write the index of everything written."""
+        """Write the index of everything written; what other processes wrote was added to `written`."""
         names, digests = list(self._written), list(self._written.values())
         pictures = [self.pictures.get(name, "") for name in names]
         write_json(self._index, {"key": self.key, "names": names, "sha256": digests, "pictures": pictures})

@@ -49,7 +49,8 @@ class ActivationObserver(nn.Module):
             raise UserError(
                 f"activation {self.name} holds NaN or infinity in calibration; check the float checkpoint and images"
             )
-        self._blend(self.ends, torch.tensor([low, high], dtype=torch.float64, device=self.ends.device), _wider)
+        ends = [low + 0.0, high + 0.0]  # of -0.0 and 0.0 the first one seen would stay
+        self._blend(self.ends, torch.tensor(ends, dtype=torch.float64, device=self.ends.device), _wider)
         if self.method != "min_max":
             span = self._widen(exponent_of(max(-low, high)))
             self._blend(self.histograms, count(x, span).to(self.histograms.device), torch.add)
@@ -71,6 +72,12 @@ class ActivationObserver(nn.Module):
         self.histograms.copy_(grow(self.histograms, int(self.exponent), span))
         self.exponent.fill_(span)
         return span
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        for statistics in (self.histograms, self.ends, self.batches):
+            statistics.zero_()
+        self.exponent.fill_(_UNSEEN)
 
     def merge(self, other: ActivationObserver) -> None:
         """Add the statistics of `other`, exactly as if this observer had seen its batches.

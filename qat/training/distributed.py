@@ -57,6 +57,9 @@ def dist_context(device: torch.device) -> Iterator[DistContext]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    if dist.is_initialized():  # the command has joined the others
+        yield DistContext(device, dist.get_rank(), world)
+        return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     try:
         yield DistContext(device, dist.get_rank(), world)

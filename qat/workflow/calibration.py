@@ -12,10 +12,10 @@ from typing import Any
 from yacs.config import CfgNode
 
 from qat.backends.calibration import Record, recorded, resume_calibration, save_calibration
-from qat.backends.calibration import calibrate as observe_all
 from qat.backends.fx.backend import as_graph
 from qat.backends.fx.islands import islands
 from qat.backends.protocol import Prepared
+from qat.distributed import current
 from qat.errors import UserError
 from qat.files import json_text, remove, sha256_text
 from qat.graph import Rewritten
@@ -24,9 +24,10 @@ from qat.ptq.methods import tunes_weights
 from qat.stages import EQUALISED, PARTIAL, origin_of, write_views
 from qat.stages.folders import CONFIG, FIGURES, IMAGES, MANIFEST, METHODS, METRICS, QPARAMS
 from qat.workflow.calibration_pictures import CalibrationPictures
-from qat.workflow.load import device, load_calibration, load_graph, load_prepared
+from qat.workflow.load import load_calibration, load_graph, load_prepared
 from qat.workflow.network import task_of
-from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.observing import observe_together
+from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice, data_spec
 from qat.workflow.tuner import Tuner, check_taken_over
@@ -62,6 +63,7 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
     """
     task_of(config)
     data_spec(config)  # refuses labels of another task
+    _check_order(config)
     choice = backend_choice(config)
     log.info("%s", choice)
     if choice.backend.takes_over:
@@ -73,6 +75,16 @@ def calibrate(config: CfgNode, progress: Progress = silent) -> Calibration:
     folders = folders_of(config)
     record = recorded(folders.checkpoint("calib"))
     return Calibration(folders.checkpoint("calib"), record.views[IMAGES].count("\n"), record.methods)
+
+
+def _check_order(config: CfgNode) -> None:
+    """UserError for statistics that several processes can't add up."""
+    constant, processes = config.QUANT.AVERAGING_CONSTANT, current().world
+    if constant is not None and processes > 1:
+        raise UserError(
+            f"QUANT.AVERAGING_CONSTANT is {constant}, and a moving average depends on the order of the batches, which "
+            f"{processes} processes don't keep; set it None, or calibrate in one process"
+        )
 
 
 def _tune(config: CfgNode, progress: Progress) -> None:
@@ -146,22 +158,14 @@ class _Stage:
 
     def observe(self, prepared: Prepared, done: int, progress: Progress, record: Record) -> None:
         """Run the pictures after the first `done` batches, and warn about observers that saw nothing."""
-        backend, quant, path = backend_choice(self.config).backend, self.config.QUANT, self.folder / PARTIAL
-        left = -(-len(self.pictures.indices) // quant.CALIB_BATCH_SIZE) - done
+        backend = backend_choice(self.config).backend
         if done:
             log.info("going on after %d batches of a run that was stopped", done)
-        if left > 0:
-            advance = counter(progress, left, self.name)
 
-            def after_batch(count: int) -> None:
-                advance(1)
-                if count % quant.SAVE_EVERY == 0:
-                    save_calibration(prepared, path, count, self.origin, record)
+        def save(count: int) -> None:
+            save_calibration(prepared, self.folder / PARTIAL, count, self.origin, record)
 
-            batches = self.pictures.batches(done, self.config.WORKERS)
-            prepared.to(device(self.config))
-            done = observe_all(prepared, batches, after_batch, done, backend.observe)
-            save_calibration(prepared, path, done, self.origin, record)
+        observe_together(self.pictures, prepared, done, progress, self.name, save, backend.observe)
         for node, why in backend.dead_observers(prepared):
             log.warning("dead observer: %s (%s)", node, why)
 

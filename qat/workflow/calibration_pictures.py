@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,6 +50,11 @@ class CalibrationPictures:
     def batches(self, done: int = 0, workers: int = 0) -> Iterator[Tensor]:
         """Yields batches of QUANT.CALIB_BATCH_SIZE after the first `done`; UserError for pictures of another size."""
         return self._of(self.indices[done * self.config.QUANT.CALIB_BATCH_SIZE :], workers)
+
+    def chosen(self, batches: Sequence[int], workers: int = 0) -> Iterator[Tensor]:
+        """Yields the batches of these numbers, each as `batches` yields it."""
+        size = self.config.QUANT.CALIB_BATCH_SIZE
+        yield from self._of([i for batch in batches for i in self.indices[batch * size : (batch + 1) * size]], workers)
 
     def few(self) -> Iterator[Tensor]:
         """Yields a few of the batches, evenly spaced."""

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.config.checks import RULES
-from qat.data import SegmentationDataset, build_dataset, data_loader
-from qat.data.content import content_of, picture_digests
-from qat.data.fit import Fit
+from qat.data import SegmentationDataset, build_dataset
+from qat.data.content import content_of
 from qat.data.label_counts import LabelCounts, remarks, require_classes
-from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
+from qat.data.transforms import InferenceTransform
+from qat.distributed import current
 from qat.environment import environment
 from qat.errors import UserError
-from qat.evaluation import LogitStore, Result
-from qat.evaluation import evaluate as score
+from qat.evaluation import Result
 from qat.evaluation.class_order import order_remark
 from qat.evaluation.metrics import MEASURED_ON, image_list, metrics, passes
-from qat.evaluation.outputs import Outputs
 from qat.evaluation.table import verdict
-from qat.evaluation.tasks import Tally
-from qat.files import sha256_text
 from qat.invocation import command
 from qat.models import short_name
 from qat.origin import Origin
@@ -39,22 +33,22 @@ from qat.stages import (
     Figures,
     checkpoint_digest,
     finished_stages,
-    origin_of,
     previous_record,
     source_of,
     write_figures,
     write_views,
 )
 from qat.stages.folders import METRICS
-from qat.workflow.artefact import find_artefact, in_its_form, realigned
+from qat.workflow.artefact import find_artefact
 from qat.workflow.augmented_test import AugmentedTest, augmented_of, augmented_test
 from qat.workflow.kernels import recorded_kernels
-from qat.workflow.load import load_stage, stage_device
-from qat.workflow.network import network_spec, task_of
+from qat.workflow.load import load_stage
+from qat.workflow.measuring import evaluated_names, float_logits, help_measure, measured
+from qat.workflow.network import task_of
 from qat.workflow.places import stage_on_cpu
-from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of
-from qat.workflow.settings import backend_choice, data_spec, fit_of
+from qat.workflow.settings import backend_choice, data_spec
 
 log = logging.getLogger(__name__)
 
@@ -140,30 +134,14 @@ def _check_gate(gate: float) -> None:
 def measure(config: CfgNode, stage: str, dataset: SegmentationDataset, progress: Progress = silent) -> None:
     """Evaluate `stage` and write its folder."""
     announce(config, stage)
-    names = evaluated_names(config, dataset)
-    require_classes(dataset, range(len(names)), f"DATASET.TEST_SET {config.DATASET.TEST_SET}")
-    model, store = load_stage(config, stage), float_logits(config, dataset)
-    batches = data_loader(dataset, config.TEST.BATCH_SIZE_PER_GPU, config.WORKERS, indices=range(len(names)))
-    task, advance = task_of(config), counter(progress, len(names), f"eval {folders_of(config).title(stage)}")
-
-    def after_batch(count: int, tally: Tally) -> None:
-        known = task.maps and tally.main is not None  # others' scores take longer than a batch
-        advance(count, f"{task.score_title} {tally.main:.4f}" if known else "")
-
-    result = score(
-        model,
-        batches,
-        config.DATASET.NUM_CLASSES,
-        to_input=to_input(config, stage),
-        align_corners=config.MODEL.ALIGN_CORNERS,
-        fit=stage_fit(config, stage),
-        device=stage_device(config, stage),
-        reference=None if stage == "float" else _reference(config, stage, store),
-        record=store.write if stage == "float" else None,
-        progress=after_batch,
-        task=task,
-    )
+    count = len(evaluated_names(config, dataset))
+    require_classes(dataset, range(count), f"DATASET.TEST_SET {config.DATASET.TEST_SET}")
+    group, model = current(), load_stage(config, stage)
+    group.start(help_measure, config, stage)
+    result, written = measured(group, config, stage, dataset, model, progress)
     if stage == "float":
+        store = float_logits(config, dataset)
+        store.written.update(written)
         store.finish()
         _remark(dataset, result)
     _write(config, stage, dataset, result)
@@ -188,38 +166,6 @@ def announce(config: CfgNode, stage: str) -> None:
     log.info("%s", backend_choice(config))
     if stage not in CHECKPOINTS:
         log.info("%s starts from %s (QUANT.FROM %s)", stage, source_of(run_of(config)), config.QUANT.FROM)
-
-
-def evaluated_names(config: CfgNode, dataset: SegmentationDataset) -> list[str]:
-    """Returns the names of the evaluated pictures: the first TEST.NUM_IMAGES of the list, or all."""
-    return dataset.names[: config.TEST.NUM_IMAGES or None]
-
-
-def _reference(config: CfgNode, stage: str, store: LogitStore) -> Callable[[Sequence[str], Tensor], Outputs]:
-    """Returns a function that reads float's recorded logits in the form of the stage's output."""
-    if stage != "compiled":
-        return store.read
-    if not task_of(config).maps:
-        _check_same_size(config)
-        return store.read
-    artefact, stride, corners = find_artefact(config), network_spec(config).stride, config.MODEL.ALIGN_CORNERS
-    fit, (width, height) = fit_of(config), config.TEST.IMAGE_SIZE
-
-    def read(names: Sequence[str], inputs: Tensor) -> Tensor:
-        logits = realigned(cast(Tensor, store.read(names)), (height, width), fit, artefact, corners)
-        return in_its_form(logits, artefact, stride, corners)
-
-    return read
-
-
-def _check_same_size(config: CfgNode) -> None:
-    """UserError for an artefact of another picture size than the stages', whose outputs have other places."""
-    artefact, (width, height) = find_artefact(config), config.TEST.IMAGE_SIZE
-    if artefact.picture != (height, width):
-        raise UserError(
-            f"{artefact.path.name} takes pictures of {artefact.picture[1]}x{artefact.picture[0]} and float's outputs "
-            f"are those of TEST.IMAGE_SIZE {width}x{height}; compile for that size (COMPILE.INPUT_SIZE)"
-        )
 
 
 def _write(config: CfgNode, stage: str, dataset: SegmentationDataset, result: Result) -> None:
@@ -249,40 +195,6 @@ def _float_is_recorded(config: CfgNode, dataset: SegmentationDataset) -> bool:
             f"it was, or evaluate float again: {command('eval', stage='float')}"
         )
     return "float" in finished_stages(run_of(config), measured_on(config, dataset))
-
-
-def to_input(config: CfgNode, stage: str, fit: Fit | None = None) -> Callable[[Tensor], Tensor]:
-    """Returns a function uint8 (N, H, W, 3) -> the stage's input; for compiled in its manifest's form and size.
-
-    `fit`: of the other stages' pictures; by default they keep their size where the network can take it.
-    """
-    data = config.DATASET
-    if stage == "compiled":
-        return artefact_input(find_artefact(config).input, data.MEAN, data.STD)
-    return Normaliser(data.MEAN, data.STD, stage_device(config, stage), fit or fit_of(config))
-
-
-def stage_fit(config: CfgNode, stage: str, one_size: bool = False) -> Fit:
-    """Returns how the stage's pictures are fitted: compiled ones from the artefact's size, others from their own.
-
-    `one_size`: these are scaled to TEST.IMAGE_SIZE first, as infer does.
-    """
-    if stage == "compiled":
-        return fit_of(config, find_artefact(config).picture)
-    width, height = config.TEST.IMAGE_SIZE
-    return fit_of(config, (height, width) if one_size else None)
-
-
-def float_logits(config: CfgNode, dataset: SegmentationDataset | None = None) -> LogitStore:
-    """Returns the store of stage float's logits; it refuses those of other weights or another config.
-
-    `dataset`: it refuses those of other pictures too.
-    """
-    run = run_of(config)
-    key, pictures = json.dumps(origin_of(run, "float").unlike_older), {}
-    if dataset is not None:
-        pictures = picture_digests(dataset, range(len(evaluated_names(config, dataset))))
-    return LogitStore(run.folders.stage("float") / "logits", sha256_text(key), pictures)
 
 
 def measured_on(config: CfgNode, dataset: SegmentationDataset) -> Origin:

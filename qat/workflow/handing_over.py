@@ -42,8 +42,8 @@ from qat.ptq.methods import not_taken_over, tunes_weights
 from qat.stages import origin_of, source_of, write_record
 from qat.stages.folders import HANDOVER
 from qat.workflow.calibration_pictures import CalibrationPictures
-from qat.workflow.evaluation import evaluated_names
 from qat.workflow.load import load_calibrated, load_float
+from qat.workflow.measuring import evaluated_names
 from qat.workflow.network import build_network, require_maps
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import run_of, twin

@@ -18,6 +18,7 @@ from qat.data.descriptor import ClassSet
 from qat.data.fit import Fit
 from qat.data.image_io import read_image, rgb_view
 from qat.data.listing import find_images
+from qat.distributed import Group, current
 from qat.errors import UserError
 from qat.evaluation import upsample_argmax
 from qat.evaluation.outputs import Outputs
@@ -28,14 +29,16 @@ from qat.files import atomic_path
 from qat.invocation import command
 from qat.report import overlay
 from qat.report.overlay import Picture
-from qat.workflow.evaluation import announce, stage_fit, to_input
+from qat.workflow.evaluation import announce
 from qat.workflow.load import load_stage
+from qat.workflow.measuring import stage_fit, to_input
 from qat.workflow.network import channels_of, network_spec, task_of
 from qat.workflow.overlay_files import overlay_files
 from qat.workflow.persons import Persons, persons_in, points_in
-from qat.workflow.progress import Progress, silent, watched
+from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
+from qat.workflow.sharing import shared_counter
 
 log = logging.getLogger(__name__)
 Classify = Callable[[Picture], Picture]
@@ -93,12 +96,40 @@ def infer(
     paths = find_images(source)
     where = persons_in(config, paths, boxes)
     folder = Path(output) if output else folders_of(config).stage(stage) / ("dump" if logits else "infer")
-    write, suffix = (_dumper(config, stage, where), ".npy") if logits else (_drawer(config, stage, where), ".png")
-    files = [file.with_suffix(suffix) for file in overlay_files(paths, folder)]
-    pairs = list(zip(paths, files, strict=True))
-    for path, file in watched(pairs, progress, len(pairs), f"infer {stage}"):
-        write(file, path, read_image(path, channels_of(config)))
+    files = [file.with_suffix(".npy" if logits else ".png") for file in overlay_files(paths, folder)]
+    pairs, group, write = list(zip(paths, files, strict=True)), current(), _writer(config, stage, where, logits)
+    group.start(_help, config, stage, boxes, logits, pairs)
+    _infer_part(group, config, write, pairs, progress, f"infer {stage}")
     return Inference(stage, folder, tuple(files))
+
+
+def _help(
+    group: Group,
+    config: CfgNode,
+    stage: str,
+    boxes: str | Path | None,
+    logits: bool,
+    pairs: Sequence[tuple[Path, Path]],
+) -> None:
+    """What the other processes do of `infer`."""
+    where = persons_in(config, [path for path, _ in pairs], boxes)
+    _infer_part(group, config, _writer(config, stage, where, logits), pairs, silent, "")
+
+
+def _infer_part(
+    group: Group, config: CfgNode, write: Write, pairs: Sequence[tuple[Path, Path]], progress: Progress, title: str
+) -> None:
+    """Reads this process's pictures and writes what the stage makes of them."""
+    own, advance = group.part(pairs), shared_counter(group, progress, len(pairs), title)
+    for path, file in own:
+        write(file, path, read_image(path, channels_of(config)))
+        advance(1)
+    group.gather(None)
+    advance(0)
+
+
+def _writer(config: CfgNode, stage: str, where: Persons, logits: bool) -> Write:
+    return _dumper(config, stage, where) if logits else _drawer(config, stage, where)
 
 
 def _drawer(config: CfgNode, stage: str, where: Persons) -> Write:

@@ -25,8 +25,8 @@ from qat.files import scratch_folder
 from qat.runtimes import Session, get_runtime
 from qat.runtimes.optional import require
 from qat.workflow.artefact import find_artefact
-from qat.workflow.evaluation import evaluated_names
 from qat.workflow.load import example_input, load_float, load_stage
+from qat.workflow.measuring import evaluated_names
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.settings import data_spec, fit_of
 

@@ -23,8 +23,9 @@ from qat.stages import finished_stages
 from qat.version import __version__
 from qat.workflow.calibration import calibrate
 from qat.workflow.compilation import compile
-from qat.workflow.evaluation import evaluate, evaluated_names, measured_on
+from qat.workflow.evaluation import evaluate, measured_on
 from qat.workflow.fine_tuning import finetune
+from qat.workflow.measuring import evaluated_names
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, run_of

@@ -18,8 +18,9 @@ from qat.report.drawn_predictions import draw_prediction, most_changed
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
-from qat.workflow.evaluation import announce, evaluated_names, float_logits, measured_on, stage_fit, to_input
+from qat.workflow.evaluation import announce, measured_on
 from qat.workflow.load import load_stage
+from qat.workflow.measuring import evaluated_names, float_logits, stage_fit, to_input
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of

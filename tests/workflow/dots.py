@@ -10,10 +10,10 @@ import numpy as np
 DESCRIPTOR = "{name: dots, images: 'images/{split}', labels: 'masks/{split}', classes: [ground, dot]}\n"
 
 
-def write_pictures(folder: Path) -> None:
+def write_pictures(folder: Path, train: int = 3, val: int = 2) -> None:
     """Writes images/ and masks/ of splits train and val."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
+    for split, count in (("train", train), ("val", val)):
         for index in range(count):
             mask = np.zeros((64, 128), np.uint8)
             cv2.circle(mask, (int(rng.integers(20, 100)), 32), 14, 1, -1)

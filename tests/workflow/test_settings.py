@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from qat.config import load_config
 from qat.data.augmentation import TrainingTransform
 from qat.stages import origin_of
-from qat.workflow.evaluation import float_logits
+from qat.workflow.measuring import float_logits
 from qat.workflow.run import run_of
 from qat.workflow.settings import DESCRIPTOR, data_spec, training_transform
 

@@ -32,6 +32,11 @@ class BoxDistance:
         self.ious += ious
         self.changes += [float(abs(boxes[own, 4] - reference[other, 4])) for own, other in pairs]
 
+    def merge(self, other: BoxDistance) -> None:
+        """Add the pictures of another part of the set, which come after these."""
+        for name in vars(self):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def agreement(self) -> float:
         """Twice the matched boxes over all boxes of both; 1 where there are none."""

@@ -47,6 +47,12 @@ class ClassificationTally:
         among = (own == before[:, :1].to(own.device)).any(1)
         self.five.update(among, torch.ones_like(among))
 
+    def merge(self, other: ClassificationTally) -> None:
+        """Add the pictures of another part of the set."""
+        self.right += other.right
+        self.first.merge(other.first)
+        self.five.merge(other.five)
+
     @property
     def labelled(self) -> bool:
         """Whether any picture had a label."""

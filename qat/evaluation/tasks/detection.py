@@ -55,6 +55,12 @@ class DetectionTally:
         for boxes, other in zip(prediction, expected, strict=True):
             self.distance.update(boxes.shown, other.shown)
 
+    def merge(self, other: DetectionTally) -> None:
+        """Add the pictures of another part of the set, which come after these."""
+        self.found += other.found
+        self.truth += other.truth
+        self.distance.merge(other.distance)
+
     @property
     def labelled(self) -> bool:
         """Whether any picture had a label."""

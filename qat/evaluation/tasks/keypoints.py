@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,8 @@ class KeyPointTally:
         self.sigmas = np.array(sigmas or (SIGMA,) * num_classes)
         self.counts = np.zeros((2, num_classes), np.int64)  # labelled points by kind, and those that lie near
         self.persons: list[FoundPerson] = []
-        self.near, self.points, self.shift = 0, 0, 0.0
+        self.near = self.points = 0
+        self.shift = array("d")  # of each batch: their exact sum knows no order
 
     def score(self, prediction: Sequence[Tensor], label: Tensor) -> None:
         """Labels (N, points, 4): x, y in pixels, above 0 where the point is labelled, the person's area in pixels."""
@@ -53,7 +56,14 @@ class KeyPointTally:
         off = _distances(own, before)
         self.near += int(_near(own, off).sum())
         self.points += off.size
-        self.shift += float(off.sum())
+        self.shift.append(float(off.sum()))
+
+    def merge(self, other: KeyPointTally) -> None:
+        """Add the persons of another part of the set, which come after these."""
+        self.counts += other.counts
+        self.persons += other.persons
+        self.near, self.points = self.near + other.near, self.points + other.points
+        self.shift += other.shift
 
     @property
     def labelled(self) -> bool:
@@ -85,7 +95,7 @@ class KeyPointTally:
         """`points_moved`: the share that isn't near float's; `mean_shift`: of all points, in pixels."""
         if not self.points:
             return {}
-        return {"points_moved": (self.points - self.near) / self.points, "mean_shift": self.shift / self.points}
+        return {"points_moved": (self.points - self.near) / self.points, "mean_shift": fsum(self.shift) / self.points}
 
 
 def predict(outputs: Outputs, frame: Frame) -> Tensor:

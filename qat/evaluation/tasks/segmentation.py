@@ -37,6 +37,12 @@ class SegmentationTally:
         """Classes (N, H, W) of both; every pixel counts, void ones too."""
         self.changes.update(prediction, expected)
 
+    def merge(self, other: SegmentationTally) -> None:
+        """Add the pixels of another part of the set."""
+        self.matrix.merge(other.matrix)
+        self.changes.merge(other.changes)
+        self.labelled |= other.labelled
+
     @property
     def main(self) -> float | None:
         """mIoU."""

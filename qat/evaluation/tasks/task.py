@@ -40,6 +40,9 @@ class Tally(Protocol):
     def compare(self, prediction: Prediction, expected: Prediction) -> None:
         """Add a batch's predictions against float's."""
 
+    def merge(self, other: Any) -> None:
+        """Add the sums of another part of the set, whose pictures come after these."""
+
     @property
     def labelled(self) -> bool:
         """Whether any picture had a label."""

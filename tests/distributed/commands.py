@@ -1,0 +1,72 @@
+"""Commands on a tiny network, in this process or, as torchrun starts it, in the group of several."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from qat.config import load_config
+from qat.distributed import Ended, joined
+from qat.workflow import calibrate, evaluate, infer
+from tests.networks import TINY, registered, tiny_weights
+from tests.workflow.dots import DESCRIPTOR, write_pictures
+
+CALIBRATIONS = {
+    "percentile": ("QUANT.OBSERVER", "percentile", "QUANT.CALIB_BATCH_SIZE", "2"),
+    "tuned": ("QUANT.OBSERVER", "auto", "QUANT.EQUALISE", "True", "QUANT.ADAROUND", "True"),
+    "mixed": ("QUANT.OBSERVER", "kl", "QUANT.BIAS_CORRECTION", "True", "QUANT.MAX_DROP", "0.001"),
+}
+
+
+def prepare_data(folder: Path) -> None:
+    """The network's checkpoint and the pictures, once for all runs."""
+    write_pictures(folder / "data", train=7, val=4)
+    (folder / "data" / "dots.yaml").write_text(DESCRIPTOR)
+    tiny_weights(folder / "tiny.safetensors", num_classes=2)
+
+
+def config_of(folder: Path, output: Path, name: str) -> CfgNode:
+    """A calibration's config."""
+    values = {
+        "NAME": name,
+        "MODEL.NAME": TINY.name,
+        "TEST.MODEL_FILE": folder / "tiny.safetensors",
+        "TEST.IMAGE_SIZE": "128,64",
+        "DATASET.DATASET": folder / "data" / "dots.yaml",
+        "OUTPUT_DIR": output,
+        "DEVICE": "cpu",
+        "WORKERS": 0,
+        "QUANT.CALIB_IMAGES": 5,
+        "QUANT.HELD_OUT_IMAGES": 1,
+        "QUANT.SAVE_EVERY": 1,
+    }
+    return load_config(None, [*(str(part) for pair in values.items() for part in pair), *CALIBRATIONS[name]])
+
+
+def run(folder: Path, output: Path) -> None:
+    """Every calibration, two stages' evaluations, and overlays."""
+    for name in CALIBRATIONS:
+        calibrate(config_of(folder, output, name))
+    for stage in ("calib", "int_infer"):
+        evaluate(config_of(folder, output, "percentile"), stage=stage)
+    infer(config_of(folder, output, "percentile"), source=folder / "data" / "images", stage="calib")
+
+
+def main(folder: Path, output: Path) -> int:
+    """In the first of several processes; the others help."""
+    with registered(TINY):
+        try:
+            with joined() as group:
+                if group.main:
+                    run(folder, output)
+                else:
+                    group.serve()
+        except Ended as end:
+            return end.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))
