@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,7 +18,8 @@ from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
 from qat.ptq import resume
-from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, Moments, Sums, measure, round_layer
+from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, on_levels, round_layer
+from qat.ptq.adaround.moments import measured
 from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
 
 _OPTIONS = AdaRoundOptions()
@@ -70,19 +71,20 @@ def adaround(
     batches = repeatable(inputs)
     freeze_scales(prepared)
     floating, quantised = float_view(prepared), fake_quantized(prepared)
-    key = resume.fingerprint(prepared, options)
+    layers = layers_of(prepared)
+    key = resume.fingerprint(prepared, options, *layers)
     pictures = _pictures(batches, (floating, quantised), options.memory)
     done: list[dict[str, Any]] = resume.load(state, key) or []
     runners = BatchesRunner(quantised, pictures), BatchesRunner(floating, pictures)
-    layers, twins = layers_of(prepared), layers_of(quantised)
+    twins = {node.name: module_of(node) for node in quantised.graph.nodes}
     for index, (name, layer) in enumerate(layers.items()):
-        layer_inputs = [runner.inputs_of(name) for runner in runners]
+        layer_inputs = [(x, y) for x, y in zip(*(runner.inputs_of(name) for runner in runners), strict=True)]
         if index == len(done):
-            moments = _measured(layer, layer_inputs, options.samples, (options.seed << 32) + index)
+            moments = measured(layer, layer_inputs, options.samples, (options.seed << 20) + index)
             report = round_layer(layer, name, moments, options)
             done.append({"report": asdict(report), "state": layer.state_dict()})
             resume.save(state, key, done)
-        for each in (layer, twins[name]):
+        for each in (layer, cast(nn.Module, twins[name])):
             each.load_state_dict(done[index]["state"])
         progress(index + 1, len(layers), str(LayerReport(**done[index]["report"])))
     resume.finish(state)
@@ -90,11 +92,14 @@ def adaround(
 
 
 def layers_of(graph: fx.GraphModule) -> dict[str, nn.Module]:
-    """The layers that are rounded here, by their node's name, in graph order; a layer called twice once."""
+    """The layers that are rounded here, by their node's name, in graph order; a layer called twice once.
+
+    Those whose weights lie on levels already, such as an average's, have nothing to round.
+    """
     names: dict[nn.Module, str] = {}
     for node in graph.graph.nodes:
         layer = module_of(node)
-        if isinstance(layer, (nn.Conv2d, nn.Linear)) and not in_float(layer):
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and not in_float(layer) and not on_levels(layer):
             names.setdefault(layer, node.name)
     return {name: layer for layer, name in names.items()}
 
@@ -106,11 +111,3 @@ def _pictures(batches: Callable[[], Iterable[Tensor]], graphs: Iterable[fx.Graph
         raise UserError("rounding got no pictures; check DATASET.TRAIN_SET and QUANT.CALIB_IMAGES")
     count = memory // sum(most_bytes(graph, first) for graph in graphs)
     return list(islice(batches(), max(1, count)))
-
-
-def _measured(layer: nn.Module, inputs: list[list[Tensor]], samples: int, seed: int) -> Moments:
-    """The moments over all pictures, `samples` positions in all."""
-    generator = torch.Generator().manual_seed(seed)
-    each = -(-samples // len(inputs[0]))
-    pairs = zip(*inputs, strict=True)
-    return Sums.total(measure(layer, ours, theirs, each, generator) for ours, theirs in pairs).moments(layer)
