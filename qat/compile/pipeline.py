@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qat.backends.fx import to_torchscript
 from qat.backends.scales import spec_of
 from qat.compile.artefacts import ArtefactSpec, artefacts
+from qat.compile.deploy_archive import ARCHIVE, write_archive
 from qat.compile.io_wrapper import IOWrapper
 from qat.compile.network import Network
 from qat.compile.onnx.io_spec import IOSpec
@@ -26,12 +27,15 @@ from qat.compile.verify.files import check_all
 from qat.compile.verify.runtimes import Parity, absent, compare_all
 from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import stage_outputs
+from qat.deploy.facts import read_text
+from qat.deploy.metadata import BESIDE, onnx_metadata
 from qat.engine import PROGRAM, choose_engine
 from qat.errors import UserError
 from qat.evaluation.tasks import SEGMENTATION, Task
 from qat.files import write_json
 from qat.program.conversion import Kernels, choose_kernels, int8_network
 from qat.runtimes import BEST, NAMES, get_runtime, installed
+from qat.runtimes.artefact import SOURCE
 from qat.runtimes.mnn import MnnSettings
 from qat.runtimes.optional import require
 from qat.runtimes.torchscript import save_script
@@ -88,6 +92,8 @@ def compile_into(
     log("writing the artefacts")
     specs = artefacts(settings.mnn)
     written, missing = write_files(specs, network, kernels, form, folder, runtimes)
+    write_beside(folder)
+    write_archive(folder / ARCHIVE)
     write_picture(network.program, folder, settings.title)
     log("running the stages on the pictures")
     outputs = stage_outputs(network, int8, samples, form.io, settings.num_classes, settings.task)
@@ -182,6 +188,12 @@ def write_files(
         elif spec.converter in runtimes and (why := _convert(spec, folder)):
             missing[spec.name] = why
     return [spec for spec in specs if (folder / spec.name).is_file()], missing
+
+
+def write_beside(folder: Path) -> None:
+    """Write what the float file says of itself as model.json, for the formats that keep no such texts."""
+    texts = onnx_metadata((folder / SOURCE).read_bytes())
+    write_json(folder / BESIDE, {key: read_text(text) for key, text in texts.items()})
 
 
 def _write(spec: ArtefactSpec, network: Network, form: Form, path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from qat.data.descriptor import IGNORE
-from qat.data.transforms import lookup, table
+from qat.deploy.normalise import lookup, table
 from qat.errors import UserError
 
 Picture = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from qat.data.augmentation import Picture, jitter
-from qat.data.transforms import lookup, table
+from qat.deploy.normalise import lookup, table
 from qat.errors import UserError, nearest
 
 LEAST_SHARE = 0.6  # of a picture's sides that training sees

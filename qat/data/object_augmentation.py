@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from qat.data.augmentation import Picture, jitter
-from qat.data.transforms import lookup, table
+from qat.deploy.normalise import lookup, table
 from qat.errors import UserError
 
 LEAST_SIDE = 3  # pixels of a box in the crop

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from qat.data.fit import AS_IS, Fit, padded, padded_pixels, picture_size, resized
+from qat.deploy.normalise import lookup, table
 from qat.errors import UserError, nearest
 
 # centred YUV444 (BT.601), the format of J5's camera pyramid: `full` swing uses all levels, Y, U, V in -128 .. 127;
@@ -76,20 +76,6 @@ class Normaliser:
         """uint8 (N, H, W, 3) -> float32 (N, 3, h, w), channels_last, fitted to the network's size."""
         self._out = normalise(self.fit.scaled(images), self.mean, self.std, self.device, self._out)
         return self.fit.padded(self._out)
-
-
-def table(mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """(1, 256, C) float32: the normalised value of each uint8 value in each channel."""
-    values = np.arange(256, dtype=np.float64)[None, :, None] / 255
-    normalised: NDArray[np.float32] = ((values - np.asarray(mean)) / np.asarray(std)).astype(np.float32)
-    return normalised
-
-
-def lookup(
-    image: NDArray[np.uint8], lut: NDArray[np.float32], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Looks (H, W, C) uint8 up in `table`'s result -> (H, W, C) float32, written to `out` if it isn't None."""
-    return cv2.LUT(image, lut, dst=out).reshape(image.shape)  # type: ignore[return-value]
 
 
 def _by_table(

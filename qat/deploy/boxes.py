@@ -97,6 +97,24 @@ def select(values: Floats, selection: Selection) -> Floats:
     return best[suppress(best[:, :4], best[:, 5], selection.iou, selection.most)]
 
 
+def decode_within(
+    outputs: Sequence[NDArray[np.floating]], anchors: NDArray[np.floating], canvas: Sequence[int]
+) -> Floats:
+    """As `decode`, with centres and sizes in pixels of a picture that the maps span; `canvas`: its height and width."""
+    values = decode(outputs, anchors)
+    network = [side * STRIDES[0] for side in outputs[0].shape[2:]]
+    down, across = (side / own for side, own in zip(canvas, network, strict=True))
+    values[..., :4] *= np.array([across, down, across, down], np.float32)
+    return values
+
+
+def boxes_within(values: Floats, selection: Selection, size: Sequence[int]) -> Floats:
+    """As `select`, cut at the rim of a picture of that height and width."""
+    boxes, (height, width) = select(values, selection), size
+    boxes[:, :4] = boxes[:, :4].clip(0, np.array([width, height, width, height], np.float32))
+    return boxes
+
+
 def _candidates(values: Floats, selection: Selection) -> Floats:
     scores = values[:, VALUES:] * values[:, 4:5]
     if selection.several and scores.shape[1] > 1:

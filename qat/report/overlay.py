@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.deploy.draw_classes import draw_classes
 from qat.errors import UserError
 from qat.files import atomic_path
 
@@ -26,9 +27,7 @@ def overlay(image: Picture, classes: NDArray[np.uint8], palette: Picture, alpha:
     """
     if image.shape[:2] != classes.shape:
         raise UserError(f"image is {image.shape[:2]}, classes are {classes.shape}; expected one size (H, W)")
-    colours = palette[np.minimum(classes, len(palette) - 1)]
-    blended = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
-    return np.where((classes < len(palette))[..., None], blended, image).astype(np.uint8)
+    return draw_classes(image, classes, palette, alpha)
 
 
 def panel(titled: Sequence[tuple[str, Picture]], gap: int = 8) -> Picture:

@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from yacs.config import CfgNode
 
@@ -24,6 +25,8 @@ from qat.data import SegmentationDataset, build_dataset, evenly_spaced
 from qat.data.fit import Size
 from qat.data.transforms import InferenceTransform, artefact_input, normalise
 from qat.errors import UserError
+from qat.evaluation.tasks import DETECTION
+from qat.evaluation.tasks.keypoints import KEYPOINTS
 from qat.files import replaced_folder, sha256
 from qat.invocation import command
 from qat.models import short_name
@@ -35,7 +38,7 @@ from qat.version import __version__
 from qat.workflow.evaluation import announce
 from qat.workflow.handing_over import BOARD, handover
 from qat.workflow.load import example_input, load_calibration, load_float, load_graph, load_prepared
-from qat.workflow.network import build_network, require_maps, task_of
+from qat.workflow.network import build_network, network_spec, require_maps, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 from qat.workflow.settings import backend_choice, data_spec, descriptor_of, fit_of
@@ -138,7 +141,9 @@ def described(config: CfgNode) -> dict[str, str]:
     """Returns what a file says of its classes, pictures and network, before any calibration."""
     classes = descriptor_of(config).class_set.resized(config.DATASET.NUM_CLASSES)
     fitted = fit_of(config).record(picture_size(config))
+    task = network_spec(config).task
     return {
+        "task": task,
         "classes": json.dumps(list(classes.names)),
         "palette": json.dumps([[int(part) for part in colour] for colour in classes.palette]),
         "mean": json.dumps(list(config.DATASET.MEAN)),
@@ -146,8 +151,15 @@ def described(config: CfgNode) -> dict[str, str]:
         "align_corners": json.dumps(bool(config.MODEL.ALIGN_CORNERS)),
         "network": short_name(config.MODEL.NAME),
         "rtseg_qat": __version__,
-        **{key: json.dumps(value) for key, value in fitted.items()},
+        **{key: json.dumps(value) for key, value in {**_reading(config, task), **fitted}.items()},
     }
+
+
+def _reading(config: CfgNode, task: str) -> dict[str, Any]:
+    """What a task's outputs are read and drawn by."""
+    if task == DETECTION.name:
+        return {"anchors": task_of(config).anchors}
+    return {"skeleton": descriptor_of(config).skeleton} if task == KEYPOINTS.name else {}
 
 
 def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[ParitySample]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,15 +31,20 @@ def build_wheel(folder: Path) -> Path:
 
 
 class Environment:
-    """A virtual environment that finds this one's packages behind its own."""
+    """A virtual environment that finds this one's packages behind its own, or those alone that are named."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, borrowed: Sequence[str] = ()) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         self.python = str(folder / "bin" / "python")
         self.scripts = folder / "bin"
         self.site = next(folder.glob("lib/python*/site-packages"))
+        theirs = Path(sysconfig.get_paths()["purelib"])
+        for name in borrowed:
+            (self.site / name).symlink_to(theirs / name)
+        if borrowed:
+            return
         # A .pth file's line is a folder to look in. That folder's own .pth files, an editable install's, aren't read.
-        (self.site / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
+        (self.site / "borrowed.pth").write_text(f"{theirs}\n", encoding="utf-8")
 
     def pip(self, command: str, *arguments: str) -> None:
         """One pip command on this environment."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
+from qat.compile.onnx.file_facts import file_facts
 from qat.compile.onnx.io_spec import ELEMENT, IOSpec, finish, numbered, start
 from qat.compile.onnx.ops import emit
 from qat.compile.onnx.values import PLAIN, Spelling, Values
@@ -55,11 +56,12 @@ def to_onnx(program: Program, spelling: Spelling = PLAIN, form: Form | None = No
         _write(values, step, form.io)
     outputs = finish(values, [program[name] for name in program.outputs], form.io)
     nodes, constants = live(values, {output.name for output in outputs})
-    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], outputs, constants), form)
+    texts = {**form.metadata, **file_facts(program, spelling, form.io, form.dynamic_batch)}
+    return _checked(helper.make_graph(nodes, "network", [_image(program, form)], outputs, constants), form.opset, texts)
 
 
 def read_metadata(model: ModelProto) -> dict[str, str]:
-    """The texts stored in a model (`Form.metadata`)."""
+    """The texts stored in a model: those of `Form.metadata`, and what the file says of itself."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
@@ -164,11 +166,11 @@ def _image(program: Program, form: Form) -> ValueInfoProto:
     return helper.make_tensor_value_info("image", ELEMENT[form.io.source], [batch, *shape[1:]])
 
 
-def _checked(graph: GraphProto, form: Form) -> ModelProto:
-    opset = [helper.make_opsetid("", form.opset)]
+def _checked(graph: GraphProto, number: int, texts: Mapping[str, str]) -> ModelProto:
+    opset = [helper.make_opsetid("", number)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=helper.find_min_ir_version_for(opset))
     model.producer_name = "rtseg-qat"
-    helper.set_model_props(model, dict(form.metadata))
+    helper.set_model_props(model, dict(texts))
     model = shape_inference.infer_shapes(model, strict_mode=True)
     checker.check_model(model, full_check=True)
     return model

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from qat.deploy.sessions.protocol import CPU, Array
@@ -22,18 +21,20 @@ class OpenCvSession:
     """It takes the s8 spelling, and runs in the classic engine where OpenCV has two."""
 
     def __init__(self, path: Path, threads: int, device: str = CPU) -> None:
+        import cv2
+
         engines = [cv2.dnn.ENGINE_CLASSIC] if hasattr(cv2.dnn, "ENGINE_CLASSIC") else []
         self.note = "; ".join([_CLASSIC] * len(engines) + [_THREADS])
         self._network: Any = cv2.dnn.readNetFromONNX(str(path), *engines)
         self._network.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         self._network.setPreferableTarget(getattr(cv2.dnn, _TARGETS[device]))
         self._outputs = sorted(self._network.getUnconnectedOutLayersNames())
-        self._threads = threads
+        self._cv2, self._threads = cv2, threads
 
     def run(self, x: Array) -> list[Array]:
         """See `Session.run`."""
-        if cv2.getNumThreads() != self._threads:
-            cv2.setNumThreads(self._threads)
+        if self._cv2.getNumThreads() != self._threads:
+            self._cv2.setNumThreads(self._threads)
         self._network.setInput(x)
         if len(self._outputs) == 1:
             return [np.array(self._network.forward())]
@@ -42,5 +43,7 @@ class OpenCvSession:
 
 def devices() -> tuple[str, ...]:
     """The targets of OpenCV's own backend that are here."""
+    import cv2
+
     here: Any = cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_OPENCV)
     return tuple(name for name, target in _TARGETS.items() if getattr(cv2.dnn, target) in here)

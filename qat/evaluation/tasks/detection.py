@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, STRIDES, VALUES, decode, select
+from qat.deploy.boxes import FOR_PICTURES, FOR_SCORES, STRIDES, VALUES, boxes_within, decode_within
 from qat.evaluation.outputs import Outputs, several
 from qat.evaluation.tasks.average_precision import average_precision
 from qat.evaluation.tasks.box_distance import BoxDistance
@@ -92,23 +92,13 @@ class DetectionTally:
 def predict(outputs: Outputs, frame: Frame, anchors: Anchors = PUBLISHED) -> list[PictureBoxes]:
     """The boxes of each picture, of a detector's maps (N, anchors * (5 + classes), h, w) at strides 8, 16 and 32."""
     maps = [one.float().cpu().numpy() for one in several(outputs)]
-    values = decode(maps, np.array(anchors, np.float32))
-    network = [side * STRIDES[0] for side in maps[0].shape[2:]]
-    down, across = (side / own for side, own in zip(frame.canvas or frame.size, network, strict=True))
-    values[..., :4] *= np.array([across, down, across, down], np.float32)
+    values = decode_within(maps, np.array(anchors, np.float32), frame.canvas or frame.size)
     return [_boxes_of(one, frame.size) for one in values]
 
 
 def _boxes_of(values: Floats, size: tuple[int, int]) -> PictureBoxes:
-    scored, shown = (_cut(select(values, how), size) for how in (FOR_SCORES, FOR_PICTURES))
+    scored, shown = (boxes_within(values, how, size) for how in (FOR_SCORES, FOR_PICTURES))
     return PictureBoxes(scored, shown, size)
-
-
-def _cut(boxes: Floats, size: Sequence[int]) -> Floats:
-    """The boxes, cut at the picture's rim."""
-    height, width = size
-    boxes[:, :4] = boxes[:, :4].clip(0, np.array([width, height, width, height], np.float32))
-    return boxes
 
 
 def fault(outputs: object, num_classes: int, anchors: Anchors = PUBLISHED) -> str:
@@ -129,7 +119,8 @@ def _is_map(output: object, channels: int) -> bool:
 
 def with_anchors(task: Task, anchors: Anchors) -> Task:
     """The task for a detector of other anchors than the published ones."""
-    return replace(task, predict=partial(predict, anchors=anchors), fault=partial(fault, anchors=anchors))
+    read, wrong = partial(predict, anchors=anchors), partial(fault, anchors=anchors)
+    return replace(task, predict=read, fault=wrong, anchors=anchors)
 
 
 DETECTION = Task(
@@ -155,4 +146,5 @@ DETECTION = Task(
     ),
     grain=0.02,
     drawing=BoxDrawing(),
+    anchors=PUBLISHED,
 )

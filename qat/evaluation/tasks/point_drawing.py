@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qat.data.descriptor import ClassSet
+from qat.deploy.draw_points import SURE, WHITE, draw_points, place, radius
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 Skeleton: TypeAlias = tuple[tuple[int, int], ...]  # pairs of points
-SURE = 0.2  # of a peak, below which a point isn't drawn
-WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -29,18 +28,10 @@ class PointDrawing:
 
     def prediction(self, image: Picture, prediction: Any, classes: ClassSet) -> Picture:
         """The points that the network is sure of, and the skeleton between them."""
-        drawn = np.array(image, np.uint8)
+        drawn = image
         for points in _persons(prediction):
-            self._draw(drawn, points, classes.palette.tolist())
+            drawn = draw_points(drawn, points, classes.palette, self.skeleton)
         return drawn
-
-    def _draw(self, drawn: Picture, points: NDArray[np.float64], colours: Sequence[Sequence[int]]) -> None:
-        sure = points[:, 2] > SURE
-        for first, second in self.skeleton:
-            if sure[first] and sure[second]:
-                cv2.line(drawn, _place(points[first]), _place(points[second]), WHITE, _width(drawn), cv2.LINE_AA)
-        for point, colour in zip(points[sure], np.array(colours)[np.flatnonzero(sure)].tolist(), strict=True):
-            cv2.circle(drawn, _place(point), _radius(drawn), colour, -1, cv2.LINE_AA)
 
     def changes(self, image: Picture, before: Any, after: Any, classes: ClassSet) -> Picture:
         """A line from each of float's points to the stage's, over the picture in the dark."""
@@ -48,8 +39,8 @@ class PointDrawing:
         for own, other in zip(_persons(before), _persons(after), strict=True):
             for first, second in zip(own, other, strict=True):
                 if first[2] > SURE:
-                    cv2.line(drawn, _place(first), _place(second), WHITE, 1, cv2.LINE_AA)
-                    cv2.circle(drawn, _place(second), _radius(image), WHITE, 1, cv2.LINE_AA)
+                    cv2.line(drawn, place(first), place(second), WHITE, 1, cv2.LINE_AA)
+                    cv2.circle(drawn, place(second), radius(image), WHITE, 1, cv2.LINE_AA)
         return drawn
 
     def truth(self, image: Picture, label: Any, classes: ClassSet) -> Picture:
@@ -61,15 +52,3 @@ def _persons(points: Any) -> Iterator[NDArray[np.float64]]:
     """The points of each person."""
     whole = np.asarray(points, np.float64)
     yield from whole.reshape(-1, *whole.shape[-2:])
-
-
-def _place(point: NDArray[np.float64]) -> tuple[int, int]:
-    return round(float(point[0])), round(float(point[1]))
-
-
-def _radius(image: Picture) -> int:
-    return max(2, int(min(image.shape[:2])) // 64)
-
-
-def _width(image: Picture) -> int:
-    return max(1, _radius(image) // 2)

@@ -88,7 +88,7 @@ class Task:
     maps of classes over the picture. `more`: keys and heads of further shares in the stage table, `pixels`: of figures
     in pixels.
     `drawing`: of tasks other than segmentation. `grain`: the share by which a few predictions move a figure on few
-    pictures, where they aren't many.
+    pictures, where they aren't many. `anchors`: of detection, width and height in pixels by stride.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Task:
     pixels: tuple[tuple[str, str], ...] = ()
     grain: float = 0.0
     drawing: Drawing | None = None
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     @property
     def keys(self) -> tuple[str, str, str]:

@@ -1,0 +1,99 @@
+"""Pictures from files, into a network's input, and to files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from qat.deploy.facts import Facts
+from qat.deploy.normalise import lookup, table
+from qat.deploy.person_crop import whole_picture
+from qat.errors import UserError
+
+Picture = NDArray[np.uint8]  # (H, W, channels) RGB, or of one channel
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def find_pictures(source: Path) -> list[Path]:
+    """A picture, or those of a folder, by name; UserError where there is none."""
+    found = (
+        [source] if source.is_file() else sorted(path for path in source.glob("*") if path.suffix.lower() in SUFFIXES)
+    )
+    if not found:
+        raise UserError(f"no picture at {source}; expected a file, or a folder of {', '.join(SUFFIXES)}")
+    return found
+
+
+def read_picture(path: Path, channels: int = 3) -> Picture:
+    """A file as (H, W, channels) uint8, RGB or grey; UserError for a damaged one."""
+    if channels not in (1, 3):
+        raise UserError(f"{path}: pictures of {channels} channels are read by rtseg-qat infer alone")
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
+    found = cv2.imdecode(data, flag) if len(data) else None
+    if found is None:
+        raise UserError(f"{path} is empty, damaged or no picture; expected a whole {', '.join(SUFFIXES)}")
+    picture = np.asarray(found, np.uint8)
+    return picture[:, :, None] if channels == 1 else np.asarray(picture[:, :, ::-1]).copy()
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write RGB as a PNG, whole or not at all."""
+    _, data = cv2.imencode(".png", picture[:, :, ::-1])
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_bytes(data.tobytes())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def network_input(picture: Picture, facts: Facts) -> NDArray[Any]:
+    """What the network takes for a picture of any size.
+
+    Args:
+        picture: (H, W, channels) uint8.
+        facts: of the file.
+
+    Returns:
+        (1, channels, height, width), contiguous: float32, normalised and padded with zeros, the mean colour; or uint8,
+        padded with the level nearest to it.
+
+    Example:
+        >>> from qat.deploy.facts import EXAMPLE, facts_of
+        >>> x = network_input(np.full((25, 36, 3), 255, np.uint8), facts_of(EXAMPLE))
+        >>> x.shape, x[0, 0, 49, 0].item(), x[0, 0, 50, 0].item()
+        ((1, 3, 56, 72), 2.0, 0.0)
+    """
+    if facts.task == "keypoints":  # a picture is one person, at its own aspect ratio
+        scaled = whole_picture(picture, (facts.size[1], facts.size[0])).cut(picture)
+    else:
+        scaled = _scaled(picture, facts.picture)
+    if facts.pixels:
+        whole = _padded(scaled, facts.size, [round(255 * part) for part in facts.mean])
+    else:
+        whole = _padded(lookup(scaled, table(facts.mean, facts.std)), facts.size, [0.0] * len(facts.mean))
+    return np.ascontiguousarray(whole.transpose(2, 0, 1)[None])
+
+
+def _scaled(picture: Picture, size: Sequence[int]) -> Picture:
+    height, width = size
+    if picture.shape[:2] == (height, width):
+        return picture
+    scaled = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return scaled.reshape(height, width, -1)
+
+
+def _padded(image: NDArray[Any], size: Sequence[int], colour: Sequence[float]) -> NDArray[Any]:
+    if image.shape[:2] == tuple(size):
+        return image
+    whole = np.empty((*size, image.shape[2]), image.dtype)
+    whole[:] = np.asarray(colour, image.dtype)
+    whole[: image.shape[0], : image.shape[1]] = image
+    return whole
