@@ -163,6 +163,7 @@ _C.COMPILE.MNN_WEIGHT_BITS = 8  # of the .mnn file whose weights are stored in f
 _C.COMPILE.PARITY_IMAGES = 0
 _C.COMPILE.BENCH_ROUNDS = 2  # timed rounds of each artefact in each runtime (above a megapixel one); 0: no perf files
 _C.COMPILE.RUNTIME = "ort"  # of stage compiled: where eval and infer run it
+_C.COMPILE.RUNTIME_DEVICE = ""  # of stage compiled: in RUNTIME's own words, such as CUDA, GPU, OPENCL; empty: CPU
 _C.COMPILE.TRUST = False  # run TorchScript files, which are programs, that this run has no record of making
 _C.COMPILE.ARTEFACT = ""  # of stage compiled: a file of the compile folder; empty: what RUNTIME runs best
 _C.COMPILE.MARCH = "bayes"  # the processor: bayes (J5, RDK Ultra), bayes_e (RDK X5)

@@ -11,7 +11,7 @@ from statistics import median
 
 from qat.deploy.metadata import read_facts
 from qat.deploy.model import example_input
-from qat.deploy.sessions import Row, chosen, open_session
+from qat.deploy.sessions import Profiled, Row, chosen, open_session
 from qat.errors import UserError, as_user_error
 
 THREADS = (1, 2, 4, 8)
@@ -73,6 +73,8 @@ def _median_ms(path: Path, row: Row, threads: int, rounds: int, device: str) -> 
     session, x = open_session(path, row, threads, device), example_input(read_facts(path))
     seconds = []
     with as_user_error(f"{row.name} can't run {path}"):
+        if isinstance(session, Profiled):
+            return session.profile(x, rounds)
         for _ in range(WARMUP + rounds):
             start = time.perf_counter()
             session.run(x)

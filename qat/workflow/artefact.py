@@ -90,7 +90,8 @@ def load_compiled(config: CfgNode) -> nn.Module:
     if board and artefact.path.suffix not in board.runs_here:
         torchscript = setting("runtime", "torchscript")
         raise UserError(f"{artefact.path.name} runs on the board only; use {torchscript}, or see docs/j5.md")
-    runtime, threads = get_runtime(config.COMPILE.RUNTIME), torch.get_num_threads()
+    runtime = get_runtime(config.COMPILE.RUNTIME).on(config.COMPILE.RUNTIME_DEVICE)
+    threads = torch.get_num_threads()
     example = _example(artefact)
     trial = Isolated(runtime).load(artefact.path, threads)
     try:

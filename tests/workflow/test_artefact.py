@@ -13,7 +13,7 @@ from qat.data.fit import Fit
 from qat.errors import UserError
 from qat.files import sha256
 from qat.stages import origin_of
-from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form, realigned
+from qat.workflow.artefact import CompiledFile, find_artefact, in_its_form, load_compiled, realigned
 from qat.workflow.run import folders_of, run_of
 from tests.compile import blocks
 
@@ -54,6 +54,19 @@ def test_parts_count_and_a_missing_file_says_why(tmp_path: Path) -> None:
         find_artefact(cfg)
     with pytest.raises(UserError, match=r"made no model_float.mnn in .*: MNN is not installed$"):
         find_artefact(blocks.options(tmp_path, "COMPILE.RUNTIME", "mnn"))
+
+
+def test_a_device_that_the_runtime_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra: runtimes")
+    cfg = blocks.options(tmp_path, "COMPILE.RUNTIME", "ort", "COMPILE.RUNTIME_DEVICE", "TPU")
+    folder = folders_of(cfg).stage("compile")
+    folder.mkdir(parents=True)
+    (folder / "model_ort.onnx").write_text("onnx")
+    artefacts = {"model_ort.onnx": {"sha256": sha256(folder / "model_ort.onnx")}}
+    manifest = {"made_from": dict(origin_of(run_of(cfg), "compiled").values), "artefacts": artefacts}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"input": {"width": 8, "height": 8}}))
+    with pytest.raises(UserError, match=r"^ort has no device TPU here; it has .*CPU.* \(RUNTIME_DEVICE\)"):
+        load_compiled(cfg)
 
 
 def test_logits_of_padded_pictures_are_moved_where_the_artefact_has_its_pictures() -> None:

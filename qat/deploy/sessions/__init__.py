@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
-from qat.deploy.sessions import mnn, ncnn, opencv, openvino, ort
-from qat.deploy.sessions.protocol import CPU, Row, Session
+from qat.deploy.sessions import mnn, ncnn, opencv, openvino, ort, pplnn
+from qat.deploy.sessions.protocol import CPU, Profiled, Row, Session
 from qat.errors import UserError, as_user_error, nearest
 
-__all__ = ["CPU", "ROWS", "Row", "Session", "chosen", "open_session"]
+__all__ = ["CPU", "ROWS", "Profiled", "Row", "Session", "chosen", "open_session"]
 
-U8 = "int8 u8"
+S8, U8 = "int8 s8", "int8 u8"
 _CRASH = "OpenVINO 2026.4 crashes on u8 files of some networks; give it model_openvino.onnx, with the same numbers"
 _UNSIGNED = "OpenCV's int8 layers take signed integers; give it model.onnx, with the same numbers"
+_NO_QDQ = "PPLNN runs float files of operator set 11; rtseg-qat export --opset 11 makes one"
 _ROWS = (  # in the order of choice for a suffix
     Row("ort", "onnxruntime", (".onnx",), ort.OrtSession, ort.devices),
     Row("openvino", "openvino", (".onnx", ".xml"), openvino.OpenVinoSession, openvino.devices, {U8: _CRASH}),
     Row("opencv", "cv2", (".onnx",), opencv.OpenCvSession, opencv.devices, {U8: _UNSIGNED}),
     Row("mnn", "MNN", (".mnn",), mnn.MnnSession, mnn.devices),
     Row("ncnn", "ncnn", (".param",), ncnn.NcnnSession, ncnn.devices),
+    Row("pplnn", "pplnn", (".onnx",), pplnn.PplnnSession, pplnn.devices, {U8: _NO_QDQ, S8: _NO_QDQ}, is_program=True),
 )
 ROWS: Mapping[str, Row] = {row.name: row for row in _ROWS}
 
@@ -37,7 +38,7 @@ def chosen(path: Path, runtime: str = "", form: str = "") -> Row:
     if not wanted:
         takes = "; ".join(f"{row.name} takes {', '.join(row.suffixes)}" for row in ROWS.values())
         raise UserError(f"{runtime or 'no runtime'} takes {path.name}: {takes}")
-    here = [row for row in wanted if find_spec(row.module)]
+    here = [row for row in wanted if row.is_here]
     if not here:
         needs = " or ".join(dict.fromkeys(row.module for row in wanted))
         raise UserError(f"{path.name} needs {needs}, which isn't installed")

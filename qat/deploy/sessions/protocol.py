@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -27,9 +29,17 @@ class Session(Protocol):
         """
 
 
+@runtime_checkable
+class Profiled(Protocol):
+    """A session that knows its times better than who calls it."""
+
+    def profile(self, x: Array, rounds: int) -> float:
+        """Milliseconds of a run, the mean of `rounds`."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """A runtime: its name, the module that it imports, the suffixes of its files.
+    """A runtime: its name, the module that it imports or the program that it runs, the suffixes of its files.
 
     `open` takes a file, the number of threads and a device's name. `devices`: the names of those that are here.
     `refused`: forms of an ONNX file (`qat.deploy.facts`) that it doesn't run, with the reason.
@@ -41,6 +51,12 @@ class Row:
     open: Callable[[Path, int, str], Session]
     devices: Callable[[], tuple[str, ...]]
     refused: Mapping[str, str] = field(default_factory=dict)
+    is_program: bool = False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the module can be imported, or the program is on the PATH."""
+        return bool(shutil.which(self.module) if self.is_program else find_spec(self.module))
 
     def device(self, name: str) -> str:
         """The device of that name, in the runtime's own spelling; the CPU for "".
