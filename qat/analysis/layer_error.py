@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qat.analysis.compare_layers import LayerTensors, calib_beside_float
 from qat.analysis.networks import Sample, Subject, channels
 from qat.backends.quantiser import ActivationQuantiser
+from qat.evaluation.ordered_sum import OrderedSum
 from qat.observers.histogram import centres
 from qat.observers.observer import ActivationObserver
 from qat.observers.weights import fake_quantise, weight_scales
@@ -44,35 +45,44 @@ def decibels(ratio: float) -> float:
 class Error:
     """Sums of squares of the reference, of what is compared with it and of their difference; the largest difference."""
 
-    signal: float = 0.0
-    compared: float = 0.0
-    noise: float = 0.0
+    signal: OrderedSum = field(default_factory=OrderedSum)
+    compared: OrderedSum = field(default_factory=OrderedSum)
+    noise: OrderedSum = field(default_factory=OrderedSum)
     largest: float = 0.0
 
     def add(self, reference: Tensor, tensor: Tensor) -> None:
         """Take in a pair of one shape."""
         difference = tensor - reference
-        self.signal += energy(reference)
-        self.compared += energy(tensor)
-        self.noise += energy(difference)
+        self.signal.add(energy(reference))
+        self.compared.add(energy(tensor))
+        self.noise.add(energy(difference))
         self.largest = max(self.largest, largest(difference))
+
+    def merge(self, other: Error) -> None:
+        """Add the pairs of other pictures, which come after these."""
+        self.signal.merge(other.signal)
+        self.compared.merge(other.compared)
+        self.noise.merge(other.noise)
+        self.largest = max(self.largest, other.largest)
 
     def summary(self, scale: float | None) -> Summary:
         """SQNR in dB, relative L2, cosine, largest error in units of `scale`; None for what can't be said.
 
         SQNR is None where both are equal (then relative_l2 is 0) or the reference is 0 throughout.
         """
-        measurable = self.signal > 0
+        signal, compared, noise = self.signal.value, self.compared.value, self.noise.value
+        measurable = signal > 0
         return {
-            "sqnr_db": decibels(self.signal / self.noise) if measurable and self.noise > 0 else None,
-            "relative_l2": math.sqrt(self.noise / self.signal) if measurable else None,
-            "cosine": self._cosine() if measurable and self.compared > 0 else None,
+            "sqnr_db": decibels(signal / noise) if measurable and noise > 0 else None,
+            "relative_l2": math.sqrt(noise / signal) if measurable else None,
+            "cosine": _cosine(signal, compared, noise) if measurable and compared > 0 else None,
             "max_steps": self.largest / scale if scale else None,
         }
 
-    def _cosine(self) -> float:
-        """From the three sums: 2ab = a² + b² - (a - b)². Exact to second order in the sums' own errors."""
-        return (self.signal + self.compared - self.noise) / (2 * math.sqrt(self.signal * self.compared))
+
+def _cosine(signal: float, compared: float, noise: float) -> float:
+    """From the three sums: 2ab = a² + b² - (a - b)². Exact to second order in the sums' own errors."""
+    return (signal + compared - noise) / (2 * math.sqrt(signal * compared))
 
 
 FLOOR = 1e-10  # of the signal's energy: below it an error is none
@@ -111,13 +121,30 @@ class LayerSums:
 
     accumulated: Error = field(default_factory=Error)
     isolated: Error = field(default_factory=Error)
-    rounding: float = 0.0
+    rounding: OrderedSum = field(default_factory=OrderedSum)
 
     def add(self, tensors: LayerTensors) -> None:
         """Take in one picture."""
         self.accumulated.add(tensors.reference, tensors.accumulated)
         self.isolated.add(tensors.reference, tensors.isolated)
-        self.rounding += energy(tensors.isolated - tensors.unrounded)
+        self.rounding.add(energy(tensors.isolated - tensors.unrounded))
+
+    def merge(self, other: LayerSums) -> None:
+        """Add other pictures, which come after these."""
+        self.accumulated.merge(other.accumulated)
+        self.isolated.merge(other.isolated)
+        self.rounding.merge(other.rounding)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What `LayerErrors` took from its pictures, apart from the networks; `observers` in the order of the layers."""
+
+    images: int
+    calib: dict[str, LayerSums]
+    int8: dict[str, LayerSums]
+    observers: list[ActivationObserver]
+    channels: dict[str, Tensor]
 
 
 class LayerErrors:
@@ -132,7 +159,7 @@ class LayerErrors:
         self.images = 0
         self.calib = {name: LayerSums() for name in subject.on}
         self.int8 = {name: LayerSums() for name in subject.on if name in subject.int8_layers}
-        self.observers = {quantiser: _observer(quantiser) for quantiser in set(subject.quantisers.values())}
+        self.observers = {quantiser: _observer(quantiser) for quantiser in subject.quantisers.values()}
         self.channels: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -142,6 +169,22 @@ class LayerErrors:
         for tensors in self.subject.int8_beside(calib, image):
             self.int8[tensors.name].add(tensors)
         self.images += 1
+
+    @property
+    def seen(self) -> Seen:
+        """What it took from its pictures, to be merged elsewhere."""
+        return Seen(self.images, self.calib, self.int8, list(self.observers.values()), self.channels)
+
+    def merge(self, other: Seen) -> None:
+        """Add other pictures, which come after these."""
+        self.images += other.images
+        for own, theirs in ((self.calib, other.calib), (self.int8, other.int8)):
+            for name, sums in theirs.items():
+                own[name].merge(sums)
+        for observer, another in zip(self.observers.values(), other.observers, strict=True):
+            observer.merge(another)
+        for name, spans in other.channels.items():
+            self.channels[name] = torch.maximum(self.channels.get(name, spans), spans)
 
     def _watched(self, calib: Iterator[LayerTensors]) -> Iterator[LayerTensors]:
         for tensors in calib:
@@ -164,7 +207,7 @@ class LayerErrors:
     def _rounding(self, quantiser: ActivationQuantiser) -> float:
         """Layers that share a scale are judged together: no scale is best for each."""
         sharing = [self.calib[name] for name, each in self.subject.quantisers.items() if each is quantiser]
-        noise, signal = sum(one.rounding for one in sharing), sum(one.isolated.signal for one in sharing)
+        noise, signal = (sum(one.rounding.value for one in sharing), sum(one.isolated.signal.value for one in sharing))
         return above_best(noise, least_rounding(self.observers[quantiser]), signal)
 
     def rows(self) -> dict[str, Any]:

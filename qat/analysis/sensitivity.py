@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -33,6 +34,16 @@ def summary(measure: Measure) -> dict[str, float | None]:
         "sqnr_db": sqnr if sqnr is not None and math.isfinite(sqnr) else None,
         task.changed: measure.tally.distances().get(task.changed),
     }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What `Sensitivity` took from its pictures, apart from the networks."""
+
+    images: int
+    floating: Measure
+    groups: dict[str, Measure]
+    layers: dict[str, dict[str, Measure]]
 
 
 class Sensitivity:
@@ -74,6 +85,21 @@ class Sensitivity:
             self._count(self.layers[name]["alone_float"], result, reference, sample)
             advance(1)
         self.images += 1
+
+    @property
+    def seen(self) -> Seen:
+        """What it took from its pictures, to be merged elsewhere."""
+        return Seen(self.images, self.floating, self.groups, self.layers)
+
+    def merge(self, other: Seen) -> None:
+        """Add other pictures, which come after these."""
+        self.images += other.images
+        self.floating.merge(other.floating)
+        for name, measure in other.groups.items():
+            self.groups[name].merge(measure)
+        for name, kinds in other.layers.items():
+            for kind, measure in kinds.items():
+                self.layers[name][kind].merge(measure)
 
     def _frame(self, sample: Sample) -> Frame:
         return Frame(sample.size, sample.canvas, self.align_corners, sample.sides)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from qat.errors import UserError
+from qat.evaluation.ordered_sum import OrderedSum
 from qat.evaluation.outputs import Outputs, several
 
 
@@ -52,7 +50,7 @@ class Distance:
     """
 
     def __init__(self) -> None:
-        self._signal, self._noise = array("d"), array("d")
+        self._signal, self._noise = OrderedSum(), OrderedSum()
 
     def update(
         self,
@@ -71,8 +69,8 @@ class Distance:
 
     def merge(self, other: Distance) -> None:
         """Add the batches of another part of the set, which come after these."""
-        self._signal += other._signal
-        self._noise += other._noise
+        self._signal.merge(other._signal)
+        self._noise.merge(other._noise)
 
     def _add(self, logits: Tensor, reference: Tensor, size: Sequence[int] | None, canvas: Sequence[int] | None) -> None:
         if logits.shape != reference.shape:
@@ -82,15 +80,15 @@ class Distance:
             )
         if size and canvas and logits.ndim == 4:
             logits, reference = (own_part(values, size, canvas) for values in (logits, reference))
-        self._signal.append(_energy(reference))
-        self._noise.append(_energy(reference - logits))
+        self._signal.add(_energy(reference))
+        self._noise.add(_energy(reference - logits))
 
     @property
     def logit_sqnr(self) -> float | None:
         """10 log10(sum reference² / sum (reference - logits)²) in dB; infinite if equal, None before an update."""
-        if not self._signal:
+        if not self._signal.terms:
             return None
-        signal, noise = (reduce(add, terms) for terms in (self._signal, self._noise))  # sum() would compensate
+        signal, noise = self._signal.value, self._noise.value
         if noise == 0:
             return math.inf
         return 10 * math.log10(signal / noise) if signal else -math.inf

@@ -29,6 +29,11 @@ class Measure:
         self.distance.update(outputs, reference, frame.size, frame.canvas)
         self.tally.compare(prediction, expected)
 
+    def merge(self, other: Measure) -> None:
+        """Add another part of the pictures, which come after these."""
+        self.distance.merge(other.distance)
+        self.tally.merge(other.tally)
+
 
 def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool, task: Task) -> Frame:
     """Where a batch's predictions lie: at the size of its label maps, else of its pictures."""

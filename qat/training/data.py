@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class Loaders:
-    """Batches of this process's share of the training list, and all of the evaluation's."""
+    """Batches of this process's share of the training list, and of the evaluation's."""
 
     train: Loader
     val: Loader
@@ -73,10 +74,12 @@ def make_loaders(
     order: DistributedSampler[Any] = DistributedSampler(
         train, context.world, context.rank, shuffle=config.shuffle, seed=config.seed, drop_last=True
     )
-    count = min(len(val), config.val_images or len(val))
+    images = range(min(len(val), config.val_images or len(val)))
+    batches = [images[first : first + config.val_batch_size] for first in images[:: config.val_batch_size]]
+    own = list(chain.from_iterable(context.share(batches)))
     return Loaders(
         data_loader(train, config.batch_size, config.workers, sampler=order, drop_last=True),
-        data_loader(val, config.val_batch_size, config.workers, indices=range(count)),
+        data_loader(val, config.val_batch_size, config.workers, indices=own),
     )
 
 

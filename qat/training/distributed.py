@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from qat.distributed import Group
+
+T = TypeVar("T")
 _TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one evaluates
 
 
@@ -26,7 +30,7 @@ class DistContext:
 
     @property
     def main(self) -> bool:
-        """Whether this process logs, evaluates and writes."""
+        """Whether this process logs and writes."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -40,6 +44,27 @@ class DistContext:
         if self.world > 1:
             dist.all_reduce(value)
         return value / self.world
+
+    def same(self, model: nn.Module) -> None:
+        """Gives every process the first one's weights and buffers of `model`, in place."""
+        for value in model.state_dict().values() if self.world > 1 else ():
+            dense = value.contiguous()
+            dist.broadcast(dense, 0)
+            value.copy_(dense)
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's run of `items`; of fewer items than processes all are the first one's."""
+        if len(items) < self.world:
+            return items if self.main else items[:0]
+        return Group(self.rank, self.world).share(items)
+
+    def gather(self, value: T) -> list[T]:
+        """Every process's value in order, in the first one; nothing in the others."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.world if self.main else None
+        dist.gather_object(value, values, dst=0)
+        return values or []
 
     def wait(self) -> None:
         """Until every process is here."""

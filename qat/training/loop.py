@@ -167,7 +167,7 @@ class Loop(ABC):
         record: dict[str, Any] = {"epoch": epoch + 1, **self._train_epoch(epoch, reporter)}
         check_weights(self.state.model, f"after epoch {epoch + 1}; {self._advice()}")
         self.progress.epoch = epoch + 1
-        result = self._evaluate(reporter) if self.context.main and self.plan.evaluates(epoch) else None
+        result = self._evaluate(reporter) if self.plan.evaluates(epoch) else None
         if result and result.main is not None:
             record |= _history(result, self.val_set.class_names)
         self.progress.history.append(record)
@@ -209,10 +209,20 @@ class Loop(ABC):
         self.progress.iteration += 1
         return parts, lr
 
-    def _evaluate(self, reporter: Reporter) -> Result:
-        """Score the averaged weights on the evaluation list."""
+    def _evaluate(self, reporter: Reporter) -> Result | None:
+        """Score the first process's averaged weights on the evaluation list; the result is in the first process."""
+        self.context.same(self.state.average.model)
+        parts = self.context.gather(self._measured(reporter) if len(self.data.val) else None)
+        if not parts:
+            return None
+        result = Result.joined([part for part in parts if part])
+        reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)
+        return result
+
+    def _measured(self, reporter: Reporter) -> Result:
+        """Score this process's share of the evaluation list."""
         config, device = self.config, self.context.device
-        result = evaluate(
+        return evaluate(
             self.averaged(),
             reporter.watched(self.data.val),
             config.num_classes,
@@ -223,8 +233,6 @@ class Loop(ABC):
             record=reporter.record if config.task.maps else None,
             task=config.task,
         )
-        reporter.evaluated(self.progress.iteration, self.val_set.class_names, result)
-        return result
 
     def _advice(self) -> str:
         kept = f"the checkpoint after epoch {self.progress.epoch} is kept in {self.folder}"

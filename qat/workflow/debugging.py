@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from qat.analysis.advice import advise
-from qat.analysis.layer_error import measure
+from qat.analysis.layer_error import LayerErrors, measure
 from qat.analysis.measurements import Measurements, write_measurements
 from qat.analysis.networks import Sample, Subject
 from qat.analysis.qconfig import check_qconfig, qconfig
@@ -22,6 +22,7 @@ from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.backends.protocol import Backend, LayerSimilarity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
 from qat.data.transforms import InferenceTransform, network_input
+from qat.distributed import Group, current
 from qat.engine import PROGRAM
 from qat.errors import UserError
 from qat.evaluation.scorer import frame_of
@@ -32,9 +33,10 @@ from qat.program.conversion import TORCH_AO
 from qat.stages import origin_of, source_of, write_record
 from qat.workflow.load import example_input, load_calibrated, load_float, load_graph, load_plain, sized
 from qat.workflow.network import task_of
-from qat.workflow.progress import Progress, counter, silent
+from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
 from qat.workflow.settings import backend_choice, data_spec, fit_of
+from qat.workflow.sharing import check_same_files, shared_counter
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ def _ask(
 ) -> tuple[tuple[str, ...], tuple[LayerSimilarity, ...]]:
     """The lines of the plugin's own tools, and its layers, on the first picture that DEBUG.IMAGES takes."""
     folder, (prepared, rewritten) = folders_of(config).stage("debug"), load_calibrated(config)
-    picture = next(_samples(config, dataset, 1)).image
+    picture = next(_samples(config, dataset, evenly_spaced(len(dataset), 1))).image
     lines, layers = backend.compare(rewritten, prepared, picture, folder)
     return (*backend.inspect(rewritten, prepared, picture, folder), *lines), tuple(layers)
 
@@ -119,30 +121,61 @@ def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, pr
     sensitivity = Sensitivity(
         subject, config.DATASET.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, debugging.LAYERS, task_of(config)
     )
-    advance = counter(progress, debugging.IMAGES, "layer errors")
-    errors = measure(subject, _samples(config, dataset, debugging.IMAGES), advance)
+    group = current()
+    group.start(_help, config)
+    errors = _layer_errors(group, config, subject, dataset, progress)
     items = check_qconfig(subject, load_float(config))
-    costs = _costs(config, sensitivity, dataset, progress) if debugging.SENSITIVITY_IMAGES else None
+    costs = _costs(group, config, sensitivity, dataset, progress) if debugging.SENSITIVITY_IMAGES else None
     return Measurements(errors.rows(), ranges(errors), costs, qconfig(subject, items))
 
 
+def _help(group: Group, config: CfgNode) -> None:
+    """What the other processes do of `_measure`."""
+    dataset, subject = build_dataset(data_spec(config), "val", InferenceTransform()), _subject(config)
+    data, names = config.DATASET, config.DEBUG.LAYERS
+    _layer_errors(group, config, subject, dataset, silent)
+    if config.DEBUG.SENSITIVITY_IMAGES:
+        sensitivity = Sensitivity(subject, data.NUM_CLASSES, config.MODEL.ALIGN_CORNERS, names, task_of(config))
+        _costs(group, config, sensitivity, dataset, silent)
+
+
+def _layer_errors(
+    group: Group, config: CfgNode, subject: Subject, dataset: SegmentationDataset, progress: Progress
+) -> LayerErrors:
+    """Measures this process's pictures of DEBUG.IMAGES; the first one's has what all saw."""
+    indices = evenly_spaced(len(dataset), config.DEBUG.IMAGES)
+    check_same_files(group, dataset, indices)
+    advance = shared_counter(group, progress, len(indices), "layer errors")
+    errors = measure(subject, _samples(config, dataset, group.share(indices)), advance)
+    for seen in group.gather(errors.seen)[1:]:
+        errors.merge(seen)
+    advance(0)
+    return errors
+
+
 def _costs(
-    config: CfgNode, sensitivity: Sensitivity, dataset: SegmentationDataset, progress: Progress
+    group: Group, config: CfgNode, sensitivity: Sensitivity, dataset: SegmentationDataset, progress: Progress
 ) -> dict[str, Any]:
-    """Measures what each layer costs, on DEBUG.SENSITIVITY_IMAGES pictures."""
-    start, images = time.perf_counter(), config.DEBUG.SENSITIVITY_IMAGES
-    advance = counter(progress, images * len(sensitivity.names) * len(ALONE), "sensitivity")
-    for sample in _samples(config, dataset, images):
+    """Measures what each layer costs, on this process's pictures of DEBUG.SENSITIVITY_IMAGES; the first's of all."""
+    start, indices = time.perf_counter(), evenly_spaced(len(dataset), config.DEBUG.SENSITIVITY_IMAGES)
+    check_same_files(group, dataset, indices)
+    advance = shared_counter(group, progress, len(indices) * len(sensitivity.names) * len(ALONE), "sensitivity")
+    for sample in _samples(config, dataset, group.share(indices)):
         sensitivity.add(sample, advance)
+    for seen in group.gather(sensitivity.seen)[1:]:
+        sensitivity.merge(seen)
+    advance(0)
+    if not group.main:
+        return {}
     if not sensitivity.floating.tally.labelled:
         log.warning("no labels in DATASET.TEST_SET %s: no score, only the distance from float", config.DATASET.TEST_SET)
     return sensitivity.rows(time.perf_counter() - start)
 
 
-def _samples(config: CfgNode, dataset: SegmentationDataset, count: int) -> Iterator[Sample]:
-    """Yields `count` pictures, evenly spaced in the list."""
+def _samples(config: CfgNode, dataset: SegmentationDataset, indices: Sequence[int]) -> Iterator[Sample]:
+    """Yields the pictures of `indices`."""
     data, fit, checked = config.DATASET, fit_of(config), sized(config, nn.Identity())
-    for batch in data_loader(dataset, 1, config.WORKERS, indices=evenly_spaced(len(dataset), count)):
+    for batch in data_loader(dataset, 1, config.WORKERS, indices=indices):
         image, label = batch["image"], batch.get("label")
         x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False, task_of(config))
         yield Sample(batch["name"][0], x, label, frame.size, frame.canvas, frame.sides)

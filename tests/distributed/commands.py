@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from qat.config import load_config
 from qat.distributed import Ended, joined
-from qat.workflow import calibrate, evaluate, infer
+from qat.workflow import calibrate, debug, evaluate, infer
 from tests.networks import TINY, registered, tiny_weights
 from tests.workflow.dots import DESCRIPTOR, write_pictures
 
@@ -41,6 +41,8 @@ def config_of(folder: Path, output: Path, name: str) -> CfgNode:
         "QUANT.CALIB_IMAGES": 5,
         "QUANT.HELD_OUT_IMAGES": 1,
         "QUANT.SAVE_EVERY": 1,
+        "DEBUG.IMAGES": 4,
+        "DEBUG.SENSITIVITY_IMAGES": 2,
     }
     return load_config(None, [*(str(part) for pair in values.items() for part in pair), *CALIBRATIONS[name]])
 
@@ -51,6 +53,7 @@ def run(folder: Path, output: Path) -> None:
         calibrate(config_of(folder, output, name))
     for stage in ("calib", "int_infer"):
         evaluate(config_of(folder, output, "percentile"), stage=stage)
+    debug(config_of(folder, output, "percentile"))
     infer(config_of(folder, output, "percentile"), source=folder / "data" / "images", stage="calib")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,14 @@ def overlays(output: Path) -> dict[str, str]:
     return found
 
 
+def diagnosis(output: Path) -> list[Any]:
+    """What debug measured, apart from the time it took."""
+    (debugged,) = output.rglob("debug")
+    files = [json.loads((debugged / f"{name}.json").read_text()) for name in ("layers", "ranges", "sensitivity")]
+    del files[2]["seconds"]
+    return files
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 3])
 def test_the_same_states_and_figures(folder: Path, processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +75,4 @@ def test_the_same_states_and_figures(folder: Path, processes: int, monkeypatch: 
     assert len(alone) > 8
     assert of_folder(output) == alone
     assert overlays(output) == overlays(folder / "1")
+    assert diagnosis(output) == diagnosis(folder / "1")
