@@ -38,7 +38,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(PY)
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(TORCH)
-	$(PIP) -e ".[dev,runtimes]"
+	$(PIP) -e ".[dev,runtimes,video]"
 	@touch $@
 
 demo: $(READY) ## float -> calib -> int8 on the generated streets, mIoU after every stage
@@ -65,7 +65,7 @@ qat: $(READY) ## fine-tune the calibrated network with fake-quantisation, taught
 eval: $(READY) ## mIoU of STAGE=float|calib|qat|int_infer|compiled (RUNTIME=ort|...), GATE=0.99 fails below
 	$(PY) tools/eval.py --stage $(STAGE) $(if $(GATE),--gate $(GATE)) $(ARGS)
 
-infer: $(READY) ## colour overlays of INPUT=picture-or-folder with STAGE; SUBMISSION=1: the test set for a server; BOXES=file: where persons are
+infer: $(READY) ## colour overlays of INPUT=picture-folder-or-video with STAGE; SUBMISSION=1: the test set for a server; BOXES=file: where persons are
 	$(PY) tools/infer.py --stage $(STAGE) $(if $(SUBMISSION),--submission,--input "$(INPUT)")$(if $(BOXES), --boxes "$(BOXES)") $(ARGS)
 
 compile: $(READY) ## every artefact of the calibrated network, each proven and run in every runtime

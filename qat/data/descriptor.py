@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
 from dataclasses import asdict, dataclass
 
@@ -107,4 +108,20 @@ class ClassSet:
         if num_classes == len(self.names):
             return self
         names = tuple(f"class {index}" for index in range(num_classes))
-        return ClassSet(names, np.resize(self.palette, (num_classes, 3)))
+        return ClassSet(names, distinct_colours(self.palette, num_classes))
+
+
+def spare_colour(index: int) -> tuple[int, ...]:
+    """A colour for a class that has none: hues a golden angle apart, so that neighbours differ."""
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.65, 0.9))
+
+
+def distinct_colours(palette: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """The first `count` colours (count, 3) of a palette, with others behind where it has fewer; none of them twice.
+
+    >>> distinct_colours(np.array([[9, 9, 9], [9, 9, 9]], np.uint8), 3).tolist()
+    [[9, 9, 9], [230, 80, 80], [80, 124, 230]]
+    """
+    spare = (spare_colour(index) for index in range(2 * count))
+    own = (tuple(int(part) for part in colour) for colour in palette)
+    return np.array(list(dict.fromkeys([*own, *spare]))[:count], np.uint8)

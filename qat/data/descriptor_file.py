@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import json
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from qat.data.descriptor import (
     Descriptor,
     Streets,
     digest,
+    spare_colour,
 )
 from qat.errors import UserError, nearest
 from qat.files import read_yaml
@@ -253,13 +253,8 @@ def _class(index: int, value: Any) -> DataClass:
         raise _Wrong(f"in class {index} {wrong}") from wrong
     if "name" not in read:
         raise _Wrong(f"a name in class {index}")
-    ids, colour = read.get("id", (index,)), read.get("colour", _spare_colour(index))
+    ids, colour = read.get("id", (index,)), read.get("colour", spare_colour(index))
     return DataClass(read["name"], ids, colour, read.get("weight"))
-
-
-def _spare_colour(index: int) -> tuple[int, ...]:
-    """A colour for a class that has none: hues a golden angle apart, so that neighbours differ."""
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.65, 0.9))
 
 
 def _check_colours(tree: Mapping[Any, Any], values: Mapping[str, Any], path: Path) -> None:

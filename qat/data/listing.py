@@ -5,6 +5,7 @@ Every entry has a unique name, entries are sorted, and their files exist.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,9 @@ def checked(entries: Iterable[Entry], where: str) -> list[Entry]:
 
 
 def find_images(path: str | Path) -> list[Path]:
-    """Returns the images that `path` stands for: an image, a folder (searched with its subfolders), or a list file.
+    """Returns the images that `path` stands for: one, a folder's and its subfolders', a pattern's, or a list file's.
+
+    A pattern is such as few/*.png or few/**/*.png.
 
     Paths in a list file are relative to its folder; a second column (labels) is not used. Raises UserError if there is
     no image.
@@ -76,6 +79,8 @@ def find_images(path: str | Path) -> list[Path]:
     path = Path(path)
     if path.is_dir():
         return _in_folder(path)
+    if not path.exists() and glob.has_magic(str(path)):
+        return _by_pattern(str(path))
     if not path.is_file():
         raise UserError(f"input {path} does not exist; expected an image, a folder of images or a list file")
     if path.suffix.lower() in LIST_SUFFIXES:
@@ -84,6 +89,16 @@ def find_images(path: str | Path) -> list[Path]:
         return [path]
     known = " ".join(IMAGE_SUFFIXES + LIST_SUFFIXES)
     raise UserError(f"input {path} is no image and no list file by its suffix; expected one of: {known}")
+
+
+def _by_pattern(pattern: str) -> list[Path]:
+    found = (Path(name) for name in glob.iglob(pattern, recursive=True))
+    images = sorted(
+        (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()), key=Path.as_posix
+    )
+    if not images:
+        raise UserError(f"no image fits {pattern}; expected files that end in {' '.join(IMAGE_SUFFIXES)}")
+    return images
 
 
 def _in_folder(folder: Path) -> list[Path]:

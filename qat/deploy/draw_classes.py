@@ -30,9 +30,22 @@ def draw_classes(picture: Picture, classes: NDArray[np.uint8], palette: Picture,
         >>> draw_classes(grey, np.array([[0, 255]], np.uint8), red).tolist()
         [[[193, 40, 40], [100, 100, 100]]]
     """
-    colours = palette[np.minimum(classes, len(palette) - 1)]
-    blended = cv2.addWeighted(picture, 1 - alpha, colours, alpha, 0)
-    return np.where((classes < len(palette))[..., None], blended, picture).astype(np.uint8)
+    blended = np.asarray(cv2.addWeighted(picture, 1 - alpha, colours_of(classes, palette), alpha, 0), np.uint8)
+    if classes.max(initial=0) >= len(palette):
+        void = classes >= len(palette)
+        blended[void] = picture[void]
+    return blended
+
+
+def colours_of(classes: NDArray[np.uint8], palette: Picture) -> Picture:
+    """The colour of each pixel's class, (H, W, 3); black for a class without one.
+
+    >>> colours_of(np.array([[1, 255]], np.uint8), np.array([[1, 2, 3], [4, 5, 6]], np.uint8)).tolist()
+    [[[4, 5, 6], [0, 0, 0]]]
+    """
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(palette), 0] = palette[:256]
+    return np.asarray(cv2.applyColorMap(np.ascontiguousarray(classes), table), np.uint8)
 
 
 def names_and_chances(found: Sequence[Sequence[float]], names: Sequence[str]) -> list[str]:

@@ -17,12 +17,19 @@ from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_row
 from qat.report.parts.provenance import artefact_files, missing_files, origins, refusals, rewrites
 from qat.report.parts.ranges import grid_rows, range_panels
 from qat.report.parts.stages import class_rows, headline_stage, stage_panels, stage_rows, tiles
+from qat.report.parts.video import video_panels
 from qat.report.pictures import DrawnPicture, PictureLayer
 from qat.report.sources import FOLDERS, Sources
 
 CONTENTS = (
-    *(("stages", "Stages"), ("classes", "Classes"), ("pictures", "Pictures"), ("layers", "Layers")),
-    *(("sensitivity", "Sensitivity"), ("ranges", "Ranges"), ("rewrites", "Rewrites"), ("files", "Files")),
+    *(("stages", "Stages"), ("classes", "Classes"), ("pictures", "Pictures"), ("video", "Video")),
+    *(
+        ("layers", "Layers"),
+        ("sensitivity", "Sensitivity"),
+        ("ranges", "Ranges"),
+        ("rewrites", "Rewrites"),
+        ("files", "Files"),
+    ),
     ("origins", "Origins"),
 )
 
@@ -80,6 +87,7 @@ def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_pa
             class_lines=classes_of_stages,
             colours=colours,
             pictures=pictures,
+            videos=video_panels(sources.videos),
             **_layer_parts(sources),
             rewrites=rewrites(sources.calibration),
             refusals=refusals(sources.calibration),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from qat.errors import UserError
 from qat.evaluation.metrics import Metrics
 from qat.files import read_json
 from qat.invocation import command
+from qat.origin import Origin
 from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of, read_record, read_view
-from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS
+from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS, VIDEO
 
 Json = Mapping[str, Any]
 DEBUG = ("layers", "ranges", "sensitivity", "advice")
@@ -33,7 +34,8 @@ class Sources:
     `metrics`: of every stage that was evaluated with this config, in order, float first. `stale`: stages and folders
     that are there and were made from other weights or another config. `sizes`: bytes of the file that holds a stage.
     `floats`: stages that compute in float. `calibration`: calib's manifest. `debug`: the debug stage's files by stem.
-    `graph`: the graph's page, relative to the report's folder, "" where there is none.
+    `graph`: the graph's page, relative to the report's folder, "" where there is none. `videos`: the records of the
+    videos that `infer` wrote, by stage.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Sources:
     perf: Json
     debug: Mapping[str, Json]
     graph: str
+    videos: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
 
 
 def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
@@ -84,7 +87,20 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         perf=read("compile", PERF),
         debug={name: read("debug", f"{name}.json") for name in DEBUG},
         graph=next((f"../{name}/{GRAPH}" for name in GRAPHS if _has_graph(base / name, current)), ""),
+        videos={run.folders.title(stage): found for stage in STAGES if (found := _videos(run, stage))},
     )
+
+
+def _videos(run: Run, stage: str) -> tuple[Json, ...]:
+    """The records of the stage's videos in its own folder that were made from what it is made from now."""
+    paths = sorted((run.folders.stage(stage) / "infer").glob(f"*{VIDEO}"))
+    records = (read_json(path) for path in paths)
+    return tuple(one for one in records if _is_same(one.get("made_from"), origin_of(run, stage)))
+
+
+def _is_same(recorded: object, origin: Origin) -> bool:
+    """Whether a record names what a stage is made from now."""
+    return isinstance(recorded, dict) and origin.difference(recorded) is None
 
 
 def _has_graph(folder: Path, current: set[str]) -> bool:

@@ -37,13 +37,18 @@ def child_path() -> list[str]:
     return [*(path for path in sys.path if path not in ("", os.getcwd(), last)), last]
 
 
+def python_command(module: str, function: str) -> list[str]:
+    """Returns the command that calls `function` of this package's `module` in a Python process of its own."""
+    code = _START.format(module=module, function=function)
+    return [sys.executable, "-I", "-c", code, json.dumps([str(_PACKAGE), child_path()])]  # -I: no path but this
+
+
 class Channel:
     """A Python process that runs `function` of `module`; what it prints goes to `log`."""
 
     def __init__(self, module: str, function: str, log: IO[Any]) -> None:
-        code = _START.format(module=module, function=function)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", code, json.dumps([str(_PACKAGE), child_path()])],  # -I: no path but this
+            python_command(module, function),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

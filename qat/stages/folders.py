@@ -24,6 +24,7 @@ PERF = "perf.json"
 PROGRAMS = "programs.json"  # of the run's folder: the TorchScript files that it compiled
 INT_MODEL = "int_model.pt"  # int_infer as a file
 INT8_ONNX = "model.onnx"  # the same integers for any runtime that reads ONNX
+VIDEO = ".video.json"  # what the name of a video's record ends with
 KERNELS = "kernels.json"  # what computes stage int_infer, and why
 QPARAMS = "qparams.json"  # of stages with scales
 GRAPH = "graph.html"  # of the debug and compile folders

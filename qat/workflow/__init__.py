@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from qat.workflow.taking_over import takeover
     from qat.workflow.target_check import check
     from qat.workflow.training import train
+    from qat.workflow.video_inference import infer_video
 
 _HOMES = {
     "calibrate": "calibration",
@@ -44,6 +45,7 @@ _HOMES = {
     "finetune": "fine_tuning",
     "handover": "handing_over",
     "infer": "inference",
+    "infer_video": "video_inference",
     "regress": "regression",
     "report": "report_page",
     "takeover": "taking_over",
@@ -61,6 +63,7 @@ __all__ = [
     "finetune",
     "handover",
     "infer",
+    "infer_video",
     "regress",
     "report",
     "takeover",
