@@ -24,7 +24,7 @@ class Changes:
 
     def update(self, classes: Tensor, expected: Tensor) -> None:
         """Add two tensors of one shape; every place counts."""
-        self.changed += int((classes != expected).sum())
+        self.changed += int((classes != expected).count_nonzero())
         self.total += classes.numel()
 
     def merge(self, other: Changes) -> None:

@@ -21,12 +21,15 @@ CHUNK = (1 << 15) - 1
 
 @dataclass(frozen=True)
 class Axis:
-    """Which pixels lie in which low-resolution cell, along one axis; cell i spans samples i and min(i + 1, last)."""
+    """Which pixels lie in which low-resolution cell, along one axis; cell i spans samples i - 1 and i, where there are.
+
+    Pixels before the first sample and after the last one have cells of their own, so that all cells have equally many.
+    """
 
     cell: Tensor  # (pixels,) int64: the cell of each pixel
-    covered: Tensor  # (cells,) bool: whether a pixel lies in it
-    pixel: Tensor  # (K, cells) int64: its pixels, the last one repeated up to K, the most that a cell has
-    weight: Tensor  # (K, cells) float32: of the second sample at those pixels
+    covered: Tensor  # (samples + 1,) bool: whether a pixel lies in it
+    pixel: Tensor  # (K, samples + 1) int64: its pixels, the last one repeated up to K, the most that a cell has
+    weight: Tensor  # (K, samples + 1) float32: of the second sample at those pixels
 
 
 @torch.no_grad()
@@ -51,66 +54,81 @@ def axis(samples: int, pixels: int, align_corners: bool, device: torch.device) -
     if align_corners:
         position *= torch.tensor((samples - 1) / (pixels - 1) if pixels > 1 else 0.0, dtype=torch.float32)
     else:
-        position = ((position + 0.5) * torch.tensor(samples / pixels, dtype=torch.float32) - 0.5).clamp(min=0)
-    cell = position.long().clamp(max=samples - 1)
-    count = torch.bincount(cell, minlength=samples)
+        position = (position + 0.5) * torch.tensor(samples / pixels, dtype=torch.float32) - 0.5
+    before = position.floor().clamp(-1, samples - 1)
+    cell = before.long() + 1
+    count = torch.bincount(cell, minlength=samples + 1)
     first = count.cumsum(0) - count
     step = torch.arange(int(count.max()))[:, None]
     pixel = (first + step.minimum(count - 1)).clamp(0, pixels - 1)
-    weight = (position - cell).clamp(0, 1)[pixel]
+    weight = (position - before).clamp(0, 1)[pixel]
     return Axis(cell.to(device), (count > 0).to(device), pixel.to(device), weight.to(device))
 
 
 def _upsample_one(logits: Tensor, rows: Axis, cols: Axis) -> Tensor:
     """Classes (H, W) of one image's logits (C, h, w)."""
+    logits = torch.nn.functional.pad(logits[None], (1, 1, 1, 1), mode="replicate")[0]
     lines = max(1, CHUNK // logits.shape[2])
     corner = torch.cat([_argmax(_planes(band)) for band in torch.split(logits, lines, dim=1)])
     out = corner.index_select(1, cols.cell).index_select(0, rows.cell)
     mixed = _mixed(corner) & rows.covered[:, None] & cols.covered
     cells = max(1, CHUNK // (len(rows.pixel) * len(cols.pixel)))
+    line = rows.pixel * out.shape[1]
     for y, x, corners, classes in _contests(logits, mixed, cells):
-        pixel = rows.pixel[:, None, y] * out.shape[1] + cols.pixel[None, :, x]
-        out.view(-1)[pixel] = _argmax(_interpolated(corners, classes, rows.weight[:, y], cols.weight[:, x]))
+        planes = _interpolated(corners, rows.weight[:, y], cols.weight[:, x])
+        winner = _argmax(zip(classes.byte(), planes, strict=True))
+        pixel = line[:, None, y] + cols.pixel[:, x]
+        out.view(-1).scatter_(0, pixel.flatten(), winner.flatten())
     return out
 
 
 def _mixed(corner: Tensor) -> Tensor:
-    """Which cells of a class map (h, w) have corners of different classes."""
+    """Which cells (h - 1, w - 1) of a class map (h, w) have corners of different classes."""
     right = corner[:, 1:] != corner[:, :-1]
     below = corner[1:] != corner[:-1]
-    mixed = torch.zeros_like(corner, dtype=torch.bool)
-    mixed[:, :-1] |= right
-    mixed[:-1] |= below
-    mixed[:-1, :-1] |= right[1:]  # the fourth side can't differ alone
-    return mixed
+    return right[:-1] | right[1:] | below[:, :-1]  # the fourth side can't differ alone
 
 
 def _contests(logits: Tensor, mixed: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Chunks y, x (n) of the `mixed` cells (h, w), their corners' logits (C, 4, n) and the classes (k, n) that can win.
+    """Chunks y, x (n) of the `mixed` cells (h - 1, w - 1) of logits (C, h, w), with the classes (k, n) that can win.
 
-    A class whose largest corner lies below another's smallest one can't win: at most borders only a few are left.
-    Cells with equally many come together, so that k is small in most chunks.
+    With them come their corners' logits (k, 4, n). A class whose largest corner lies below another's smallest one can't
+    win: at most borders only a few are left. Cells with equally many come together, so that k is small in most chunks.
     """
     _, height, width = logits.shape
     y, x = mixed.nonzero(as_tuple=True)
-    top, bottom, right = y * width, (y + 1).clamp(max=height - 1) * width, (x + 1).clamp(max=width - 1)
-    corners = logits.flatten(1)[:, torch.stack([top + x, bottom + x, top + right, bottom + right])]
+    corner = torch.tensor([0, width, 1, width + 1], device=logits.device)[:, None]
+    places = y * width + x + corner
+    corners = logits.flatten(1).index_select(1, places.flatten()).unflatten(1, (4, -1))
     can_win = corners.amax(1) >= corners.amin(1).amax(0)
-    count = can_win.sum(0)
-    # those that can win come first, in the classes' order
-    first = torch.argsort(can_win.byte(), dim=0, descending=True, stable=True)
-    for chunk in torch.split(count.argsort(), size):
-        if len(chunk):
-            yield y[chunk], x[chunk], corners[:, :, chunk], first[: int(count[chunk].max()), chunk]
+    count, order = can_win.sum(0).sort()
+    y, x, places, classes = y[order], x[order], places[:, order], _listed(can_win.T[order], count)
+    for start in range(0, len(y), size):
+        chunk = slice(start, start + size)
+        found = classes[: int(count[chunk][-1]), chunk]
+        yield y[chunk], x[chunk], logits.take(found[:, None] * (height * width) + places[:, chunk]), found
 
 
-def _interpolated(corners: Tensor, classes: Tensor, down: Tensor, across: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each of the k `classes` (k, n): itself, and its logits (Ky, Kx, n) at the cells' pixels; one buffer."""
+def _listed(chosen: Tensor, count: Tensor) -> Tensor:
+    """The classes (k, n) that are `chosen` (n, C), `count` (n) of them, in order; then the first one again."""
+    cell, index = chosen.nonzero(as_tuple=True)
+    first = count.cumsum(0) - count
+    listed = index[first].expand(int(count.max()) if len(count) else 0, -1).clone()
+    listed[torch.arange(len(cell), device=cell.device) - first[cell], cell] = index
+    return listed
+
+
+def _interpolated(corners: Tensor, down: Tensor, across: Tensor) -> Iterator[Tensor]:
+    """For each of k classes its logits (Ky, Kx, n) at the pixels of n cells, of its `corners` (k, 4, n).
+
+    All but the first are in one buffer.
+    """
+    top_left, bottom_left, top_right, bottom_right = corners[:, :, None].unbind(1)
+    start, end = torch.lerp(top_left, bottom_left, down), torch.lerp(top_right, bottom_right, down)
     buffer = corners.new_empty(len(down), *across.shape)
-    for index in classes:
-        top_left, bottom_left, top_right, bottom_right = corners.gather(0, index.expand(1, 4, -1))[0]
-        start, end = torch.lerp(top_left, bottom_left, down), torch.lerp(top_right, bottom_right, down)
-        yield index.byte(), torch.lerp(start[:, None], end[:, None], across, out=buffer)
+    for index in range(len(corners)):
+        out = buffer if index else None
+        yield torch.lerp(start[index, :, None], end[index, :, None], across, out=out)
 
 
 def _planes(band: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -119,12 +137,17 @@ def _planes(band: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _argmax(planes: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
-    """The class (uint8) of the largest of equally shaped planes, the first among equals; much faster than argmax(0)."""
-    index, plane = next(planes)
-    best, winner = plane.clone(), index.expand(plane.shape).clone()
-    larger = torch.empty_like(best, dtype=torch.bool)
+    """The class (uint8) of the largest of equally shaped planes, the first among equals; much faster than argmax(0).
+
+    Classes rise, or repeat the first one. The first plane must stay as it is; another may be gone with the next one.
+    """
+    index, best = next(planes)
+    winner = index.expand(best.shape).clone()
+    larger, largest = torch.empty_like(best, dtype=torch.bool), torch.empty_like(best)
+    here = torch.empty_like(winner)
     for index, plane in planes:
         torch.gt(plane, best, out=larger)
-        torch.maximum(best, plane, out=best)
-        torch.where(larger, index, winner, out=winner)
+        torch.mul(larger.view(torch.uint8), index, out=here)
+        torch.maximum(winner, here, out=winner)  # many times faster than torch.where
+        best = torch.maximum(best, plane, out=largest)
     return winner
