@@ -24,7 +24,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes test test-fast fuzz kill style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes bench-scale test test-fast fuzz kill style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -94,6 +94,10 @@ bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, besid
 
 bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
 	$(PY) tools/bench.py $(ARGS)
+
+bench-scale: $(READY) ## speed: a calibration's and an evaluation's pass in one process and in two, a thread each
+	OMP_NUM_THREADS=1 $(PY) tools/bench_scale.py $(ARGS) DEVICE cpu WORKERS 0
+	OMP_NUM_THREADS=1 $(PY) tools/bench_scale.py --processes 2 $(ARGS) DEVICE cpu WORKERS 0
 
 # Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
 RUNTIME_TESTS := tests/compile tests/program tests/runtimes tests/accuracy

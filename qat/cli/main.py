@@ -46,6 +46,7 @@ COMMANDS = {
     "bench": "speed: int8 against float, evaluation against its forward, calibration",
     "bench-runtimes": "speed of the artefacts: each in every runtime, beside this CPU's peak",
     "bench-peers": "speed and accuracy beside NNCF's and ONNX Runtime's int8 models",
+    "bench-scale": "speed: what several processes gain, and what carrying results costs",
     "board": "J5's speed: perf_model's JSON, hrt_model_exec's output and profile, as one table",
 }
 

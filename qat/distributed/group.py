@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import distributed as dist
@@ -90,6 +90,16 @@ class Group:
         with self.channel.carrying():
             dist.gather_object(value, values, dst=0)
         return values or []
+
+    def spread(self, value: T) -> T:
+        """The first process's value, in every process."""
+        if self.channel is None:
+            return value
+        self.channel.meet(f"spread {next(self._numbers)}")
+        values: list[Any] = [value if self.main else None]
+        with self.channel.carrying():
+            dist.broadcast_object_list(values, src=0)
+        return cast(T, values[0])
 
     def counter(self) -> Callable[[int], int]:
         """Returns a function that adds steps to those of all processes, and returns how many there are so far."""

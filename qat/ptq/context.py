@@ -9,12 +9,21 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from qat.distributed import ALONE, Group
 from qat.errors import UserError
 from qat.evaluation.scorer import Score
 
 Progress = Callable[[int, int, str], None]  # steps done, how many there are, a text
 Judge = Callable[[nn.Module], Score]  # how near a network is to float, on pictures that calibration doesn't see
 Inputs = Sequence[Tensor] | Callable[[], Iterable[Tensor]]  # batches (N, 3, H, W), the same each time
+
+
+Share = Callable[[str, fx.GraphModule], Group]  # of a method's name and the graph
+
+
+def alone(name: str, prepared: fx.GraphModule) -> Group:
+    """No other process."""
+    return ALONE
 
 
 def silent(done: int, total: int, text: str) -> None:
@@ -29,7 +38,8 @@ class Context:
     normalised, on the graph's device. `example` gives one of noise (1, 3, H, W). `folder`: for states of runs that may
     be killed. `floating`: the float network; `plain`: the rewritten one that the calibrated one should agree with.
     `judge`: on held-out pictures. `ranking`: layers of a graph against `plain`, the most sensitive first. `cropped`:
-    the prepared graph anew, for parts of pictures, and their height and width.
+    the prepared graph anew, for parts of pictures, and their height and width. `share`: lets the other processes run
+    the method of that name on the graph too, and returns their group.
     """
 
     quant: Mapping[str, Any]
@@ -43,6 +53,7 @@ class Context:
     ranking: Callable[[fx.GraphModule, fx.GraphModule], Sequence[str]]
     cropped: Callable[[], tuple[fx.GraphModule, tuple[int, int]]]
     progress: Progress = silent
+    share: Share = alone
 
     def titled(self, title: str) -> Progress:
         """The progress of one method."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -20,18 +21,20 @@ from qat.backends.scales import freeze_scales
 from qat.backends.select import TUNES
 from qat.data import data_loader
 from qat.data.transforms import network_input
+from qat.distributed import Group, current
 from qat.errors import UserError
 from qat.evaluation.scorer import Scorer
 from qat.files import known_sha256, remove, write_json
 from qat.origin import Origin
-from qat.ptq.context import Context
+from qat.ptq.context import Context, Share
 from qat.ptq.methods import Method, active, not_taken_over
+from qat.ptq.methods import method as find_method
 from qat.stages import EQUALISED, PARTIAL
 from qat.stages.folders import METHODS
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_equalised, load_prepared, load_stage
 from qat.workflow.network import network_spec, task_of
-from qat.workflow.progress import Progress
+from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import fit_of, graph_size
 
@@ -104,7 +107,7 @@ class Tuner:
         write_json(self.context.folder / METHODS, self.record)
 
 
-def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress) -> Context:
+def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress, share: Share | None = None) -> Context:
     """Returns what the methods may ask for; costly parts are made once, on first use."""
 
     def plain() -> fx.GraphModule:
@@ -128,7 +131,24 @@ def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress)
         ranking=ranking,
         cropped=lambda: _cropped(config),
         progress=progress,
+        share=share or partial(_share, config),
     )
+
+
+def _share(config: CfgNode, name: str, prepared: fx.GraphModule) -> Group:
+    """Lets the other processes run a method on the graph too."""
+    group = current()
+    group.start(_help, config, name, prepared.state_dict())
+    return group
+
+
+def _help(group: Group, config: CfgNode, name: str, state: Mapping[str, Tensor]) -> None:
+    """What the other processes do of a method that shares its pictures."""
+    prepared = as_graph(load_prepared(config, prove=False)[0])
+    prepared.load_state_dict(state)
+    prepared.to(device(config))
+    context = _context(config, CalibrationPictures.of(config), silent, lambda name, graph: group)
+    find_method(name).tune(prepared, context)
 
 
 def _example(config: CfgNode) -> Tensor:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from yacs.config import CfgNode
 
 from qat.config import load_config
 from qat.distributed import Ended, joined
+from qat.ptq.adaround import moments
+from qat.ptq.adaround import run as adaround
 from qat.workflow import calibrate, debug, evaluate, infer
 from tests.networks import TINY, registered, tiny_weights
 from tests.workflow.dots import DESCRIPTOR, write_pictures
@@ -57,9 +62,18 @@ def run(folder: Path, output: Path) -> None:
     infer(config_of(folder, output, "percentile"), source=folder / "data" / "images", stage="calib")
 
 
+@contextmanager
+def small() -> Iterator[None]:
+    """The tiny network, and blocks of two batches, so that five pictures are several."""
+    with registered(TINY), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moments, "BATCHES", 2)
+        patch.setattr(adaround, "BATCHES", 2)
+        yield
+
+
 def main(folder: Path, output: Path) -> int:
     """In the first of several processes; the others help."""
-    with registered(TINY):
+    with small():
         try:
             with joined() as group:
                 if group.main:

@@ -14,7 +14,7 @@ from qat.distributed import launch
 from qat.files import sha256
 from qat.workflow import calibrate
 from tests.digests import of_folder
-from tests.distributed.commands import config_of, prepare_data, run
+from tests.distributed.commands import config_of, prepare_data, run, small
 from tests.networks import TINY, registered
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data, and in `1` what one process writes."""
     folder = tmp_path_factory.mktemp("processes")
     prepare_data(folder)
-    with registered(TINY):
+    with small():
         run(folder, folder / "1")
     return folder
 

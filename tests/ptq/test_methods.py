@@ -33,7 +33,7 @@ from qat.ptq.methods import (
     undone_by_equalising,
 )
 
-ALWAYS = {"quant", "folder", "progress"}
+ALWAYS = {"quant", "folder", "progress", "share"}
 SIZE = (16, 24)
 OFF = {key.name: key.default for key in all_keys()}
 

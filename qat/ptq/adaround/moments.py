@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from qat.distributed import ALONE, Group
 from qat.ptq.adaround.patches import grouped, patches, positions
 
 BATCHES = 16  # of a block, at most
@@ -75,7 +77,18 @@ class Sums:
 Pair = tuple[Tensor, Tensor]  # a layer's input (N, C, H, W) in the quantised network and in float
 
 
-def measured(layer: nn.Module, inputs: Sequence[Pair], samples: int, seed: int) -> Moments:
+@dataclass(frozen=True)
+class Share:
+    """The batches of this process: those from number `first` on, a multiple of BATCHES, of `total`."""
+
+    group: Group
+    first: int
+    total: int
+
+
+def measured(
+    layer: nn.Module, inputs: Sequence[Pair], samples: int, seed: int, share: Share | None = None
+) -> Moments | None:
     """The moments of a convolution or linear `layer` with float's weight over all pictures.
 
     Args:
@@ -83,18 +96,29 @@ def measured(layer: nn.Module, inputs: Sequence[Pair], samples: int, seed: int) 
         inputs: its inputs of each batch.
         samples: random output positions in all, as many in each batch.
         seed: of the positions, below 2**40; with it a block's are known.
+        share: which batches these are, where other processes have others.
+
+    Returns:
+        The moments, in the first process; None in the others.
     """
-    each = -(-samples // len(inputs))
+    share = share or Share(ALONE, 0, len(inputs))
+    each, group = -(-samples // share.total), share.group
     size = _block(layer, each)
     starts = range(0, len(inputs), size)
-    total = Sums.total(_sums(layer, inputs[start : start + size], each, (seed << 20) + start) for start in starts)
-    return total.moments(None if layer.bias is None else grouped(layer, cast(Tensor, layer.bias))[..., 0])
+    blocks = (_sums(layer, inputs[at : at + size], each, (seed << 20) + share.first + at) for at in starts)
+    own = [Sums.total(blocks)] if inputs and group.main else list(blocks)
+    others = group.gather([] if group.main else own)[1:]
+    if not group.main:
+        return None
+    bias = None if layer.bias is None else grouped(layer, cast(Tensor, layer.bias))[..., 0]
+    return Sums.total(chain(own, *others)).moments(bias)
 
 
 def _block(layer: nn.Module, each: int) -> int:
-    """How many batches are a block."""
+    """How many batches are a block: a power of two, so that blocks of BATCHES hold whole ones."""
     inputs = grouped(layer, cast(Tensor, layer.weight))[:, 0].numel()
-    return min(max(VALUES // (each * inputs), 1), BATCHES)
+    most = min(max(VALUES // (each * inputs), 1), BATCHES)
+    return 1 << (most.bit_length() - 1)
 
 
 def _sums(layer: nn.Module, inputs: Sequence[Pair], each: int, seed: int) -> Sums:

@@ -14,12 +14,13 @@ from torch import Tensor, fx, nn
 from qat.backends.fx import fake_quantized, float_view
 from qat.backends.scales import freeze_scales
 from qat.backends.weight_scales import in_float
+from qat.distributed import ALONE, Group
 from qat.errors import UserError
 from qat.graph.node_runner import BatchesRunner, most_bytes
 from qat.graph.nodes import module_of
 from qat.ptq import resume
 from qat.ptq.adaround.layer import AdaRoundOptions, LayerReport, on_levels, round_layer
-from qat.ptq.adaround.moments import measured
+from qat.ptq.adaround.moments import BATCHES, Share, measured
 from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
 
 _OPTIONS = AdaRoundOptions()
@@ -27,8 +28,9 @@ _OPTIONS = AdaRoundOptions()
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
     """What the method's row runs, on the calibration's pictures; `layers` in methods.json has each layer's errors."""
-    state = context.folder / "adaround.ckpt"
-    layers = adaround(prepared, context.batches, progress=context.titled("adaround"), state=state)
+    group = context.share("ADAROUND", prepared)
+    state = context.folder / "adaround.ckpt" if group.main else None
+    layers = adaround(prepared, context.batches, progress=context.titled("adaround"), state=state, group=group)
     return Outcome({"layers": [asdict(layer) for layer in layers]})
 
 
@@ -39,6 +41,7 @@ def adaround(
     options: AdaRoundOptions = _OPTIONS,
     progress: Progress = silent,
     state: Path | None = None,
+    group: Group = ALONE,
 ) -> list[LayerReport]:
     """Round each layer's weights so that its output, not each weight, is nearest to float's; scales stay.
 
@@ -52,6 +55,7 @@ def adaround(
         options: samples, sweeps, damping, memory.
         progress: takes layers done, how many there are, the layer's report.
         state: a file where a run that was killed goes on; it then ends exactly as one that wasn't.
+        group: the processes that share the pictures, each of which calls this with the same graph and pictures.
 
     Returns:
         Each layer's signal-to-noise ratio (dB) against float before and after.
@@ -73,16 +77,16 @@ def adaround(
     floating, quantised = float_view(prepared), fake_quantized(prepared)
     layers = layers_of(prepared)
     key = resume.fingerprint(prepared, options, *layers)
-    pictures = _pictures(batches, (floating, quantised), options.memory)
-    done: list[dict[str, Any]] = resume.load(state, key) or []
+    pictures, share = _shared(group, _pictures(batches, (floating, quantised), options.memory))
+    done: list[dict[str, Any]] = group.spread(resume.load(state, key) or [])
     runners = BatchesRunner(quantised, pictures), BatchesRunner(floating, pictures)
     twins = {node.name: module_of(node) for node in quantised.graph.nodes}
     for index, (name, layer) in enumerate(layers.items()):
         layer_inputs = [(x, y) for x, y in zip(*(runner.inputs_of(name) for runner in runners), strict=True)]
         if index == len(done):
-            moments = measured(layer, layer_inputs, options.samples, (options.seed << 20) + index)
-            report = round_layer(layer, name, moments, options)
-            done.append({"report": asdict(report), "state": layer.state_dict()})
+            moments = measured(layer, layer_inputs, options.samples, (options.seed << 20) + index, share)
+            report = round_layer(layer, name, moments, options) if moments else None
+            done.append(group.spread({"report": report and asdict(report), "state": layer.state_dict()}))
             resume.save(state, key, done)
         for each in (layer, cast(nn.Module, twins[name])):
             each.load_state_dict(done[index]["state"])
@@ -102,6 +106,13 @@ def layers_of(graph: fx.GraphModule) -> dict[str, nn.Module]:
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and not in_float(layer) and not on_levels(layer):
             names.setdefault(layer, node.name)
     return {name: layer for layer, name in names.items()}
+
+
+def _shared(group: Group, pictures: list[Tensor]) -> tuple[list[Tensor], Share]:
+    """This process's pictures: whole blocks, which may be none."""
+    own = group.share(range(0, len(pictures), BATCHES))
+    first = own[0] if own else 0
+    return pictures[first : first + BATCHES * len(own)], Share(group, first, len(pictures))
 
 
 def _pictures(batches: Callable[[], Iterable[Tensor]], graphs: Iterable[fx.GraphModule], memory: int) -> list[Tensor]:
