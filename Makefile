@@ -24,7 +24,7 @@ ARGS    = -c $(CFG) $(if $(TARGET),QUANT.TARGET $(TARGET)) $(if $(RUNTIME),COMPI
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes bench-scale test test-fast fuzz kill style docs clean
+.PHONY: help setup demo new train check calib debug qat eval infer compile handover takeover regress report export show bench bench-runtimes bench-threads bench-scale test test-fast fuzz kill style docs clean
 
 help: ## list the targets
 	@echo "rtseg-qat: make TARGET [CFG=configs/...yaml] [OPTS=\"KEY VALUE ...\"]"
@@ -91,6 +91,9 @@ show: $(READY) ## what FILE is, or the network of CFG: ends, layers, parameters,
 
 bench-runtimes: $(READY) ## speed of the artefacts: each in every runtime, beside this CPU's peak
 	$(PY) tools/bench_runtimes.py $(ARGS)
+
+bench-threads: $(READY) ## speed by threads: every file in every runtime on 1, 2, 4, 8 threads
+	$(PY) tools/bench_threads.py $(ARGS)
 
 bench: $(READY) ## speed: int8 against float, evaluation against its forward, calibration
 	$(PY) tools/bench.py $(ARGS)

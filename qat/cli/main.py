@@ -45,6 +45,7 @@ COMMANDS = {
     "show": "what a config's network or a file is: ends, layers, parameters, MACs, opset, quantised how",
     "bench": "speed: int8 against float, evaluation against its forward, calibration",
     "bench-runtimes": "speed of the artefacts: each in every runtime, beside this CPU's peak",
+    "bench-threads": "speed by threads: every file in every runtime on 1, 2, 4, 8 threads",
     "bench-peers": "speed and accuracy beside NNCF's and ONNX Runtime's int8 models",
     "bench-scale": "speed: what several processes gain, and what carrying results costs",
     "board": "J5's speed: perf_model's JSON, hrt_model_exec's output and profile, as one table",

@@ -17,6 +17,7 @@ from qat.report.parts.layers import LayerChart, LayerRow, layer_chart, layer_row
 from qat.report.parts.provenance import artefact_files, missing_files, origins, refusals, rewrites
 from qat.report.parts.ranges import grid_rows, range_panels
 from qat.report.parts.stages import class_rows, headline_stage, stage_panels, stage_rows, tiles
+from qat.report.parts.threads import thread_plot
 from qat.report.parts.video import video_panels
 from qat.report.pictures import DrawnPicture, PictureLayer
 from qat.report.sources import FOLDERS, Sources
@@ -94,6 +95,7 @@ def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_pa
             files=artefact_files(sources),
             missing=missing_files(sources),
             origins=origins(sources),
+            threads=thread_plot(sources.threads),
         )
     )
 

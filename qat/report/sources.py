@@ -14,7 +14,7 @@ from qat.files import read_json
 from qat.invocation import command
 from qat.origin import Origin
 from qat.stages import CHECKPOINTS, STAGES, Run, finished_stages, is_current, origin_of, read_record, read_view
-from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS, VIDEO
+from qat.stages.folders import GRAPH, INT_MODEL, MANIFEST, METRICS, PARITY, PERF, QPARAMS, THREADS, VIDEO
 
 Json = Mapping[str, Any]
 DEBUG = ("layers", "ranges", "sensitivity", "advice")
@@ -50,6 +50,7 @@ class Sources:
     compiled: Json
     parity: Json
     perf: Json
+    threads: Json
     debug: Mapping[str, Json]
     graph: str
     videos: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
@@ -85,6 +86,7 @@ def read_sources(run: Run, title: str, config: str, gate: float) -> Sources:
         compiled=compiled,
         parity=read("compile", PARITY),
         perf=read("compile", PERF),
+        threads=read("compile", THREADS),
         debug={name: read("debug", f"{name}.json") for name in DEBUG},
         graph=next((f"../{name}/{GRAPH}" for name in GRAPHS if _has_graph(base / name, current)), ""),
         videos={run.folders.title(stage): found for stage in STAGES if (found := _videos(run, stage))},

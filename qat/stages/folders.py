@@ -21,6 +21,7 @@ IMAGES = "images.txt"  # the pictures that a calibration saw
 CONFIG = "config.yaml"
 PARITY = "parity.json"  # of the compile folder, like the next
 PERF = "perf.json"
+THREADS = "threads.json"
 PROGRAMS = "programs.json"  # of the run's folder: the TorchScript files that it compiled
 INT_MODEL = "int_model.pt"  # int_infer as a file
 INT8_ONNX = "model.onnx"  # the same integers for any runtime that reads ONNX

@@ -54,7 +54,7 @@ def bench_runtimes(
     if rounds < 1 or warmup < 0:
         raise UserError(f"--rounds {rounds} --warmup {warmup}; expected at least 1 and 0")
     folder = folders_of(config).stage("compile")
-    record = _manifest(folder)
+    record = compiled_record(folder)
     artefacts = artefacts_of(record)
     programs = [inside(folder, name) for name in record["artefacts"]]
     check_programs(folders_of(config).base, programs, config.COMPILE.TRUST)
@@ -66,7 +66,8 @@ def bench_runtimes(
     return RuntimeSpeeds(report, folder)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def compiled_record(folder: Path) -> dict[str, Any]:
+    """Returns the compile folder's record; UserError where nothing is compiled."""
     record = read_record(folder)
     if not record:
         raise UserError(f"no compiled artefacts in {folder}; run {command('compile')} with this CFG")

@@ -141,6 +141,8 @@ def sources(**changed: Any) -> Sources:
         },
         "parity": {"model.onnx": {"ort": ran, "mnn": {"status": "refused", "reason": "takes no QDQ"}}},
         "perf": {"model.onnx": {"ort": {"1": {"median_ms": 30.0}, "2": {"median_ms": 16.0}}}},
+        "threads": {"rows": [{"artefact": "model.onnx", "runtime": "ort", "milliseconds": {"1": 30.0, "2": 16.0}}]}
+        | {"machine": {"cpu": "a CPU", "cores": 2}},
         "debug": debug(),
         "graph": "../compile/graph.html",
     }
