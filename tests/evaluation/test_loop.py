@@ -42,9 +42,8 @@ def batches(count: int = 3, size: int = 2, void: bool = True) -> Iterator[dict[s
 
 def run(model: Any, data: Any = None, **options: Any) -> Result:
     model = model.eval() if isinstance(model, Net) else model
-    return evaluate(
-        model, batches() if data is None else data, CLASSES, to_input=to_input, align_corners=True, **options
-    )
+    given = {"to_input": to_input, "align_corners": True} | options
+    return evaluate(model, batches() if data is None else data, CLASSES, **given)
 
 
 def test_scores_are_those_of_full_size_argmax_in_one_matrix() -> None:
@@ -174,3 +173,28 @@ def test_a_traced_frozen_model_is_accepted() -> None:
 def test_a_reference_of_another_size_is_refused() -> None:
     with pytest.raises(UserError, match=r"logits are \(2, 3, 4, 6\), the reference's \(2, 3, 2, 3\)"):
         run(Net(), reference=lambda names, inputs: F.avg_pool2d(inputs, 16))
+
+
+@pytest.mark.parametrize("at", [0, 2], ids=["first", "last"])
+def test_a_label_of_an_unknown_class_is_named_wherever_it_is(at: int) -> None:
+    data = list(batches())
+    data[at]["label"][0, 0, 0] = 77
+    with pytest.raises(UserError, match="class 77"):
+        run(Net(), data)
+
+
+def test_one_input_buffer_does_for_every_batch() -> None:
+    """The next batch's input is written while this one is scored."""
+    buffer: list[Tensor] = []
+
+    def reused(images: Tensor) -> Tensor:
+        inputs = to_input(images)
+        if not buffer:
+            buffer.append(torch.empty_like(inputs))
+        return buffer[0].copy_(inputs)
+
+    def reference(names: Sequence[str], inputs: Tensor) -> Tensor:
+        return Net()(inputs).square()
+
+    alone, again = run(Net(), reference=reference), run(Net(), reference=reference, to_input=reused)
+    assert (again.logit_sqnr, again.changed) == (alone.logit_sqnr, alone.changed)
