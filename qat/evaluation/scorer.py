@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from qat.data.fit import AS_IS, Fit
+from qat.distributed import ALONE, Group
 from qat.errors import UserError
 from qat.evaluation.distance import Distance
 from qat.evaluation.outputs import Network, Outputs
@@ -77,15 +78,20 @@ class Scorer:
         fit: Fit = AS_IS,
         device: str | torch.device = "cpu",
         task: Task = SEGMENTATION,
+        group: Group = ALONE,
     ) -> None:
         """`batches`, `to_input`, `align_corners`, `fit` and `task`: as of `evaluate`, but that labels may be missing.
 
-        `reference`: the float network. Both it and the networks to score lie on `device`. UserError for no batches.
+        `reference`: the float network. Both it and the networks to score lie on `device`. `group`: the processes that
+        share the batches; each makes a scorer of its own, scores the same networks, and gets the score over all.
+        UserError for no batches.
         """
         self.task, self.num_classes, self.align_corners, self.fit = task, num_classes, align_corners, fit
         self.to_input, self.device = to_input, device
-        self.pictures = [self._with_reference(reference, batch) for batch in batches]
-        if not self.pictures:
+        everything = list(batches)
+        self.group, own = group, group.share(everything)
+        self.pictures = [self._with_reference(reference, batch) for batch in own]
+        if not everything:
             raise UserError("no pictures to score; give more training pictures, or lower QUANT.CALIB_IMAGES")
 
     def __call__(self, network: Network) -> Score:
@@ -96,6 +102,15 @@ class Scorer:
             measure.compare(outputs, prediction, picture.outputs, picture.prediction, picture.frame)
             if picture.label is not None:
                 measure.tally.score(prediction, picture.label)
+        return cast(Score, self.group.spread(self._score(self.group.gather(measure))))
+
+    def _score(self, parts: Sequence[Measure]) -> Score | None:
+        """Of everything, in the first process."""
+        if not parts:
+            return None
+        measure = parts[0]
+        for part in parts[1:]:
+            measure.merge(part)
         sqnr, same = measure.distance.logit_sqnr, measure.tally.same
         assert sqnr is not None  # there is a picture
         assert same is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,20 @@ from qat.observers.histogram import BINS, count, exponent_of, grow
 from qat.observers.ranges import Candidate, candidates
 
 _UNSEEN = -1000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch's extremes, and its counts (BINS,) over the span 2**exponent; None where they aren't needed."""
+
+    low: float
+    high: float
+    exponent: int
+    counts: Tensor | None
+
+    def small(self) -> Batch:
+        """The same in half the bytes, on the CPU: a batch has fewer values than an int32 counts."""
+        return self if self.counts is None else replace(self, counts=self.counts.cpu().int())
 
 
 class ActivationObserver(nn.Module):
@@ -36,6 +51,7 @@ class ActivationObserver(nn.Module):
         self.candidates = candidates(method, percentile, averaging)
         self.averagings = tuple(dict.fromkeys(candidate.averaging for candidate in self.candidates))
         self.name = ""  # of the node observed, for messages
+        self.waiting: list[Batch] | None = None  # where batches are kept, for an observer elsewhere to take in order
         self.register_buffer("histograms", torch.zeros(len(self.averagings), BINS, dtype=torch.float64))
         self.register_buffer("exponent", torch.tensor(_UNSEEN))
         self.register_buffer("ends", torch.zeros(len(self.averagings), 2, dtype=torch.float64))
@@ -44,16 +60,28 @@ class ActivationObserver(nn.Module):
 
     def observe(self, x: Tensor) -> None:
         """Take in one batch (any shape); UserError if it holds NaN or infinity."""
+        batch = self._statistics(x)
+        self.take(batch) if self.waiting is None else self.waiting.append(batch)
+
+    def _statistics(self, x: Tensor) -> Batch:
         low, high = (value.item() for value in torch.aminmax(x.permute(0, 2, 3, 1) if x.dim() == 4 else x))
         if not (abs(low) < float("inf") and abs(high) < float("inf")):
             raise UserError(
                 f"activation {self.name} holds NaN or infinity in calibration; check the float checkpoint and images"
             )
-        ends = [low + 0.0, high + 0.0]  # of -0.0 and 0.0 the first one seen would stay
-        self._blend(self.ends, torch.tensor(ends, dtype=torch.float64, device=self.ends.device), _wider)
-        if self.method != "min_max":
-            span = self._widen(exponent_of(max(-low, high)))
-            self._blend(self.histograms, count(x, span).to(self.histograms.device), torch.add)
+        exponent = exponent_of(max(-low, high))
+        span = exponent if self.waiting is not None else max(exponent, int(self.exponent))
+        counts = None if self.method == "min_max" else count(x, span)
+        return Batch(low + 0.0, high + 0.0, span, counts)  # of -0.0 and 0.0 the first one seen would stay
+
+    def take(self, batch: Batch) -> None:
+        """Take in the statistics of a batch."""
+        ends = torch.tensor([batch.low, batch.high], dtype=torch.float64, device=self.ends.device)
+        self._blend(self.ends, ends, _wider)
+        if batch.counts is not None:
+            span = self._widen(batch.exponent)
+            counts = grow(batch.counts.to(self.histograms), batch.exponent, span)
+            self._blend(self.histograms, counts, torch.add)
         self.batches += 1
 
     def _blend(self, states: Tensor, new: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -73,6 +101,11 @@ class ActivationObserver(nn.Module):
         self.exponent.fill_(span)
         return span
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether statistics of parts add up, in any order: no moving average is among them."""
+        return self.averagings == (None,)
+
     def reset(self) -> None:
         """Forget everything seen."""
         for statistics in (self.histograms, self.ends, self.batches):
@@ -84,7 +117,7 @@ class ActivationObserver(nn.Module):
 
         UserError where the two were set up differently, or with an averaging constant, which depends on the order.
         """
-        if self.candidates != other.candidates or self.averagings != (None,):
+        if self.candidates != other.candidates or not self.adds_up:
             raise UserError(
                 f"observers of {self.name} can't be merged: both need one QUANT.OBSERVER other than auto, "
                 "and QUANT.AVERAGING_CONSTANT None"

@@ -45,6 +45,7 @@ class MixedPrecision:
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
     """What the method's row runs, on the held-out pictures, against the rewritten float network."""
     freeze_scales(prepared)
+    context.share("MAX_DROP", prepared)
     judge, plain = context.judge(), context.plain()
     floating = judge(plain).main
     if floating is None:

@@ -46,6 +46,7 @@ class Scored:
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
     """What the method's row runs; `tried` in methods.json has every candidate's score."""
+    context.share("OBSERVER", prepared)
     judge, count, progress = context.judge(), len(observer_candidates(prepared)), context.titled("observers")
     numbers = itertools.count(1)
     scored = search_observers(prepared, judge, lambda: progress(next(numbers), count, ""))

@@ -20,7 +20,7 @@ from qat.backends.fx.backend import FxBackend, as_graph
 from qat.backends.protocol import Prepared
 from qat.distributed import ALONE, Group, current
 from qat.errors import UserError
-from qat.observers.observer import ActivationObserver
+from qat.observers.observer import ActivationObserver, Batch
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_prepared
 from qat.workflow.progress import Progress, silent
@@ -88,11 +88,10 @@ def observe_together(
 ) -> None:
     """Let the observers of `prepared` see the batches after the first `done`; the other processes help where they can.
 
-    They can't where statistics depend on the order of the batches, as moving averages do, and where another backend
-    has its own observers: then the first process sees all.
+    They can't where another backend has its own observers: then the first process sees all.
     """
     prepared.to(device(pictures.config))
-    group = current() if _adds_up(prepared) else ALONE
+    group = current() if observers_of(prepared) else ALONE
     one_pass = Pass(group, pictures, done, pictures.config.QUANT.SAVE_EVERY)
     if group.world > one_pass.total:
         raise UserError(f"{group.world} processes share {one_pass.total} batches of pictures; start that many or fewer")
@@ -115,20 +114,28 @@ def observers_of(prepared: Prepared) -> list[ActivationObserver]:
     return [module for module in modules if isinstance(module, ActivationObserver)]
 
 
-def _adds_up(prepared: Prepared) -> bool:
-    found = observers_of(prepared)
-    return bool(found) and all(observer.averagings == (None,) for observer in found)
-
-
 def _forget(prepared: Prepared) -> None:
+    """Begins a block: what doesn't add up waits, batch by batch, for the first process's observer."""
     for observer in observers_of(prepared):
         observer.reset()
+        observer.waiting = None if observer.adds_up else []
 
 
 def _add_up(group: Group, prepared: Prepared) -> None:
     """Adds what the other processes' observers have seen to the first one's."""
     own = observers_of(prepared) if group.world > 1 else []
-    sent = [] if group.main else [copy.deepcopy(observer).cpu() for observer in own]
+    sent = [] if group.main else [_seen(observer) for observer in own]
     for theirs in group.gather(sent)[1:]:
-        for observer, other in zip(own, theirs, strict=True):
-            observer.merge(other.to(observer.ends.device))
+        for observer, seen in zip(own, theirs, strict=True):
+            if isinstance(seen, ActivationObserver):
+                observer.merge(seen.to(observer.ends.device))
+            else:
+                for batch in seen:
+                    observer.take(batch)
+
+
+def _seen(observer: ActivationObserver) -> ActivationObserver | list[Batch]:
+    """What an observer has seen of a block, to be carried: its sums, or each batch."""
+    if observer.waiting is None:
+        return copy.deepcopy(observer).cpu()
+    return [one.small() for one in observer.waiting]

@@ -168,6 +168,7 @@ def _scorer(config: CfgNode, pictures: CalibrationPictures) -> Scorer:
         fit=fit,
         device=where,
         task=task_of(config),
+        group=current(),
     )
 
 

@@ -40,6 +40,18 @@ def test_any_partition_gives_what_one_pass_gives(method: str, batches: list[list
     assert all(torch.equal(value, bits(whole)[name]) for name, value in bits(merged).items())
 
 
+@settings(max_examples=12)
+@given(batches=BATCHES, first=st.integers(0, 7))
+def test_moving_averages_take_what_others_saw_in_its_order(batches: list[list[float]], first: int) -> None:
+    own, elsewhere = seen("auto", batches[:first]), ActivationObserver("auto", Grid(0, 255, False))
+    elsewhere.waiting = []
+    for values in batches[first:]:
+        elsewhere.observe(torch.tensor(values))
+    for batch in elsewhere.waiting:
+        own.take(batch.small())
+    assert all(torch.equal(value, bits(seen("auto", batches))[name]) for name, value in bits(own).items())
+
+
 def test_a_reset_observer_has_seen_nothing() -> None:
     observer = seen("mse", [[0.5, 3.0]])
     observer.reset()
