@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.data.fit import AS_IS, Fit, padded, padded_pixels, picture_size, resized
+from qat.data.fit import AS_IS, Fit, Size, padded_pixels, picture_size, resized
+from qat.deploy.input_form import InputForm, fitted
 from qat.deploy.normalise import lookup, table
 from qat.errors import UserError, nearest
 
@@ -105,18 +106,22 @@ def artefact_input(spec: Mapping[str, Any], mean: Sequence[float], std: Sequence
     `spec`: the manifest's `input`: width, height; type float (normalised) or uint8 (raw RGB); or J5's source pyramid
     (centred YUV444). With fit pad a picture is scaled to `picture` and padded to width and height.
     """
-    whole = (spec["height"], spec["width"])
-    height, width = picture_size(spec)
+    whole: Size = (spec["height"], spec["width"])
+    form = InputForm(whole, picture_size(spec), tuple(mean), tuple(std), spec.get("type") == "uint8")
+    if spec.get("source") == "pyramid":
+        return lambda images: _pyramid(images, form)
 
     def convert(images: Tensor) -> Tensor:
-        scaled = resized(images, [width, height])
-        if spec.get("source") == "pyramid":
-            return rgb_to_centred_yuv(padded_pixels(scaled, whole, mean).permute(0, 3, 1, 2).float()).contiguous()
-        if spec.get("type") == "uint8":
-            return padded_pixels(scaled, whole, mean).permute(0, 3, 1, 2).contiguous()
-        return padded(normalise(scaled, mean, std), whole).contiguous()
+        parts = [torch.from_numpy(fitted(image, form)) for image in images.numpy()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     return convert
+
+
+def _pyramid(images: Tensor, form: InputForm) -> Tensor:
+    height, width = form.picture
+    whole = padded_pixels(resized(images, [width, height]), form.size, form.mean)
+    return rgb_to_centred_yuv(whole.permute(0, 3, 1, 2).float()).contiguous()
 
 
 def rgb_to_centred_yuv(rgb: Tensor, swing: str = "full") -> Tensor:

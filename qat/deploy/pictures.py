@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qat.deploy.facts import Facts
-from qat.deploy.normalise import lookup, table
+from qat.deploy.input_form import InputForm, fitted
 from qat.deploy.person_crop import whole_picture
 from qat.errors import UserError
 
@@ -62,8 +61,7 @@ def network_input(picture: Picture, facts: Facts) -> NDArray[Any]:
         facts: of the file.
 
     Returns:
-        (1, channels, height, width), contiguous: float32, normalised and padded with zeros, the mean colour; or uint8,
-        padded with the level nearest to it.
+        (1, channels, height, width), as `fitted` gives it.
 
     Example:
         >>> from qat.deploy.facts import EXAMPLE, facts_of
@@ -72,28 +70,5 @@ def network_input(picture: Picture, facts: Facts) -> NDArray[Any]:
         ((1, 3, 56, 72), 2.0, 0.0)
     """
     if facts.task == "keypoints":  # a picture is one person, at its own aspect ratio
-        scaled = whole_picture(picture, (facts.size[1], facts.size[0])).cut(picture)
-    else:
-        scaled = _scaled(picture, facts.picture)
-    if facts.pixels:
-        whole = _padded(scaled, facts.size, [round(255 * part) for part in facts.mean])
-    else:
-        whole = _padded(lookup(scaled, table(facts.mean, facts.std)), facts.size, [0.0] * len(facts.mean))
-    return np.ascontiguousarray(whole.transpose(2, 0, 1)[None])
-
-
-def _scaled(picture: Picture, size: Sequence[int]) -> Picture:
-    height, width = size
-    if picture.shape[:2] == (height, width):
-        return picture
-    scaled = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return scaled.reshape(height, width, -1)
-
-
-def _padded(image: NDArray[Any], size: Sequence[int], colour: Sequence[float]) -> NDArray[Any]:
-    if image.shape[:2] == tuple(size):
-        return image
-    whole = np.empty((*size, image.shape[2]), image.dtype)
-    whole[:] = np.asarray(colour, image.dtype)
-    whole[: image.shape[0], : image.shape[1]] = image
-    return whole
+        picture = whole_picture(picture, (facts.size[1], facts.size[0])).cut(picture)
+    return fitted(picture, InputForm(facts.size, facts.picture, facts.mean, facts.std, facts.pixels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def test_torchscript_runs_on_the_cpu_alone() -> None:
     assert get_runtime("torchscript").on("cpu").name == "torchscript"
     with pytest.raises(UserError, match="torchscript runs on the CPU alone"):
         get_runtime("torchscript").on("CUDA")
+
+
+def test_a_runtime_that_is_installed_in_part_is_one_line(tmp_path: Path) -> None:
+    def broken() -> tuple[str, ...]:
+        raise ImportError("libgomp.so.1: cannot open shared object file")
+
+    (tmp_path / "a.mnn").write_bytes(b"")
+    row = replace(ROWS["mnn"], devices=broken)
+    with pytest.raises(UserError, match=r"^mnn can't be used: libgomp.so.1: .*; is MNN installed whole\?$"):
+        open_session(tmp_path / "a.mnn", row)

@@ -56,6 +56,7 @@ def open_session(path: Path, row: Row, threads: int = 1, device: str = "") -> Se
         raise UserError(f"there is no file {path}")
     if threads < 1:
         raise UserError(f"{row.name} can't run on {threads} threads; give 1 or more")
-    place = row.device(device)
+    with as_user_error(f"{row.name} can't be used", f"is {row.module} installed whole?"):
+        place = row.device(device)
     with as_user_error(f"{row.name} can't load {path}", "is the file damaged?"):
         return row.open(path, threads, place)
