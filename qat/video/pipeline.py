@@ -215,7 +215,8 @@ class _Run:
         self.computed += frames
         rate = self.computed / max(time.perf_counter() - self.began, 1e-9)
         count = min(stream.count, self.job.most) if self.job.most and stream.count else stream.count or self.job.most
-        self.progress(self.computed, max(count, self.computed), f"video: {rate:.1f} FPS")
+        total = count if self.computed <= count else self.computed + 1  # a bar that is full would end
+        self.progress(self.computed, total, f"video: {rate:.1f} FPS")
 
     def _done(self, stream: Stream, batch: int, way: str, note: str) -> Done:
         seconds = time.perf_counter() - self.began

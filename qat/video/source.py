@@ -41,15 +41,18 @@ def _is_camera(source: str) -> bool:
     return source.isdecimal() and not Path(source).exists()
 
 
-def stem_of(source: str) -> str:
-    """What a video that is made of a source is called.
+def name_of(source: str, suffix: str) -> str:
+    """What a video of a source is called: two files' names differ where theirs do.
 
-    >>> stem_of("a/drive.mp4"), stem_of("0"), stem_of("rtsp://camera:554/live/1?x=y")
-    ('drive', 'camera0', '1')
+    >>> name_of("a/drive.mp4", ".mp4"), name_of("a/drive.avi", ".mp4"), name_of("0", ".webm")
+    ('drive.mp4', 'drive.avi.mp4', 'camera0.webm')
+    >>> name_of("rtsp://camera:554/live/1?x=y", ".mp4")
+    '1.mp4'
     """
     if _is_camera(source):
-        return f"camera{source}"
-    return Path(source.partition("://")[2].partition("?")[0]).stem or "stream" if is_live(source) else Path(source).stem
+        return f"camera{source}{suffix}"
+    name = Path(source.partition("://")[2].partition("?")[0] if is_live(source) else source).name or "stream"
+    return f"{name.removesuffix(suffix)}{suffix}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from qat.stages.folders import VIDEO
 from qat.video.encoders import choose_codec
 from qat.video.flicker import Flicker, Strip
 from qat.video.pipeline import Done, Job, run
-from qat.video.source import stem_of
+from qat.video.source import name_of
 from qat.video.steps import Steps
 from qat.workflow.evaluation import announce
 from qat.workflow.inference import check_mode, folder_of, painter_of
@@ -86,7 +86,7 @@ def infer_video(
     _check(config, mode)
     announce(config, stage)
     codec = choose_codec()
-    path = folder_of(config, stage, output) / f"{stem_of(source)}{codec.suffix}"
+    path = folder_of(config, stage, output) / name_of(source, codec.suffix)
     _check_target(path, source)
     log.info("video: %s", codec.name)
     steps, stages = Steps(), shown_stages(stage, mode)

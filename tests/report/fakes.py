@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qat.data.descriptor import ClassSet
-from qat.report.pictures import ComparedPicture
+from qat.report.pictures import ComparedPicture, data_uri
 from qat.report.sources import Sources
 
 CLASSES = ClassSet(("road", "car", "sky"), np.array([[128, 64, 128], [0, 0, 142], [70, 130, 180]], np.uint8))
@@ -47,6 +47,21 @@ def layer(name: str, isolated: float | None, accumulated: float) -> dict[str, An
     known = {"name": name, "op": "conv", "module": f"net.{name}", "source": "net.py:3", "macs": 1000}
     isolated_errors = None if isolated is None else errors(isolated)
     return known | {"isolated": isolated_errors, "accumulated": errors(accumulated)}
+
+
+def video() -> dict[str, Any]:
+    """The record that infer leaves beside a video."""
+    wave = [0.02 + 0.01 * math.sin(index / 3) for index in range(60)]
+    strip = [
+        {"frame": 5 * index, "picture": data_uri(np.full((32, 64, 3), 60 + 20 * index, np.uint8))} for index in range(9)
+    ]
+    return {
+        "video": "drive.mp4",
+        "frames": 61,
+        "flicker": {"float": 0.02, "int_infer": 0.021},
+        "curves": {"float": wave, "int_infer": [1.05 * value for value in wave]},
+        "strip": strip,
+    }
 
 
 def debug() -> dict[str, Any]:
@@ -145,6 +160,7 @@ def sources(**changed: Any) -> Sources:
         | {"machine": {"cpu": "a CPU", "cores": 2}},
         "debug": debug(),
         "graph": "../compile/graph.html",
+        "videos": {"int_infer": (video(),)},
     }
     return Sources(**(known | changed))
 

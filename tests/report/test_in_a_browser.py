@@ -94,7 +94,7 @@ def lightness(opened: Opened) -> float:
 def test_no_error_nothing_from_elsewhere_and_every_picture_loaded(opener: Opener, scheme: str) -> None:
     opened = opener(color_scheme=scheme)
     widths = opened.evaluate("Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))")
-    assert len(widths) == 3 * 6  # five layers and a thumbnail each
+    assert len(widths) == 3 * 6 + 9  # five layers and a thumbnail each, and the frames of a video
     assert min(widths) > 0
     assert opened.said == []
     assert {address.partition(":")[0] for address in opened.asked} <= {"file", "data"}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -9,19 +11,25 @@ from qat.errors import UserError
 from qat.video import pipeline
 from qat.video.encoders import H264, OPENCV, Codec
 from qat.video.frames import Pixels
-from qat.video.pipeline import Done, Job, part_of, run
+from qat.video.pipeline import Done, Job, Progress, part_of, run
 from qat.video.source import Source
 from qat.video.steps import Steps
 from tests.faults.disks import disk
 from tests.video.computing import Halves, painter, write
 
 
-def done(tmp_path: Path, compute: Halves | None = None, codec: Codec = H264, **more: object) -> Done:
+def done(
+    tmp_path: Path,
+    compute: Halves | None = None,
+    codec: Codec = H264,
+    progress: Progress = lambda *_: None,
+    **more: object,
+) -> Done:
     source = tmp_path / "in.mp4"
     if not source.exists():
         write(source)
     job = Job(str(source), tmp_path / f"out{codec.suffix}", codec, painter(), **more)  # type: ignore[arg-type]
-    return run(job, compute or Halves(), Steps(), lambda *_: None)
+    return run(job, compute or Halves(), Steps(), progress)
 
 
 def frames_of(path: Path) -> list[Pixels]:
@@ -49,6 +57,21 @@ def test_every_frame_is_computed_in_batches_and_written_in_order(tmp_path: Path)
     check(tmp_path, result)
     assert {"read", "write"} <= set(result.steps.costs)
     assert not part_of(result.path).exists()
+
+
+def test_progress_says_frames_and_speed_and_is_full_at_the_end_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[int, int, str]] = []
+    done(tmp_path, progress=lambda *one: said.append(one))
+    assert [one[:2] for one in said] == [(8, 20), (16, 20), (20, 20)]
+    assert all(re.fullmatch(r"video: \d+\.\d FPS", one[2]) for one in said)
+    monkeypatch.setattr(pipeline, "HAS_PIPES", False)
+    monkeypatch.setattr("qat.video.source.is_live", lambda name: True)  # as of a stream: nobody knows its end
+    monkeypatch.setattr("qat.video.source._opened", lambda name: cv2.VideoCapture(name))
+    said.clear()
+    done(tmp_path, progress=lambda *one: said.append(one))
+    assert [one[:2] for one in said] == [(number, number + 1) for number in range(1, 21)]
 
 
 def test_one_process_does_the_same_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
