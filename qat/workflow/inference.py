@@ -31,7 +31,7 @@ from qat.workflow.predictor import Predictor, TaskDrawer, shown_stages
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
-from qat.workflow.sharing import shared_counter
+from qat.workflow.sharing import check_shared_folder, shared_counter
 
 Classify = Callable[[Picture], Picture]
 Write = Callable[[Path, Path, Picture], None]  # the file to write, the picture's file, the picture
@@ -113,6 +113,7 @@ def _infer_part(group: Group, config: CfgNode, wanted: Wanted, progress: Progres
     steps, pairs = Steps(), wanted.pairs
     write = _writer(config, wanted, steps)
     own, advance = group.part(pairs), shared_counter(group, progress, len(pairs), f"infer {wanted.stage}")
+    check_shared_folder(group, pairs[0][1].parent)
     for path, file in own:
         with steps.step("read"):
             image = read_image(path, channels_of(config))

@@ -27,7 +27,7 @@ from qat.workflow.network import network_spec, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import data_spec, fit_of
-from qat.workflow.sharing import check_same_files, own_part, shared_counter
+from qat.workflow.sharing import check_same_files, check_shared_folder, own_part, shared_counter
 
 
 def help_measure(group: Group, config: CfgNode, stage: str) -> None:
@@ -42,6 +42,7 @@ def measured(
     """Evaluates this process's pictures; returns the result of all and the digests of the logits that were written."""
     indices, size = range(len(evaluated_names(config, dataset))), config.TEST.BATCH_SIZE_PER_GPU
     own = own_part(group, indices, size)
+    check_shared_folder(group, folders_of(config).stage(stage))
     check_same_files(group, dataset, indices)
     store, batches = float_logits(config, dataset), data_loader(dataset, size, config.WORKERS, indices=own)
     title = f"eval {folders_of(config).title(stage)}"

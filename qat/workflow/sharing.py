@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+import uuid
 from collections.abc import Callable, Sequence
 from itertools import chain
+from pathlib import Path
 
 from qat.data import SegmentationDataset
 from qat.data.content import picture_digests
 from qat.distributed import Group
 from qat.errors import UserError
+from qat.files import remove, write_text
 from qat.workflow.progress import Progress
 
 
@@ -31,11 +34,37 @@ def check_same_files(group: Group, dataset: SegmentationDataset, indices: Sequen
         theirs = Group(rank, group.world).share(indices)
         for name, digest in picture_digests(dataset, theirs).items() if rank else ():
             if files.get(name) != digest:
-                has = "has another file" if name in files else "has no file"
+                sees = "sees another file as" if name in files else "doesn't see"
                 raise UserError(
-                    f"process {rank} on {host} {has} for {name} of DATASET.ROOT than process 0; give all machines the "
-                    "same folder"
+                    f"process {rank} on {host} {sees} {name}, which process 0 reads; give all "
+                    "machines the same DATASET.ROOT"
                 )
+
+
+def check_shared_folder(group: Group, folder: Path) -> None:
+    """UserError that names the first process that doesn't see what the first one writes in `folder`.
+
+    Every process calls it.
+    """
+    if group.world == 1:
+        return
+    mark = group.spread(_marked(folder) if group.main else folder)
+    seen = group.gather((platform.node(), mark.is_file()))
+    if group.main:
+        remove(mark)
+    for rank, (host, there) in enumerate(seen):
+        if not there:
+            raise UserError(
+                f"process {rank} on {host} doesn't see {folder} of process 0 on {platform.node()}; give all machines "
+                "one folder (OUTPUT_DIR, or --output)"
+            )
+
+
+def _marked(folder: Path) -> Path:
+    """Writes a file of a new name."""
+    mark = folder / f".shared-{uuid.uuid4().hex}"
+    write_text(mark, "")
+    return mark
 
 
 def shared_counter(group: Group, progress: Progress, total: int, title: str) -> Callable[..., None]:
