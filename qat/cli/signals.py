@@ -40,12 +40,12 @@ def starting() -> Iterator[None]:
 
 @contextmanager
 def running() -> Iterator[None]:
-    """SIGTERM raises Terminated, as Ctrl-C raises KeyboardInterrupt."""
+    """SIGTERM raises Terminated and Ctrl-C KeyboardInterrupt, whatever the script's first lines did with it."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    with _handlers({signal.SIGTERM: end}):
+    with _handlers({signal.SIGTERM: end, signal.SIGINT: signal.default_int_handler}):
         yield
 
 

@@ -48,6 +48,16 @@ def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored(
         signal.signal(number, before)
 
 
+def test_ctrl_c_lets_a_running_command_clean_up_though_the_script_began_without_python_s_handler() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # as qat.cli.entry leaves it
+    try:
+        with pytest.raises(KeyboardInterrupt), running():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.1])
 def test_before_its_handlers_are_in_place_ctrl_c_leaves_no_traceback(seconds: float) -> None:
     child = started("show", "none.onnx")
