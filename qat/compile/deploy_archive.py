@@ -12,7 +12,14 @@ ARCHIVE = "deploy.pyz"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _OWN = ("__init__.py", "errors.py", "version.py")  # of the package, all that `qat.deploy` imports beside itself
 _SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = "import sys\n\nfrom qat.deploy.command import main\n\nsys.exit(main(sys.argv[1:]))\n"
+_MAIN = """import sys
+
+if sys.version_info < (3, 10):
+    sys.exit("error: deploy.pyz needs Python 3.10 or newer")
+from qat.deploy.command import main
+
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def write_archive(path: Path) -> None:

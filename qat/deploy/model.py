@@ -51,7 +51,8 @@ class Model:
             x = network_input(picture, self.facts)
         with self.timed("infer"), as_user_error(f"{self.row.name} can't run {self.path}"):
             outputs = self.session.run(x)
-        with self.timed("post-process"):
+        hint = "are the file's facts those of another network?"
+        with self.timed("post-process"), as_user_error(f"{self.path}: its outputs aren't {self.task.name}'s", hint):
             return self.task.decode(outputs, (picture.shape[0], picture.shape[1]), self.facts)
 
     @contextmanager

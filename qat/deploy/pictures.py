@@ -33,13 +33,18 @@ def read_picture(path: Path, channels: int = 3) -> Picture:
     """A file as (H, W, channels) uint8, RGB or grey; UserError for a damaged one."""
     if channels not in (1, 3):
         raise UserError(f"{path}: pictures of {channels} channels are read by rtseg-qat infer alone")
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
-    found = cv2.imdecode(data, flag) if len(data) else None
+    found = _decoded(path.read_bytes(), cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
     if found is None:
         raise UserError(f"{path} is empty, damaged or no picture; expected a whole {', '.join(SUFFIXES)}")
     picture = np.asarray(found, np.uint8)
     return picture[:, :, None] if channels == 1 else np.asarray(picture[:, :, ::-1]).copy()
+
+
+def _decoded(data: bytes, flag: int) -> Any:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:  # no bytes at all, or more pixels than OpenCV takes
+        return None
 
 
 def write_picture(path: Path, picture: Picture) -> None:

@@ -19,6 +19,7 @@ from qat.deploy.command import main
 from qat.deploy.facts import facts_of
 from qat.deploy.model import open_model
 from qat.deploy.tasks import task_of
+from qat.errors import UserError
 from qat.evaluation.tasks import Frame, find_task
 from tests.deploy.files import FACTS, write_file
 from tests.runtimes.tiny import expected
@@ -94,6 +95,15 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
     assert error.count("\n") == 1
     assert said in error
     assert sorted(pictures.iterdir()) == before
+
+
+def test_facts_of_another_network_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"model.onnx: its outputs aren't detection's: .*; are the file's facts those of"
+    ):
+        open_model(write_file(tmp_path / "model.onnx", task="detection")).run(PICTURE)
+    with pytest.raises(UserError, match="the file's task is depth; expected one of: segmentation"):
+        open_model(write_file(tmp_path / "model.onnx", task="depth"))
 
 
 def test_each_task_says_and_draws_what_it_found() -> None:

@@ -10,6 +10,7 @@ import pytest
 from qat.deploy.sessions import ROWS, chosen, open_session, protocol
 from qat.errors import UserError
 from qat.runtimes import get_runtime
+from tests.deploy.files import write_file
 
 
 def absent(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
@@ -82,3 +83,15 @@ def test_a_runtime_that_is_installed_in_part_is_one_line(tmp_path: Path) -> None
     row = replace(ROWS["mnn"], devices=broken)
     with pytest.raises(UserError, match=r"^mnn can't be used: libgomp.so.1: .*; is MNN installed whole\?$"):
         open_session(tmp_path / "a.mnn", row)
+
+
+def test_onnx_runtime_does_not_fall_back_to_the_cpu_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build for GPUs names its provider where the GPU's libraries are missing too."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    onnxruntime.set_default_logger_severity(4)
+    path = write_file(tmp_path / "a.onnx")
+    with pytest.raises(UserError, match=r"ort can't start device CUDA: its libraries aren't here"):
+        open_session(path, ROWS["ort"], device="cuda")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qat.deploy.sessions.protocol import CPU, Array
+from qat.errors import UserError
 
 QUIET = 4  # log fatal errors only: what else goes wrong is raised
 PROVIDER = "ExecutionProvider"  # the end of a device's name in ONNX Runtime
@@ -50,4 +51,8 @@ def session(path: Path, settings: Any, device: str = CPU) -> Any:
     """An InferenceSession on the device; what it can't run is run on the CPU."""
     from onnxruntime import InferenceSession
 
-    return InferenceSession(str(path), settings, providers=list(dict.fromkeys([device + PROVIDER, CPU + PROVIDER])))
+    wanted = device + PROVIDER
+    opened = InferenceSession(str(path), settings, providers=list(dict.fromkeys([wanted, CPU + PROVIDER])))
+    if wanted not in opened.get_providers():  # it falls back to the CPU where a provider's own libraries are missing
+        raise UserError(f"ort can't start device {device}: its libraries aren't here (RUNTIME_DEVICE)")
+    return opened
