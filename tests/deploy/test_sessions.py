@@ -85,6 +85,7 @@ def test_a_runtime_that_is_installed_in_part_is_one_line(tmp_path: Path) -> None
         open_session(tmp_path / "a.mnn", row)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_onnx_runtime_does_not_fall_back_to_the_cpu_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build for GPUs names its provider where the GPU's libraries are missing too."""
     onnxruntime = pytest.importorskip("onnxruntime")
