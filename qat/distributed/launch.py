@@ -57,6 +57,10 @@ def launch(arguments: Sequence[str], processes: int, module: str = "qat.cli") ->
     ]
     try:
         return _first_end(children)
+    except BaseException:  # Ctrl-C, SIGTERM: nobody else tells them
+        for child in children:
+            child.terminate()
+        raise
     finally:
         _end(children)
 

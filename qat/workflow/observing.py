@@ -24,7 +24,7 @@ from qat.observers.observer import ActivationObserver, Batch
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_prepared
 from qat.workflow.progress import Progress, silent
-from qat.workflow.sharing import check_same_files, shared_counter
+from qat.workflow.sharing import check_same_files, shared_counter, state_of
 
 _FX = FxBackend()
 
@@ -95,7 +95,7 @@ def observe_together(
     one_pass = Pass(group, pictures, done, pictures.config.QUANT.SAVE_EVERY)
     if group.world > one_pass.total:
         raise UserError(f"{group.world} processes share {one_pass.total} batches of pictures; start that many or fewer")
-    group.start(_help, pictures.config, prepared.state_dict(), done)
+    group.start(_help, pictures.config, state_of(prepared), done)
     one_pass.run(prepared, progress, title, after_block, observe)
 
 

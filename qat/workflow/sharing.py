@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from torch import Tensor
+
+from qat.backends.protocol import Prepared
 from qat.data import SegmentationDataset
 from qat.data.content import picture_digests
 from qat.distributed import Group
@@ -20,6 +23,11 @@ def own_part(group: Group, indices: Sequence[int], batch_size: int) -> list[int]
     """Returns this process's pictures of `indices`: whole batches, as one process would make them."""
     batches = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
     return list(chain.from_iterable(group.part(batches, "pictures" if batch_size == 1 else "batches of pictures")))
+
+
+def state_of(prepared: Prepared) -> dict[str, Tensor]:
+    """A network's state on the CPU, to be carried to processes with other devices."""
+    return {name: value.cpu() for name, value in prepared.state_dict().items()}
 
 
 def check_same_files(group: Group, dataset: SegmentationDataset, indices: Sequence[int]) -> None:

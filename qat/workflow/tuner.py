@@ -37,6 +37,7 @@ from qat.workflow.network import network_spec, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import fit_of, graph_size
+from qat.workflow.sharing import state_of
 
 log = logging.getLogger(__name__)
 CROP = (256, 192)  # width and height of the parts of pictures that reconstruction learns from
@@ -138,7 +139,7 @@ def _context(config: CfgNode, pictures: CalibrationPictures, progress: Progress,
 def _share(config: CfgNode, name: str, prepared: fx.GraphModule) -> Group:
     """Lets the other processes run a method on the graph too."""
     group = current()
-    group.start(_help, config, name, prepared.state_dict())
+    group.start(_help, config, name, state_of(prepared))
     return group
 
 
