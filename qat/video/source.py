@@ -20,6 +20,7 @@ SUFFIXES = (
 )
 USUAL = 25.0  # frames a second, where the source doesn't say
 _SANE = (1.0, 1000.0)  # of frames a second; cameras say 0, damaged files anything
+_LONGEST = 60.0  # seconds from a frame to the next: what is longer is a damaged clock
 _WHOLE = 0.9  # share of the frames that the header names: some formats only estimate them
 
 
@@ -71,12 +72,12 @@ class Source:
     def __init__(self, name: str, most: int = 0) -> None:
         self.name, self.most, self.frames = name, most, 0
         self._capture = _opened(name)
-        self._live = is_live(name)
-        self._start = time.monotonic()
+        self._clock, self._time, self._rate = 0.0, 0.0, USUAL
         self._first = self._read()
         if self._first is None:
             raise UserError(f"{_what(name)} holds no frame that can be read: is it empty, or its codec not here?")
-        self.stream = _stream(self._capture, self._first[0], self._live)
+        self.stream = _stream(self._capture, self._first[0], is_live(name))
+        self._rate = self.stream.rate
 
     def __iter__(self) -> Iterator[tuple[Pixels, float]]:
         """Each frame (H, W, 3) RGB of the first one's size, and its time in seconds."""
@@ -106,8 +107,14 @@ class Source:
         there, frame = self._capture.read()
         if not there:
             return None
-        seconds = time.monotonic() - self._start if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8), seconds
+        now = time.monotonic() if _is_camera(self.name) else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        self._time += self._step(now - self._clock) if self.frames else 0.0
+        self._clock = now
+        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8), self._time
+
+    def _step(self, seconds: float) -> float:
+        """The time since the last frame; a usual step where the source's clock stands, goes back or jumps."""
+        return seconds if 0 < seconds <= _LONGEST else 1 / self._rate
 
     def _fitted(self, frame: Pixels) -> Pixels:
         """The frame at the first one's size; streams may change theirs."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -42,9 +45,9 @@ def test_odd_sides_become_even(codec: encoders.Codec, tmp_path: Path) -> None:
 TIMES = (0.0, 0.1, 0.5, 0.6, 1.4)
 
 
-def of_variable_rate(path: Path, codec: encoders.Codec) -> Path:
+def of_variable_rate(path: Path, codec: encoders.Codec, times: tuple[float, ...] = TIMES) -> Path:
     encoder = open_encoder(path, (32, 32), 10.0, codec)
-    for index, seconds in enumerate(TIMES):
+    for index, seconds in enumerate(times):
         encoder.write(np.full((32, 32, 3), 40 * index, np.uint8), seconds)
     encoder.close()
     return path
@@ -53,6 +56,42 @@ def of_variable_rate(path: Path, codec: encoders.Codec) -> Path:
 def test_a_variable_rate_stays_one(tmp_path: Path) -> None:
     found = [seconds for _, seconds in Source(str(of_variable_rate(tmp_path / "a.mp4", encoders.H264)))]
     assert found == pytest.approx(TIMES, abs=2e-3)
+
+
+def test_a_clock_that_jumps_goes_on_as_it_should(tmp_path: Path) -> None:
+    source = Source(str(of_variable_rate(tmp_path / "a.mp4", encoders.H264, (0.0, 0.1, 1000.0, 1000.1))))
+    times, step = [seconds for _, seconds in source], 1 / source.stream.rate
+    assert times == pytest.approx([0.0, 0.1, 0.1 + step, 0.2 + step], abs=2e-3)
+
+
+def test_a_stream_that_ends_is_read_to_its_end(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", 12)
+    handler = partial(Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        source = Source(f"http://127.0.0.1:{server.server_port}/a.mp4")
+        times = [seconds for _, seconds in source]
+        server.shutdown()
+    assert (source.stream.count, source.note) == (0, "")
+    assert times == pytest.approx([index / 10 for index in range(12)], abs=2e-3)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_camera_that_goes_away_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr("qat.video.source._opened", lambda name: cv2.VideoCapture(str(path)))
+    camera = Source("0")
+    assert len(list(camera)) == 3
+    assert camera.note == "camera 0 gives no more frames after 3: it has gone away, or another has it"
+    few = Source("0", most=2)
+    assert len(list(few)) == 2
+    assert few.note == ""
 
 
 def test_opencv_repeats_frames_until_the_next_one_s_time(tmp_path: Path) -> None:
