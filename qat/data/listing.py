@@ -22,7 +22,7 @@ LIST_SUFFIXES = (".txt", ".lst", ".csv")
 LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are as many as pictures
 class Entry:
     """An image, its label (None in a split without labels) and its name: the image's relative path without suffix."""
 

@@ -40,7 +40,7 @@ class CalibrationPictures:
     @cached_property
     def names(self) -> str:
         """Their names, one a line: images.txt."""
-        return "".join(f"{self.dataset.names[i]}\n" for i in self.indices)
+        return "".join(f"{self.dataset.entries[index].name}\n" for index in self.indices)
 
     @cached_property
     def content(self) -> dict[str, str]:

@@ -183,7 +183,7 @@ def _probes(config: CfgNode, prepared: fx.GraphModule) -> Probes:
     x = network_input(images, data.MEAN, data.STD, fit).contiguous()
     floating, calib = load_float(config), backend_choice(config).backend.fake_quantized(prepared)
     logits = [torch.cat([network(picture[None]) for picture in x]) for network in (floating, calib)]
-    names = tuple(dataset.names[index] for index in indices)
+    names = tuple(dataset.entries[index].name for index in indices)
     return Probes(names, fit.scaled(images).numpy(), logits[0], logits[1])
 
 
