@@ -13,6 +13,8 @@ from qat.errors import UserError
 SHARED, TOGETHER = "shared", "together"
 """A command module's PROCESSES: the first process runs it and shares work, or all of them run it side by side."""
 
+MOST = 8  # processes a core, beyond which a number is a slip
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The option of commands that work in several processes."""
@@ -34,6 +36,9 @@ def is_started() -> bool:
 
 def start(command: str, argv: Sequence[str], processes: int) -> int:
     """Run the command in several processes; returns the exit code of the first that failed."""
+    cores = os.cpu_count() or 1
+    if processes > MOST * cores:
+        raise UserError(f"--processes {processes} and this machine has {cores} cores; start {cores} or fewer")
     from qat.distributed import launch
 
     end = launch([command, *argv], processes)

@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from qat.distributed.channel import Channel, Ended, OwnFailure
 from qat.distributed.facts import Facts, require_equal
-from qat.errors import UserError, quoted
+from qat.errors import UserError, quoted, refused_by_disk, wants_memory
 
 T = TypeVar("T")
 Help = Callable[..., object]  # takes the group and what `start` was given; a function of a module
@@ -183,7 +183,7 @@ def _tell(channel: Channel, error: Exception) -> None:
     said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {quoted(str(error))}"
     line = f"process {channel.rank} on {platform.node()}: {said}"
     code = channel.fail(line)
-    if code is not None and isinstance(error, UserError):
+    if code is not None and (isinstance(error, UserError) or wants_memory(error) or refused_by_disk(error)):
         raise Ended(code) from error
     if isinstance(error, UserError):
         raise OwnFailure(line) from error

@@ -161,6 +161,17 @@ def test_a_missing_data_set(command: str, capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: DATASET.ROOT nowhere is not a folder; ")
 
 
+def test_a_slip_in_the_number_of_processes_starts_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calib", "--processes", "20000"]) == 2
+    assert capsys.readouterr().err.startswith("error: --processes 20000 and this machine has ")
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_a_number_of_processes_is_1_or_more(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "--processes", number]) == 2
+    assert "expected 1 or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory\n at x")])
 def test_no_memory_is_one_line(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
