@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 SURE = 0.2  # of a peak, below which a point isn't drawn
 WHITE = (255, 255, 255)
+SMALL = 24  # dots' radii in a person's height
 
 
 def draw_points(
@@ -37,10 +38,10 @@ def draw_points(
     sure = points[:, 2] > SURE
     for first, second in skeleton:
         if sure[first] and sure[second]:
-            width = max(1, radius(picture) // 2)
+            width = max(1, radius(picture, points) // 2)
             cv2.line(drawn, place(points[first]), place(points[second]), WHITE, width, cv2.LINE_AA)
     for point, colour in zip(points[sure], palette[np.flatnonzero(sure)].tolist(), strict=True):
-        cv2.circle(drawn, place(point), radius(picture), colour, -1, cv2.LINE_AA)
+        cv2.circle(drawn, place(point), radius(picture, points), colour, -1, cv2.LINE_AA)
     return drawn
 
 
@@ -49,6 +50,11 @@ def place(point: NDArray[Any]) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))
 
 
-def radius(picture: Picture) -> int:
-    """Pixels of a dot."""
-    return max(2, int(min(picture.shape[:2])) // 64)
+def radius(picture: Picture, points: NDArray[Any]) -> int:
+    """Pixels of a dot: what the picture's size allows, and small beside the person.
+
+    >>> radius(np.zeros((512, 512, 3), np.uint8), np.array([[0, 0], [10, 48]]))
+    2
+    """
+    largest, extent = max(2, int(min(picture.shape[:2])) // 64), float(np.ptp(points[:, :2], axis=0).max())
+    return min(largest, max(1, round(extent / SMALL))) if extent else largest

@@ -40,7 +40,7 @@ class PointDrawing:
             for first, second in zip(own, other, strict=True):
                 if first[2] > SURE:
                     cv2.line(drawn, place(first), place(second), WHITE, 1, cv2.LINE_AA)
-                    cv2.circle(drawn, place(second), radius(image), WHITE, 1, cv2.LINE_AA)
+                    cv2.circle(drawn, place(second), radius(image, own), WHITE, 1, cv2.LINE_AA)
         return drawn
 
     def truth(self, image: Picture, label: Any, classes: ClassSet) -> Picture:
