@@ -7,7 +7,7 @@ from typing import Any
 
 from qat.cli.output import Output
 from qat.cli.processes import SHARED
-from qat.report.modes import COMPARE, MODES
+from qat.report.mode_names import COMPARE, MODES
 from qat.stages.folders import STAGES
 
 PROCESSES = SHARED

@@ -11,15 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qat.deploy.draw_classes import colours_of
+from qat.report.mode_names import COLOUR, MASK, OVERLAY
 from qat.report.overlay import Picture, legend, overlay, panel
-
-COMPARE, OVERLAY, COLOUR, MASK = "compare", "overlay", "colour", "mask"
-MODES = {
-    COMPARE: "float, the stage and what changed side by side, with a legend",
-    OVERLAY: "the stage's colours over the picture",
-    COLOUR: "the stage's colours alone",
-    MASK: "the stage's class ids, a PNG with the palette",
-}
 
 
 @dataclass(frozen=True)

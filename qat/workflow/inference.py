@@ -20,7 +20,8 @@ from qat.files import atomic_path
 from qat.invocation import command
 from qat.report import overlay
 from qat.report.class_png import class_png
-from qat.report.modes import COLOUR, COMPARE, MASK, MODES, Painter
+from qat.report.mode_names import COLOUR, COMPARE, MASK, MODES
+from qat.report.modes import Painter
 from qat.report.overlay import Picture
 from qat.video.steps import Steps
 from qat.workflow.evaluation import announce

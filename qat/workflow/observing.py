@@ -16,7 +16,8 @@ from torch import Tensor, fx
 from yacs.config import CfgNode
 
 from qat.backends.calibration import calibrate
-from qat.backends.fx.backend import FxBackend, as_graph
+from qat.backends.fx import graph
+from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.distributed import ALONE, Group, current
 from qat.errors import UserError
@@ -25,8 +26,6 @@ from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, load_prepared
 from qat.workflow.progress import Progress, silent
 from qat.workflow.sharing import check_same_files, shared_counter, state_of
-
-_FX = FxBackend()
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Pass:
         progress: Progress,
         title: str,
         after_block: Callable[[int], None],
-        observe: Callable[[Prepared], None] = _FX.observe,
+        observe: Callable[[Prepared], None] = lambda prepared: graph.observe(as_graph(prepared)),
     ) -> None:
         """Let the observers see the batches; `after_block` takes their number so far, in the first process."""
         if not self.total:

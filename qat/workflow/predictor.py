@@ -19,7 +19,7 @@ from qat.evaluation.outputs import Outputs
 from qat.evaluation.tasks import Frame, Prediction, Task
 from qat.evaluation.tasks.keypoints import KEYPOINTS
 from qat.evaluation.tasks.task import Drawing
-from qat.report.modes import COMPARE
+from qat.report.mode_names import COMPARE
 from qat.report.overlay import Picture, panel, with_legend
 from qat.video.steps import Steps
 from qat.workflow.load import load_stage

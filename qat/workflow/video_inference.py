@@ -14,7 +14,8 @@ from yacs.config import CfgNode
 from qat.distributed import current
 from qat.errors import UserError
 from qat.files import alone, check_place, write_json
-from qat.report.modes import COMPARE, MASK, finished
+from qat.report.mode_names import COMPARE, MASK
+from qat.report.modes import finished
 from qat.report.overlay import Picture, overlay
 from qat.report.pictures import data_uri, fitted
 from qat.stages import origin_of
