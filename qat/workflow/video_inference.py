@@ -34,6 +34,7 @@ from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
 
 WIDEST = 3840  # pixels of a video: decoders of browsers and phones take no wider ones
+ORT = "ort"  # the runtime whose files may have an open batch
 THUMB = 240  # pixels, width of a strip's picture
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ class _Frames:
         self._flickers = {stage: Flicker() for stage in stages} if is_map else {}
         self._strip, self._seen = Strip[str](), 0
         for name in filter(None, (each.takes_one for each in predictors)):
-            log.info("%s takes one frame at a time; COMPILE.DYNAMIC_BATCH makes one that takes more", name)
+            more = "; COMPILE.DYNAMIC_BATCH makes one that takes more" if config.COMPILE.RUNTIME == ORT else ""
+            log.info("%s takes one frame at a time%s", name, more)
 
     def __call__(self, frames: Sequence[Picture]) -> Picture:
         """The results of n frames (H, W, 3): classes (n, stages, H, W), or drawn pictures (n, height, width, 3)."""
