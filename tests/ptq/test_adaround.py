@@ -127,6 +127,12 @@ def test_a_damaged_or_foreign_state_starts_anew(prepared: fx.GraphModule, tmp_pa
     assert run(prepared, tmp_path / "state") == reports
 
 
+def test_a_seed_moves_the_positions(prepared: fx.GraphModule) -> None:
+    first = adaround(copy.deepcopy(prepared), pictures, OPTIONS)
+    assert adaround(copy.deepcopy(prepared), pictures, OPTIONS) == first
+    assert adaround(prepared, pictures, replace(OPTIONS, seed=1)) != first
+
+
 def test_no_pictures_is_an_error(prepared: fx.GraphModule, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no pictures"):
         adaround(prepared, lambda: [], OPTIONS, lambda *_: None, tmp_path / "state")

@@ -95,7 +95,7 @@ def measured(
         layer: with float's weight and bias.
         inputs: its inputs of each batch.
         samples: random output positions in all, as many in each batch.
-        seed: of the positions, below 2**40; with it a block's are known.
+        seed: of the positions, of which the last 12 bits count (torch's generator takes 32).
         share: which batches these are, where other processes have others.
 
     Returns:

@@ -24,6 +24,7 @@ from qat.ptq.adaround.moments import BATCHES, Share, measured
 from qat.ptq.context import Context, Inputs, Outcome, Progress, repeatable, silent
 
 _OPTIONS = AdaRoundOptions()
+SEEDS = 2481  # layers' numbers apart: odd, so that all of the 12 bits that count are taken
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
@@ -84,7 +85,7 @@ def adaround(
     for index, (name, layer) in enumerate(layers.items()):
         layer_inputs = [(x, y) for x, y in zip(*(runner.inputs_of(name) for runner in runners), strict=True)]
         if index == len(done):
-            moments = measured(layer, layer_inputs, options.samples, (options.seed << 20) + index, share)
+            moments = measured(layer, layer_inputs, options.samples, options.seed * SEEDS + index, share)
             report = round_layer(layer, name, moments, options) if moments else None
             done.append(group.spread({"report": report and asdict(report), "state": layer.state_dict()}))
             resume.save(state, key, done)
