@@ -25,6 +25,7 @@ from qat.cli.signals import SAYS, exit_code
 from tests.faults.commands import COMMANDS, OTHERS, Command, without_times
 from tests.faults.conftest import config, data, weights
 from tests.faults.crash_points import put_back, visible
+from tests.heeding import heeding
 from tests.networks import TINY, registered
 
 EVERY = {**COMMANDS, **OTHERS}
@@ -87,11 +88,6 @@ class Trial:
         while child.poll() is None and not (self.root.parent / "said").stat().st_size:
             time.sleep(0.01)  # Python itself starts
         return child
-
-
-def heeding() -> None:
-    """A shell's background jobs ignore Ctrl-C, and what they start inherits that. (Python's handler goes with exec.)"""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def alone(name: str, root: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from qat.cli.signals import running, starting
 from tests.accuracy.runs import ROOT
 from tests.faults.conftest import options
+from tests.heeding import heeding
 
 SAYS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -26,12 +27,7 @@ def started(*words: str) -> subprocess.Popen[str]:
     code = "import sys; from qat.cli.entry import script; print('started', file=sys.stderr, flush=True); script()"
     command = [sys.executable, "-c", code, *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, env=environment, text=True, preexec_fn=_heeding, **pipes)
-
-
-def _heeding() -> None:
-    """A shell's background jobs ignore Ctrl-C, and what they start inherits that: the tests may run in one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, text=True, preexec_fn=heeding, **pipes)
 
 
 @pytest.mark.parametrize("block", [starting, running])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -16,6 +15,7 @@ import pytest
 
 from qat.cli.main import COMMANDS, main, module_of, takes_config
 from qat.version import __version__
+from tests.heeding import heeding
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = sorted(path.stem for path in (ROOT / "tools").glob("*.py"))
@@ -32,13 +32,8 @@ def child(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`code` in a process of its own."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, *arguments]
-    own = {"preexec_fn": heeds_ctrl_c} if os.name == "posix" else {}
+    own = {"preexec_fn": heeding} if os.name == "posix" else {}
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, **own)  # type: ignore[call-overload, no-any-return]
-
-
-def heeds_ctrl_c() -> None:
-    """A shell's background job ignores it, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- what needs no torch ---

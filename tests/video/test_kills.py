@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from qat.video.source import Source
+from tests.heeding import heeding
 from tests.video import computing
 
 pytestmark = pytest.mark.slow
@@ -26,7 +27,12 @@ class Run:
         self.part = folder / "out.part.mp4"
         command = [sys.executable, "-m", computing.__name__, str(source), str(folder / "out.mp4")]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": "."},
+            preexec_fn=heeding,
         )
         assert self.process.stdout is not None
         while (line := self.process.stdout.readline()) and int(line.split()[1]) < 60:
