@@ -17,10 +17,10 @@ from yacs.config import CfgNode
 
 from qat.config import load_config
 from qat.errors import UserError
-from qat.models import registry
 from qat.models.yolov5 import NETWORKS
 from qat.workflow import calibrate, compile, debug, evaluate, infer, report
 from qat.workflow.network import task_of
+from tests.networks import registered
 
 ANCHORS = torch.tensor([[[2.0, 3.0]], [[2.0, 2.0]], [[3.0, 3.0]]])  # in cells
 
@@ -77,9 +77,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfgNode]:
         "DEBUG.SENSITIVITY_IMAGES": 1,
         "WORKERS": 0,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "NETWORKS", (*registry.NETWORKS, TINY))
-        patch.setattr(registry, "NAMES", (*registry.NAMES, TINY.name))
+    with registered(TINY):
         yield load_config(None, [str(part) for pair in options.items() for part in pair])
 
 

@@ -17,9 +17,9 @@ from yacs.config import CfgNode
 
 from qat.config import load_config
 from qat.errors import UserError
-from qat.models import registry
 from qat.models.litehrnet import NETWORKS
 from qat.workflow import calibrate, compile, debug, evaluate, infer, report, train
+from tests.networks import registered
 
 LUCKY = 3  # a seed whose peaks hit a few of the points
 
@@ -66,9 +66,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfgNode]:
         "DEBUG.SENSITIVITY_IMAGES": 1,
         "WORKERS": 0,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "NETWORKS", (*registry.NETWORKS, TINY))
-        patch.setattr(registry, "NAMES", (*registry.NAMES, TINY.name))
+    with registered(TINY):
         yield load_config(None, [str(part) for pair in options.items() for part in pair])
 
 
