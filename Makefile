@@ -102,7 +102,7 @@ bench-scale: $(READY) ## speed: a calibration's and an evaluation's pass in one 
 	OMP_NUM_THREADS=1 $(PY) tools/bench_scale.py $(ARGS) DEVICE cpu WORKERS 0
 	OMP_NUM_THREADS=1 $(PY) tools/bench_scale.py --processes 2 $(ARGS) DEVICE cpu WORKERS 0
 
-# Apart: a process in which several runtimes' native libraries have run may crash when it forks a loader's workers.
+# Apart: tests/faults forks its process, which may not outlive the threads of several runtimes' native libraries.
 RUNTIME_TESTS := tests/compile tests/program tests/runtimes tests/accuracy
 
 # A process that dies ends the tests: xdist may wait for ever for what the dead one had taken.

@@ -88,7 +88,7 @@ def label_ids(descriptor: Descriptor) -> Encoding:
     table = np.full(256, IGNORE, np.uint8)
     for train_id, one in enumerate(descriptor.classes):
         table[list(one.ids)] = train_id
-    suspicion = partial(holds_train_ids, descriptor) if _has_both(descriptor) else _nothing
+    suspicion = partial(holds_train_ids, descriptor) if _has_both(descriptor) else no_suspicion
     name = LABEL_IDS if _has_both(descriptor) else f"{descriptor.name} ids"
     return Encoding(name, table, _known(descriptor) | {IGNORE}, suspicion)
 
@@ -97,13 +97,13 @@ def by_colour(descriptor: Descriptor) -> Encoding:
     """Colours of the classes; void colours are ignored."""
     colours = Colours(tuple(one.colour for one in descriptor.classes), descriptor.void_colours)
     known = frozenset(range(len(descriptor.classes))) | {IGNORE}
-    return Encoding(f"{descriptor.name} colours", np.arange(256, dtype=np.uint8), known, _nothing, colours)
+    return Encoding(f"{descriptor.name} colours", np.arange(256, dtype=np.uint8), known, no_suspicion, colours)
 
 
 def train_ids(descriptor: Descriptor, num_classes: int) -> Encoding:
     """Train ids as they are, 255 ignored. More of them than the data set has classes are the user's own."""
     own = num_classes > len(descriptor.classes) or not _has_both(descriptor)
-    suspicion = _nothing if own else partial(holds_label_ids, descriptor)
+    suspicion = no_suspicion if own else partial(holds_label_ids, descriptor)
     return Encoding(TRAIN_IDS, np.arange(256, dtype=np.uint8), frozenset(range(256)), suspicion)
 
 
@@ -137,5 +137,6 @@ def _known(descriptor: Descriptor) -> frozenset[int]:
     return _class_ids(descriptor) | frozenset(descriptor.void)
 
 
-def _nothing(values: frozenset[int]) -> str:
+def no_suspicion(values: frozenset[int]) -> str:
+    """The `suspicion` of an encoding whose values may be anything."""
     return ""

@@ -20,7 +20,7 @@ from yacs.config import CfgNode
 from qat.backends import calibration
 from qat.backends.protocol import Prepared
 from qat.data import SegmentationDataset, class_set, data_loader
-from qat.data.encodings import Encoding
+from qat.data.encodings import Encoding, no_suspicion
 from qat.data.listing import Entry
 from qat.data.streets import render
 from qat.data.transforms import InferenceTransform, Normaliser
@@ -126,7 +126,7 @@ def street_mosaics(config: CfgNode, folder: Path, images: int) -> SegmentationDa
     folder.mkdir(parents=True)
     entries = [_write_mosaic(folder, config.TEST.IMAGE_SIZE, index) for index in range(images)]
     table = (np.arange(256) % len(classes.names)).astype(np.uint8)
-    encoding = Encoding("street ids modulo the classes", table, frozenset(range(256)), lambda values: "")
+    encoding = Encoding("street ids modulo the classes", table, frozenset(range(256)), no_suspicion)
     return SegmentationDataset(entries, [encoding] * images, classes, InferenceTransform())
 
 

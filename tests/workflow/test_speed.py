@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from qat.config import load_config
+from qat.data import data_loader
 from qat.errors import UserError
 from qat.workflow.speed import FLOAT, INT8, bench, mosaic, street_mosaics
 from tests.networks import TINY, registered, tiny_weights
@@ -50,6 +51,12 @@ def test_pictures_hold_every_class_that_fits(tmp_path: Path) -> None:
     sample = street_mosaics(config, tmp_path / "pictures", 1)[0]
     assert sample["image"].shape == (32, 64, 3)
     assert set(sample["label"].unique().tolist()) <= {0, 1, 2}
+
+
+def test_workers_read_them(tmp_path: Path) -> None:
+    pictures = street_mosaics(load_config(None, options(tmp_path, 3)), tmp_path / "pictures", 2)
+    (own,), (worker,) = (list(data_loader(pictures, 2, workers)) for workers in (0, 1))
+    assert (own["label"] == worker["label"]).all()
 
 
 def test_a_mosaic_repeats_the_streets() -> None:
