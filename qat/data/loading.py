@@ -5,20 +5,15 @@ A UserError in a worker reaches the caller as the same UserError.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
 from typing import Any
 
-import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from qat.data.workers import fresh_processes, passing, start_worker
 from qat.errors import UserError
 
 _KILLED = "mostly for want of memory, or of shared memory in a container"
@@ -49,8 +44,8 @@ def data_loader(
         num_workers=workers,
         drop_last=drop_last,
         collate_fn=_collate,
-        worker_init_fn=_start_worker,
-        multiprocessing_context=_fresh_processes() if workers else None,
+        worker_init_fn=start_worker,
+        multiprocessing_context=fresh_processes() if workers else None,
     )
     return Loader(dataset, sampler, batches)
 
@@ -76,7 +71,7 @@ class Loader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """One pass; UserError as the dataset raised it, or for a worker that was killed."""
         try:
-            for batch in self.batches:
+            for batch in passing(self.batches):
                 if isinstance(batch, _Failure):
                     raise UserError(batch.message)
                 yield batch
@@ -140,28 +135,6 @@ def _size_mismatch(samples: list[dict[str, Any]]) -> _Failure | None:
                 f"images of one batch differ in size: {detail}; set the batch size (BATCH_SIZE_PER_GPU) to 1"
             )
     return None
-
-
-def _fresh_processes() -> BaseContext:
-    """Workers that inherit no locks: a fork beside the threads of OpenCV or of a runtime may never wake.
-
-    Source: what Python itself does from 3.14 on, https://docs.python.org/3/library/multiprocessing.html
-    """
-    fresh = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(fresh)
-    if fresh == "forkserver":
-        context.set_forkserver_preload([__name__])
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # workers inherit it: Ctrl-C is the caller's
-        forkserver.ensure_running()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
-
-
-def _start_worker(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(0)  # the workers are the threads; torch itself runs one thread in each
-    if hasattr(os, "nice"):  # not on Windows
-        os.nice(10)  # decoding ahead waits for cores that the network leaves idle
 
 
 def evenly_spaced(length: int, count: int) -> list[int]:

@@ -42,10 +42,10 @@ for module in pkgutil.walk_packages(qat.__path__, "qat."):
         importlib.import_module(module.name)
 """
 WORKER = """
-from qat.data.loading import _start_worker
+from qat.data.workers import start_worker
 from qat.files import alone, scratch_folder, write_text
 from pathlib import Path
-_start_worker(0)
+start_worker(0)
 with scratch_folder() as folder, alone(folder / "set"):
     write_text(folder / "file", "text")
 """
