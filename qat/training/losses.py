@@ -180,9 +180,11 @@ def upsampled_nll(logits: Tensor, label: Tensor, align_corners: bool) -> Tensor:
 
     Equal to `F.cross_entropy(F.interpolate(logits, (H, W), mode="bilinear", ...), label, reduction="none")` up to float
     rounding. `logits` (N, C, h, w) of any float type, reduced in float32 or wider; `label` int64 (N, H, W), 0 to C - 1
-    or 255.
+    or 255. Logits of the label's size are taken by torch's own cross-entropy.
     """
     wide = torch.promote_types(logits.dtype, torch.float32)
+    if logits.shape[2:] == label.shape[1:]:
+        return F.cross_entropy(logits.to(wide), label, ignore_index=IGNORE, reduction="none")
     function: Any = _UpsampledNLL
     nll: Tensor = function.apply(logits.to(wide), label, align_corners)
     return nll
