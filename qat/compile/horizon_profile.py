@@ -2,11 +2,14 @@
 
 Source: HorizonRDK/rdk_x3_doc, intermediate/ptq_process.md, lines 1171 to 1280: two JSON objects split by `***`, the
 second with `model_latency`, average, least and largest milliseconds by node. A fully quantised network is one BPU node.
+Older pages of the same document show the second object alone, whose BPU node is `NAME_subgraph_0` without `BPU_`.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from qat.errors import UserError
 from qat.tables import slim_table
 
 SPLIT = "***"
-BPU = "BPU_"  # what the names of nodes on the accelerator begin with
+BPU = re.compile(r"BPU_.*|.*_subgraph_\d+")  # nodes on the accelerator; a conversion's name goes on
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class NodeTime:
 
 @dataclass(frozen=True)
 class BoardProfile:
-    """What a profile says: the run's own row, and its nodes, the longest first."""
+    """What a profile says: the run's own row (None in older files), and its nodes, the longest first."""
 
-    row: PerfRow
+    row: PerfRow | None
     nodes: tuple[NodeTime, ...]
 
 
@@ -58,16 +61,11 @@ def profile(text: str, where: str = "the text") -> BoardProfile:
     >>> profile(log).nodes[0].on_bpu, profile(log).row.fps
     (True, 200.0)
     """
-    parts = text.split(SPLIT)
     try:
-        run, nodes = (json.loads(part) for part in parts)
-        result, condition = run["perf_result"], run["running_condition"]
-        threads = int(condition["thread_num"])
-        row = PerfRow(
-            BOARD, threads, float(result["average_latency"]), float(result["FPS"]), core=condition.get("core_id")
-        )
+        *run, nodes = (json.loads(part) for part in text.split(SPLIT))
+        row = _row(*run) if run else None
         times = [_node(name, each) for name, each in nodes["model_latency"].items()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(
             f"{where} isn't a whole profile (two JSON objects split by {SPLIT}): was the program stopped? Run "
             "hrt_model_exec perf --profile_path again"
@@ -75,9 +73,21 @@ def profile(text: str, where: str = "the text") -> BoardProfile:
     return BoardProfile(row, tuple(sorted(times, key=lambda node: -node.average_ms)))
 
 
+def _row(run: dict[str, Any]) -> PerfRow:
+    result, condition = run["perf_result"], run["running_condition"]
+    latency, fps, threads = _figure(result["average_latency"]), _figure(result["FPS"]), _figure(condition["thread_num"])
+    return PerfRow(BOARD, int(threads), latency, fps, core=condition.get("core_id"))
+
+
+def _figure(value: Any) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value} is no finite number")
+    return float(value)
+
+
 def _node(name: str, times: dict[str, Any]) -> NodeTime:
-    average, least, largest = (float(times[key]) for key in ("avg_time", "min_time", "max_time"))
-    return NodeTime(name, name.startswith(BPU), average, least, largest)
+    average, least, largest = (_figure(times[key]) for key in ("avg_time", "min_time", "max_time"))
+    return NodeTime(name, bool(BPU.fullmatch(name)), average, least, largest)
 
 
 def node_table(nodes: Sequence[NodeTime]) -> Table:

@@ -10,6 +10,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from qat.backends.horizon.build import HBM
+from qat.compile.horizon_csv import ProfileCells, read_profile_cells
 from qat.compile.horizon_perf import BOARD, PerfRow, merged, read_board, read_perf
 from qat.compile.horizon_profile import NodeTime, read_profile
 from qat.compile.perf import BenchSettings, SpeedReport, artefacts_of, bench, write_report
@@ -22,6 +23,8 @@ from qat.stages.programs import check_programs, inside
 from qat.workflow.load import example_input
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
+
+CSV = ".csv"
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,12 @@ def compiled_record(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BoardSpeed:
-    """The rows, the perf.json that holds them, and the time of each node on the board."""
+    """The rows, the perf.json that holds them, the time of each node on the board, and each profiler.csv's cells."""
 
     rows: tuple[PerfRow, ...]
     path: Path
     nodes: tuple[NodeTime, ...] = ()
+    cells: tuple[ProfileCells, ...] = ()
 
 
 def read_board_speed(
@@ -98,25 +102,33 @@ def read_board_speed(
         progress: not called.
         estimate: perf_model's JSON; by default the one in compile/perf_out, which may be missing where there are logs.
         logs: files with the output of hrt_model_exec.
-        profiles: profiler.log of --profile_path; the last one's nodes are shown.
+        profiles: profiler.log of --profile_path, of which the last one's nodes are shown, or profiler.csv.
 
     Returns:
         One row for the estimate, one a log, one a profile of another number of threads, the nodes of the last profile,
-        and the perf.json that the rows were written to.
+        the cells of each profiler.csv, and the perf.json that the rows were written to, where there are any.
 
     Raises:
         UserError: if a file is missing or has another form.
     """
     folder = folders_of(config).stage("compile")
     found = Path(estimate) if estimate else _estimate(folder, needed=not (logs or profiles))
-    read = [read_profile(Path(path)) for path in profiles]
+    cells = tuple(read_profile_cells(path) for path in map(Path, profiles) if path.suffix == CSV)
+    read = [read_profile(path) for path in map(Path, profiles) if path.suffix != CSV]
     rows = [*([read_perf(found)] if found else []), *(read_board(Path(path)) for path in logs)]
-    rows += [each.row for each in read if each.row.threads not in {row.threads for row in rows if row.source == BOARD}]
-    path = folder / PERF
-    with as_user_error(f"{path} is damaged", "delete it"):
-        content = merged(read_json(path) if path.is_file() else {}, HBM, rows)
-    write_json(path, content)
-    return BoardSpeed(tuple(rows), path, read[-1].nodes if read else ())
+    threads = {row.threads for row in rows if row.source == BOARD}
+    rows += [each.row for each in read if each.row and each.row.threads not in threads]
+    path = _written(folder / PERF, rows)
+    return BoardSpeed(tuple(rows), path, read[-1].nodes if read else (), cells)
+
+
+def _written(path: Path, rows: Sequence[PerfRow]) -> Path:
+    """Put the rows into perf.json; nothing where there are none."""
+    if rows:
+        with as_user_error(f"{path} is damaged", "delete it"):
+            content = merged(read_json(path) if path.is_file() else {}, HBM, rows)
+        write_json(path, content)
+    return path
 
 
 def _estimate(folder: Path, needed: bool) -> Path | None:

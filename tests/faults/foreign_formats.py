@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from qat.compile.horizon_csv import read_profile_cells
 from qat.compile.horizon_perf import read_board, read_perf
 from qat.compile.horizon_profile import read_profile
 from qat.evaluation.baseline import read_baseline
@@ -25,7 +26,8 @@ PERF = {"summary": {"FPS": 100.0, "latency (ms)": 10.0, "BPU OPs per frame (effe
 BOARD = b"Thread number is: 8\nAverage latency is: 31.87 ms\nFrame rate is: 249.2 FPS\n"
 PROFILE = {"perf_result": {"FPS": 244.2, "average_latency": 4.0}, "running_condition": {"core_id": 0, "thread_num": 1}}
 NODES = {"model_latency": {"BPU_net_subgraph_0": {"avg_time": 3.4, "max_time": 3.8, "min_time": 3.1}}}
-READERS = MappingProxyType({".json": read_perf, ".log": read_board, ".txt": read_profile})
+CELLS = b"node,avg_time,max_time,min_time\nBPU_net_subgraph_0,3.4,3.8,3.1\n"
+READERS = MappingProxyType({".json": read_perf, ".log": read_board, ".txt": read_profile, ".csv": read_profile_cells})
 PROBED = {"to_float": {"sqnr": 20.0}, "forward_seconds": 0.1}
 STEPS = {"calibrate": {"scales": {"conv": 0.1}}, "calib_probe": PROBED, "int_probe": PROBED}
 CLASSES = 2
@@ -34,6 +36,7 @@ CLASSES = 2
 def foreign_formats(root: Path) -> dict[str, Format]:
     """By name; `root`: a folder for whole files."""
     board = {"Net.json": json.dumps(PERF).encode(), "board.log": BOARD, "profiler.txt": _profile()}
+    board |= {"profiler.csv": CELLS}
     baseline = {"b.yaml": (ROOT / "baselines" / "streets" / "pidnet_s.yaml").read_bytes()}
     back = root / "back"
     return {

@@ -94,3 +94,50 @@ def test_a_log_cut_short_changes_nothing(
     said = capsys.readouterr().err
     assert said == f"error: {cut} has no average latency and frame rate; give what `hrt_model_exec perf` printed\n"
     assert written.read_bytes() == before
+
+
+CELLS = "node,avg_time,max_time,min_time\nBPU_net_subgraph_0,3.40,3.8,3.1\nDequantize_HzDequantize,0.12,0.3,0.04\n"
+
+
+def test_a_profile_as_csv_is_shown_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its columns have no document: no cell is read as anything, and perf.json gets nothing."""
+    path = tmp_path / "profiler.csv"
+    path.write_text(CELLS)
+    assert run(monkeypatch, "--profile", str(path), "--json", "OUTPUT_DIR", str(tmp_path)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cells"][0]["columns"] == ["node", "avg_time", "max_time", "min_time"]
+    assert found["cells"][0]["rows"][0] == ["BPU_net_subgraph_0", "3.40", "3.8", "3.1"]
+    assert run(monkeypatch, "--profile", str(path), "OUTPUT_DIR", str(tmp_path)) == 0
+    shown = capsys.readouterr().out
+    assert "3.40" in shown
+    assert "profiler.csv as it stands" in shown
+    assert "written to" not in shown
+    assert not (tmp_path / "streets" / "pidnet_s" / "compile").exists()
+
+
+def test_both_profiles_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, cells = tmp_path / "profiler.log", tmp_path / "profiler.csv"
+    log.write_text(f"{json.dumps(PROFILE)}\n***\n{json.dumps(NODES)}\n")
+    cells.write_text(CELLS)
+    both = ("--profile", str(log), "--profile", str(cells))
+    assert run(monkeypatch, *both, "--json", "OUTPUT_DIR", str(tmp_path)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (len(found["rows"]), len(found["nodes"]), len(found["cells"])) == (1, 2, 1)
+
+
+def test_a_profile_as_csv_cut_short_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, cells = tmp_path / "profiler.log", tmp_path / "profiler.csv"
+    log.write_text(f"{json.dumps(PROFILE)}\n***\n{json.dumps(NODES)}\n")
+    cells.write_text(CELLS[:-3])
+    both = ("--profile", str(log), "--profile", str(cells))
+    assert run(monkeypatch, *both, "OUTPUT_DIR", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {cells} isn't a whole profiler.csv: its last line has no end")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "streets" / "pidnet_s" / "compile").exists()
