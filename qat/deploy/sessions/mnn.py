@@ -23,8 +23,9 @@ class MnnSession:
         with captured_output():
             from MNN import expr, nn
 
-            info = nn.load_module_from_file(str(path), [], []).get_info()
+            expr.set_thread_number(1)  # the executor's own threads would spin beside the network's
             manager = nn.create_runtime_manager(({"backend": device, "precision": "high", "numThread": threads},))
+            info = nn.load_module_from_file(str(path), [], [], runtime_manager=manager).get_info()
             ends = info["inputNames"], info["outputNames"]
             self._order = sorted(range(len(ends[1])), key=lambda at: ends[1][at])  # as they are numbered
             self._network = nn.load_module_from_file(str(path), *ends, runtime_manager=manager)

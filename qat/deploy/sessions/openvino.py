@@ -46,7 +46,8 @@ def devices() -> tuple[str, ...]:
 def compiled(path: Path, threads: int, device: str = CPU, **more: Any) -> Any:
     """The network compiled for latency; a free batch becomes 1, since fixed shapes are faster.
 
-    Float layers compute in float32: left to itself OpenVINO takes bfloat16 where the CPU has it.
+    Float layers compute in float32: left to itself OpenVINO takes bfloat16 where the CPU has it. Threads aren't tied to
+    cores: each network would tie its own to the same ones, which several processes or other work would share.
     """
     network = core().read_model(path)
     if network.input(0).partial_shape.is_dynamic:
@@ -54,5 +55,5 @@ def compiled(path: Path, threads: int, device: str = CPU, **more: Any) -> Any:
         network.reshape([batch or 1, *(side or -1 for side in sides)])
     hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     if device == CPU:
-        hints["INFERENCE_NUM_THREADS"] = threads
+        hints |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     return core().compile_model(network, device, hints | more)
