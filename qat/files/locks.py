@@ -12,6 +12,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from qat.errors import UserError
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,9 +43,16 @@ def give_back(lock: BaseFileLock) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`, a file or folder; where another process has it, say whose it is, and wait."""
+    """Hold the lock of `path`, a file or folder; where another process has it, say whose it is, and wait.
+
+    Raises UserError where the folder takes no file.
+    """
     file = path.with_name(f".{path.name}.lock")
-    lock = try_lock(file)
+    try:
+        lock = try_lock(file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"can't write {file}: {reason}; check the folder and the free space") from error
     if lock is None:
         _log.info("waiting for %s, who makes %s", _holder(file), path)
         lock = wait_for(file)

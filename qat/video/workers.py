@@ -143,7 +143,7 @@ class _Writer:
         except BrokenPipeError:  # nobody takes the status
             pass
         except OSError as error:
-            note = f"{error.strerror or error} (frame {self.frames + 1})"
+            note = self._refused(error)
         except UserError as error:
             note = str(error)
         finally:
@@ -178,11 +178,14 @@ class _Writer:
             if self.encoder is not None:
                 self.encoder.close()
         except OSError as error:
-            return f"{error.strerror or error} (at the end)"
+            return self._refused(error)
         finally:
             self.cost.wall += time.perf_counter() - wall
             self.cost.cpu += time.process_time() - cpu
         return ""
+
+    def _refused(self, error: OSError) -> str:
+        return f"can't write {quoted(str(self.target.path))}: {error.strerror or error}"
 
     def _say(self, done: bool, note: str) -> None:
         """Tell the end to the process that gave the work; where that has died, to whoever looks at the terminal."""

@@ -16,6 +16,8 @@ from qat.cli.main import main
 from qat.files import sha256
 from qat.handover.runner.plan import PLAN, PROBES, WEIGHTS
 from qat.stages import finished_stages
+from qat.video.encoders import choose_codec
+from qat.video.street import write_street
 from qat.workflow.run import run_of
 from tests.faults.conftest import options
 from tests.faults.foreign_formats import PERF, STEPS
@@ -80,6 +82,12 @@ def _folders(root: Path) -> None:
         shutil.copy(path.with_name(f"{path.stem}_label.png"), root / "masks" / path.name)
 
 
+def _street(root: Path) -> None:
+    """A video of a street."""
+    if not list(root.glob("street.*")):
+        write_street(root, frames=6, size=(32, 32))
+
+
 def _estimate(root: Path) -> None:
     (root / "perf.json").write_text(json.dumps(PERF))
 
@@ -96,6 +104,7 @@ def _brought_back(root: Path) -> None:
 
 
 EVAL = ("eval", "--stage")
+VIDEO = f"{{root}}/street{choose_codec().suffix}"
 FLOAT, CALIB, INT8 = (*EVAL, "float"), (*EVAL, "calib"), (*EVAL, "int_infer")
 BASELINE = ("--baseline", "{root}/output/baseline.yaml", "--update")
 NEW = ("new", "--model", "tiny", "--images", "{root}/pictures", "--labels", "{root}/masks", "--output")
@@ -112,6 +121,7 @@ COMMANDS: dict[str, Command] = {
     "report": Command(("report", "--images", "0"), (("calib",), CALIB)),
     "infer": Command(("infer", "--input", "{root}/data/list.txt")),
     "infer --logits": Command(("infer", "--logits", "--input", "{root}/data/list.txt")),
+    "infer a video": Command(("infer", "--input", VIDEO, "--batch", "2"), (_street,)),
     "export": Command(("export", "--weights", "{weights}", "--output", "{root}/output/half.safetensors")),
     "export ONNX": Command(("export", "--output", "{root}/output/net.onnx", "--opset", "11")),
     "opset": Command(
