@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from qat.cli.output import Output
@@ -17,7 +18,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", choices=LAYOUTS, default="nchw", help="of B (default: %(default)s)")
     parser.add_argument("--channels", type=int, default=0, help="of B with those that pad (default: A's)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of B's .bin files (default: %(default)s)")
-    parser.add_argument("--scale", type=float, default=1.0, help="what B's numbers are multiplied by")
+    scale = "what B's numbers are multiplied by; one for all, or one a channel: 0.001,0.002"
+    parser.add_argument("--scale", type=scales, default=(1.0,), help=scale)
+
+
+def scales(text: str) -> tuple[float, ...]:
+    """The numbers of --scale.
+
+    >>> scales("0.5,0.25")
+    (0.5, 0.25)
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < scale < math.inf for scale in found):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected numbers above 0, such as 0.001 or 0.001,0.002")
+    return found
 
 
 def run(config: Any, args: argparse.Namespace, out: Output) -> None:

@@ -21,13 +21,14 @@ Array = NDArray[np.float64]
 class DumpForm:
     """How files hold logits, where that isn't float32 (C, h, w). `channels`: with those that pad, 0 for none.
 
-    `dtype`: of .bin files, which have no header. `scale`: what integers are multiplied by.
+    `dtype`: of .bin files, which have no header. `scale`: what integers are multiplied by, one or one a channel, as
+    a board's tail has them (hbDNNQuantiScale, HorizonRDK/rdk_x3_doc, cdev_dnn_api/data_struct.md).
     """
 
     layout: str = "nchw"
     channels: int = 0
     dtype: str = "float32"
-    scale: float = 1.0
+    scale: tuple[float, ...] = (1.0,)
 
 
 PLAIN = DumpForm()
@@ -58,15 +59,17 @@ def compare_folders(first: Path, second: Path, form: DumpForm = PLAIN) -> list[C
         form: of the second's files.
 
     Raises:
-        UserError: for a folder without files, a file that only one has, and another size than the form says.
+        UserError: for a folder without files, a file that only one has, another size than the form says, and logits
+            that aren't finite.
     """
     reference, others = _files(first), _files(second)
     if alone := sorted(reference.keys() ^ others.keys()):
         raise UserError(f"{alone[0]} is in one of {first} and {second} only; both need the same pictures")
-    return [
-        compare(name, _plain(path), read_dump(others[name], _plain(path).shape, form))
-        for name, path in reference.items()
-    ]
+    found = []
+    for name, path in reference.items():
+        logits = _plain(path)
+        found.append(compare(name, logits, read_dump(others[name], logits.shape, form)))
+    return found
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -86,6 +89,8 @@ def _plain(path: Path) -> Array:
     values = _loaded(path)
     if values.ndim != 3:
         raise UserError(f"{path} has shape {values.shape}; expected (classes, height, width), as infer --logits writes")
+    if not np.isfinite(values).all():
+        raise UserError(f"{path} holds NaN or infinity; run infer --logits again")
     return values
 
 
@@ -110,8 +115,19 @@ def read_dump(path: Path, shape: tuple[int, ...], form: DumpForm) -> Array:
             f"{form.dtype}); say --layout, --channels and --dtype as it was dumped"
         )
     values = values.reshape(stored)
-    planes = values if form.layout == "nchw" else values.transpose(2, 0, 1)
-    return planes[:classes].astype(np.float64) * form.scale
+    planes = (values if form.layout == "nchw" else values.transpose(2, 0, 1))[:classes]
+    if planes.dtype.kind == "f" and not np.isfinite(planes).all():
+        raise UserError(f"{path} holds NaN or infinity; say --dtype as it was dumped, or look at the network")
+    return planes.astype(np.float64) * _scales(path, form, channels, classes)
+
+
+def _scales(path: Path, form: DumpForm, channels: int, classes: int) -> Array:
+    """The factor of each class, (classes or 1, 1, 1)."""
+    if len(form.scale) not in (1, classes, channels):
+        counts = f"--scale has {len(form.scale)} numbers and {path} {classes} classes"
+        raise UserError(f"{counts}; expected one, or one a class")
+    scales: Array = np.array(form.scale[:classes], dtype=np.float64)[:, None, None]
+    return scales
 
 
 def compare(name: str, first: Array, second: Array) -> Comparison:

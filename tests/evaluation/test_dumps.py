@@ -46,11 +46,38 @@ def test_what_a_board_dumps(tmp_path: Path) -> None:
     levels = np.zeros((4, 6, 8), np.int32)
     levels[..., :5] = np.round(logits().transpose(1, 2, 0) / 0.001)
     levels.tofile(second / "city" / "x.bin")
-    (row,) = compare_folders(first, second, DumpForm("nhwc", 8, "int32", 0.001))
+    (row,) = compare_folders(first, second, DumpForm("nhwc", 8, "int32", (0.001,)))
     assert row.name == "city/x"
     assert row.largest <= 0.0005 + 1e-9
     assert row.changed == 0
     assert mean_of([row, row]).mse == row.mse
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["of the classes", "of the padded channels"])
+def test_a_scale_for_each_channel(tmp_path: Path, padded: bool) -> None:
+    """As the tail of a per-channel quantised network has them."""
+    first, second = folders(tmp_path)
+    scales = np.array([0.001, 0.002, 0.004, 0.0005, 0.003])
+    levels = np.zeros((4, 6, 8), np.int32)
+    levels[..., :5] = np.round(logits().transpose(1, 2, 0) / scales)
+    levels.tofile(second / "city" / "x.bin")
+    given = (*scales, 1.0, 1.0, 1.0) if padded else tuple(scales)
+    (row,) = compare_folders(first, second, DumpForm("nhwc", 8, "int32", given))
+    assert row.largest <= 0.002 + 1e-9
+    assert row.cosine > 0.9999
+    with pytest.raises(UserError, match=r"--scale has 2 numbers and .*x.bin 5 classes; expected one, or one a class"):
+        compare_folders(first, second, DumpForm("nhwc", 8, "int32", (1.0, 2.0)))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_logits_are_finite(tmp_path: Path, which: int) -> None:
+    pair = folders(tmp_path)
+    np.save(pair[1] / "city" / "x.npy", logits())
+    spoilt = logits()
+    spoilt[0, 0, 0] = np.nan
+    np.save(pair[which] / "city" / "x.npy", spoilt)
+    with pytest.raises(UserError, match="holds NaN or infinity"):
+        compare_folders(*pair)
 
 
 def test_equal_logits_have_no_sqnr(tmp_path: Path) -> None:

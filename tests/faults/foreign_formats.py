@@ -68,7 +68,7 @@ def _logits() -> dict[str, bytes]:
 
 def _compared(folder: Path, name: str) -> object:
     other = "raw" if name.startswith("raw") else "theirs"
-    return compare_folders(folder / "ours", folder / other, DumpForm("nchw", 0, "float32", 1.0))
+    return compare_folders(folder / "ours", folder / other, DumpForm("nchw", 0, "float32"))
 
 
 def _bundle(folder: Path) -> dict[str, bytes]:

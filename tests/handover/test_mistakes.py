@@ -54,6 +54,52 @@ def test_no_bundle(stand_in: ModuleType, tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [(None, "No module named 'network'"), ("def (", "invalid syntax"), ("class Network: pass\n", "takes no arguments")],
+)
+def test_a_network_that_does_not_run(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str], text: str | None, why: str
+) -> None:
+    (bundle / "network.py").unlink()
+    if text is not None:
+        (bundle / "network.py").write_text(text)
+    said = mistake(bundle, capsys)
+    assert f"error: {bundle / 'network.py'} doesn't run (" in said
+    assert why in said
+
+
+@pytest.mark.parametrize(("part", "name"), [("input", "mean"), ("calibration", "batch"), ("compiler", "opt")])
+def test_a_plan_with_a_part_missing(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str], part: str, name: str
+) -> None:
+    values = json.loads((bundle / "plan.json").read_text())[part]
+    changed_plan(bundle, **{part: {key: value for key, value in values.items() if key != name}})
+    assert f"plan.json has no `{part}.{name}`; copy the whole bundle again" in mistake(bundle, capsys)
+    changed_plan(bundle, **{part: [1]})
+    assert f"plan.json has no `{part}." in mistake(bundle, capsys)
+
+
+@pytest.mark.parametrize("place", ["output", "work"])
+def test_a_file_where_a_folder_belongs(
+    stand_in: ModuleType, bundle: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (bundle / place).write_text("")
+    assert mistake(bundle, capsys) == f"error: {bundle / place}: File exists; the same command goes on\n"
+
+
+def test_a_full_disk(
+    stand_in: ModuleType, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def replace(*paths: str) -> None:
+        raise OSError(28, "No space left on device", paths[0])
+
+    monkeypatch.setattr("qat.handover.runner.results.os.replace", replace)
+    said = mistake(bundle, capsys)
+    assert "No space left on device; the same command goes on" in said
+    assert not (bundle / "results.json").exists()
+
+
+@pytest.mark.parametrize(
     ("module", "name"), [("quantization", "export_hbir"), ("quantization.qconfig", "get_default_qconfig")]
 )
 def test_a_plugin_without_a_name(

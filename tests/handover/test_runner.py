@@ -12,8 +12,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
-from qat.handover.runner.plan import arrays
+from qat.handover.runner import pictures, plugin, scales
+from qat.handover.runner.plan import Plan, arrays
 from qat.handover.runner.steps import STEPS
 from tests.contracts.fixture import PLUGIN
 from tests.handover.small import data_set, results, run, write
@@ -137,6 +139,18 @@ def test_weights_are_rounded_by_the_scales_that_a_method_set(stand_in: ModuleTyp
     for layer, scale in given.items():
         found = state[f"{layer}.weight_fake_quant.scale"]
         assert np.array_equal(found, np.broadcast_to(scale, found.shape))
+
+
+def test_observation_undoes_a_weight_scale_that_is_set_before_it(stand_in: ModuleType, tmp_path: Path) -> None:
+    """Why run.py sets them after the pictures."""
+    plan = Plan(write(tmp_path / "bundle", tuned=True))
+    layer, scale = next(iter(plan.weight_scales().items()))
+    model = plugin.prepared(plan, "calib")
+    scales.set_weight_scales(model, {layer: scale * 7})
+    plugin.set_state(model, "CALIBRATION")
+    model(next(pictures.calibration(plan, None)))
+    found = model.state_dict()[f"{layer}.weight_fake_quant.scale"]
+    assert not torch.isclose(found, scale.expand_as(found) * 7).any()
 
 
 def test_the_pyramids_scale_is_fixed(stand_in: ModuleType, tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ def test_every_command_names_a_missing_config(command: str, capsys: pytest.Captu
         (["calib", "-c", "a.yaml", "--run", "b"], "error: argument --run: not allowed with argument -c/--cfg"),
         (["calib", "-c", "a.yaml", "--cfg", "b.yaml"], "error: --cfg is given twice: a.yaml and b.yaml; see rtseg-qat"),
         (["calib", "--run", "."], "error: --run . holds no run: no config.yaml in it"),
+        (["compare", "a", "b", "--scale", "1,x"], "error: argument --scale: '1,x'; expected numbers above 0"),
+        (["compare", "a", "b", "--scale", "nan"], "error: argument --scale: 'nan'; expected numbers above 0"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -13,7 +13,7 @@ import numpy
 import torch
 
 from . import plugin
-from .mistake import Mistake
+from .mistake import Mistake, first_line
 from .plan import Plan
 from .results import Results
 from .session import Session
@@ -33,6 +33,10 @@ def main(folder: Path, argv: Sequence[str]) -> int:
         return 0
     except Mistake as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full or read-only disk, a folder where a file belongs
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or first_line(error)}; the same command goes on", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)

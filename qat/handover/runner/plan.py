@@ -18,6 +18,12 @@ from .mistake import Mistake, first_line
 FORMAT = 1  # of the bundle; another number means other files or other meanings
 PLAN, WEIGHTS, WEIGHT_SCALES, PROBES = "plan.json", "weights.npz", "weight_scales.npz", "probes.npz"
 NETWORK, RESULTS, ANSWERS = "network", "results.json", "results.npz"
+PARTS = {  # what plan.json's parts hold
+    "input": ("height", "width", "picture", "fit", "source", "mean", "std"),
+    "qconfig": ("activation_observer", "weight_observer", "activation_qkwargs"),
+    "compiler": ("opt", "jobs", "name", "picture"),
+    "calibration": ("batch", "pictures"),
+}
 
 
 def sha256(path: Path) -> str:
@@ -48,6 +54,7 @@ class Plan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.values = self._read()
+        self._check_parts()
         self.digest = sha256(folder / PLAN)
         self.weights_digest = sha256(folder / WEIGHTS)
         if self.weights_digest != self["weights_sha256"]:
@@ -75,17 +82,33 @@ class Plan:
             )
         return dict(values)
 
+    def _check_parts(self) -> None:
+        for part, names in PARTS.items():
+            held = self[part] if isinstance(self[part], dict) else {}
+            for name in names:
+                if name not in held:
+                    raise Mistake(f"{self.folder / PLAN} has no `{part}.{name}`; copy the whole bundle again")
+
     def network(self, quant_stub: Any = nn.Identity, dequant_stub: Any = nn.Identity) -> nn.Module:
         """The float network with its weights, in eval mode on the CPU."""
-        sys.path.insert(0, str(self.folder))
-        sys.modules.pop(NETWORK, None)  # another bundle's
-        network: nn.Module = importlib.import_module(NETWORK).Network(quant_stub, dequant_stub)
-        sys.path.remove(str(self.folder))
+        network = self._blank_network(quant_stub, dequant_stub)
         try:
             network.load_state_dict(tensors(self.folder / WEIGHTS))
         except RuntimeError as error:
             raise Mistake(f"{WEIGHTS} doesn't fit {NETWORK}.py: {first_line(error)}; copy the whole bundle") from error
         return network.eval()
+
+    def _blank_network(self, quant_stub: Any, dequant_stub: Any) -> nn.Module:
+        sys.path.insert(0, str(self.folder))
+        sys.modules.pop(NETWORK, None)  # another bundle's
+        try:
+            network: nn.Module = importlib.import_module(NETWORK).Network(quant_stub, dequant_stub)
+        except Exception as error:  # whatever a file that was cut or edited raises
+            path = self.folder / f"{NETWORK}.py"
+            raise Mistake(f"{path} doesn't run ({first_line(error)}); copy the whole bundle again") from error
+        finally:
+            sys.path.remove(str(self.folder))
+        return network
 
     def weight_scales(self) -> dict[str, Tensor]:
         """The scales (channels,) that weights were rounded by here, by layer; empty where no method set them."""
