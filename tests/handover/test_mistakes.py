@@ -16,7 +16,7 @@ from qat.handover.runner.measures import compared
 from qat.handover.runner.mistake import Mistake
 from qat.handover.runner.plan import Plan, arrays
 from qat.handover.runner.steps import STEPS
-from tests.handover.small import results, run
+from tests.handover.small import results, run, write
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "qat" / "handover" / "runner").glob("*.py"))
@@ -115,6 +115,15 @@ def test_a_plugin_without_a_name(
     assert f"horizon_plugin_pytorch 1.8.2+stand-in has no {module}.{name}; the documentation of OpenExplorer" in said
 
 
+def test_what_the_pyramid_needs_is_asked_for_first(
+    stand_in: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "bundle", "pyramid")
+    monkeypatch.delattr(plugin.part("functional"), "centered_yuv2rgb")
+    assert "has no functional.centered_yuv2rgb; the documentation of OpenExplorer" in mistake(folder, capsys)
+    assert results_steps(folder) == []
+
+
 def test_the_tails_older_name(stand_in: ModuleType, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     qconfig = stand_in.quantization.qconfig
     tail = "default_calib_8bit_weight_32bit_out_fake_quant_qconfig"
@@ -133,7 +142,7 @@ def test_a_float_probe_that_departs(stand_in: ModuleType, bundle: Path, capsys: 
 
 
 def results_steps(folder: Path) -> list[str]:
-    return list(results(folder)["steps"])
+    return list(results(folder)["steps"]) if (folder / "results.json").exists() else []
 
 
 def test_a_calib_probe_that_is_further_from_float(

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from qat.backends import fx as fx_backend
 from qat.backends.bn_folding import folded, layers, take_tensors
 from qat.backends.horizon import inputs, profiler, scales
-from qat.backends.horizon.plugin import call, part, set_march, to_calibration, to_validation
+from qat.backends.horizon.plugin import call, set_march, to_calibration, to_validation, tool
 from qat.backends.horizon.qconfig import qconfig_dict
 from qat.backends.protocol import LayerSimilarity, Prepared
 from qat.backends.spec import QuantSpec, float_output_modules
@@ -62,7 +62,7 @@ class HorizonBackend:
         tail = float_output_modules(rewritten.module)
         settings = qconfig_dict(spec, tail, self.options.batches)
         fused = self._fused(rewritten, spec.allow_float)  # the plugin takes a GraphModule for a fused one
-        prepared = call(part("quantization").prepare_qat_fx, fused, settings, advice=_advice())
+        prepared = call(tool("quantization", "prepare_qat_fx"), fused, settings, advice=_advice())
         return self._from_normalised(prepared)
 
     def _fused(self, rewritten: Rewritten, allow_float: bool = True) -> nn.Module:
@@ -70,7 +70,7 @@ class HorizonBackend:
         # Folded beforehand, so that what backend fx tunes has the same layers.
         graph = folded(rewritten, fx_backend.prepare(rewritten, QuantSpec(allow_float=allow_float))).module.eval()
         self._put_inputs(graph, rewritten.shapes)
-        fused: nn.Module = call(part("quantization").fuse_fx, graph, advice=_advice())
+        fused: nn.Module = call(tool("quantization", "fuse_fx"), graph, advice=_advice())
         return fused
 
     def _put_inputs(self, graph: fx.GraphModule, shapes: tuple[tuple[int, ...], ...]) -> None:
@@ -117,7 +117,7 @@ class HorizonBackend:
         model = self.fake_quantized(prepared).cpu()
         network = self._network(model)
         advice = f"run {command('calib')} again, and see what {command('check', target='j5')} says"
-        converted = call(part("quantization").convert_fx, network, advice=advice)
+        converted = call(tool("quantization", "convert_fx"), network, advice=advice)
         return self._from_normalised(converted.eval())
 
     def to_torchscript(self, model: nn.Module, example: Tensor) -> torch.jit.ScriptModule:

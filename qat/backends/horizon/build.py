@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qat.backends.horizon.march import march_of
-from qat.backends.horizon.plugin import call, part
+from qat.backends.horizon.plugin import call, tool
 from qat.errors import UserError
 from qat.files import atomic_path
 from qat.invocation import command
@@ -48,14 +48,13 @@ def build(script: torch.jit.ScriptModule, example: Tensor, folder: Path, setting
     """
     _save(script, example, folder / settings.script)
     examples, march, source = [example], march_of(settings.march).text, settings.input_source
-    tools = part("quantization")
-    _run(tools.check_model, script, examples, march=march, input_source=source)
-    _run(tools.export_hbir, script, examples, str(folder / HBIR), march=march)
+    _run("check_model", script, examples, march=march, input_source=source)
+    _run("export_hbir", script, examples, str(folder / HBIR), march=march)
     hbm = str(folder / HBM)
     options = {"march": march, "input_source": source, "opt": settings.opt}
-    _run(tools.compile_model, script, examples, hbm, **options, progressbar=False, jobs=settings.jobs)
-    _run(tools.visualize_model, script, examples, march=march, save_path=str(folder / settings.picture), show=False)
-    return _perf(tools, script, examples, folder / "perf_out", options | {"name": settings.network})
+    _run("compile_model", script, examples, hbm, **options, progressbar=False, jobs=settings.jobs)
+    _run("visualize_model", script, examples, march=march, save_path=str(folder / settings.picture), show=False)
+    return _perf(script, examples, folder / "perf_out", options | {"name": settings.network})
 
 
 def _save(script: torch.jit.ScriptModule, example: Tensor, path: Path) -> None:
@@ -69,18 +68,17 @@ def _save(script: torch.jit.ScriptModule, example: Tensor, path: Path) -> None:
             raise UserError(f"{path.name} read back says something else than the int8 network; report this as a bug")
 
 
-def _run(function: Any, *args: Any, **keywords: Any) -> None:
+def _run(function: str, *args: Any, **keywords: Any) -> None:
     """Call a function whose result is an error code, 0 if all is well (export_hbir returns names instead)."""
-    code = call(function, *args, advice=_advice(), **keywords)
+    code = call(tool("quantization", function), *args, advice=_advice(), **keywords)
     if isinstance(code, int) and code != 0:
-        raise UserError(f"the plugin's {function.__name__} returned {code}, expected 0; {_advice()}")
+        raise UserError(f"the plugin's {function} returned {code}, expected 0; {_advice()}")
 
 
-def _perf(tools: Any, script: Any, examples: list[Tensor], folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+def _perf(script: Any, examples: list[Tensor], folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     folder.mkdir()
-    report = call(
-        tools.perf_model, script, examples, out_dir=str(folder), layer_details=True, advice=_advice(), **options
-    )
+    options = options | {"out_dir": str(folder), "layer_details": True}
+    report = call(tool("quantization", "perf_model"), script, examples, advice=_advice(), **options)
     if not isinstance(report, dict):
         raise UserError(f"the plugin's perf_model returned {report!r}, expected its summary; {_advice()}")
     return report

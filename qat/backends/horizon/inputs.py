@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from qat.ao import QuantStub
-from qat.backends.horizon.plugin import part
+from qat.backends.horizon.plugin import tool
 from qat.errors import UserError
 
 CENTRE = 128.0
@@ -47,7 +47,7 @@ class Centred(nn.Module):
 
 def put_stubs(graph: fx.GraphModule, scale: float | None) -> list[str]:
     """Put the plugin's QuantStubs in torch's places; their names. `scale` None lets each observe its own."""
-    stub = part("quantization").QuantStub
+    stub = tool("quantization", "QuantStub")
     modules = dict(graph.named_modules())
     names = [str(node.target) for node in graph.graph.nodes if node.op == "call_module"]
     stubs = [name for name in names if isinstance(modules[name], QuantStub)]
@@ -86,7 +86,7 @@ def _normalisation(mean: Tensor, std: Tensor) -> nn.Conv2d:
 
 def take_yuv(quantised: fx.GraphModule) -> None:
     """After convert: each input of `quantised` is centred YUV444, -128 .. 127, turned into RGB behind its stub."""
-    to_rgb = part("functional").centered_yuv2rgb
+    to_rgb = tool("functional", "centered_yuv2rgb")
     settings: dict[str, Any] = {"swing": SWING, "mean": [CENTRE], "std": [CENTRE], "q_scale": PYRAMID_SCALE}
     for stub in _input_stubs(quantised):
         _insert_behind(stub, partial(quantised.graph.call_function, to_rgb, (stub,), settings))

@@ -17,6 +17,7 @@ from qat.errors import UserError
 from qat.graph.source import first_line
 
 ROOT = "horizon_plugin_pytorch"
+DOCUMENTED = "the documentation of OpenExplorer 1.1.x (plugin 1.8 and 1.9) has it: run in that image"
 
 
 def why_not() -> str | None:
@@ -37,6 +38,15 @@ def part(name: str = "") -> Any:
         raise UserError(f"{path} doesn't import ({first_line(error)}); run in the vendor's Docker image") from error
 
 
+def tool(module: str, *names: str) -> Any:
+    """The first of `names`, which differ by version, that the plugin's `module` has; UserError where it has none."""
+    found = part(module)
+    for name in names:
+        if hasattr(found, name):
+            return getattr(found, name)
+    raise UserError(f"{ROOT} {version()} has no {module}.{names[0]}; {DOCUMENTED}")
+
+
 def version() -> str:
     """The plugin's version, `unknown` where it doesn't say."""
     return str(getattr(part(), "__version__", "unknown"))
@@ -55,12 +65,12 @@ def call(function: Callable[..., Any], *args: Any, advice: str, **keywords: Any)
 
 def set_march(name: str) -> None:
     """Tell the plugin which processor to quantise for; before prepare, or accuracy is lost in silence."""
-    march = part("march")
-    if not hasattr(march.March, name.upper()):
+    march, choose = tool("march", "March"), tool("march", "set_march")
+    if not hasattr(march, name.upper()):
         raise UserError(
             f"{ROOT} {version()} has no march {name}, which COMPILE.MARCH asks for; use the board's own image"
         )
-    march.set_march(getattr(march.March, name.upper()))
+    choose(getattr(march, name.upper()))
 
 
 def to_calibration(model: nn.Module) -> None:
@@ -82,5 +92,4 @@ def to_qat(model: nn.Module) -> None:
 
 
 def _set(model: nn.Module, state: str) -> None:
-    quantization = part("quantization")
-    quantization.set_fake_quantize(model, getattr(quantization.FakeQuantState, state))
+    tool("quantization", "set_fake_quantize")(model, getattr(tool("quantization", "FakeQuantState"), state))

@@ -6,11 +6,15 @@ from typing import Any
 
 import torch
 
-from qat.backends.horizon.plugin import call, part
+from qat.backends.horizon.plugin import call, tool
 from qat.backends.spec import QuantSpec
 from qat.errors import UserError
 
 PER_CHANNEL = {"qscheme": torch.per_channel_symmetric, "ch_axis": 0}  # of weights; named since versions differ
+TAIL = (  # 32-bit output, by the newest name and by that before plugin 1.9.0
+    "default_calib_8bit_weight_32bit_out_fake_quant_qconfig",
+    "default_calib_out_8bit_fake_quant_qconfig",
+)
 
 
 def qconfig_dict(spec: QuantSpec, tail: list[str], batches: int) -> dict[str, Any]:
@@ -26,14 +30,13 @@ def qconfig_dict(spec: QuantSpec, tail: list[str], batches: int) -> dict[str, An
             f"QUANT.HIGH_PRECISION names {inner[0]}, and J5 gives high precision only at the tail ({', '.join(tail)}); "
             "take it out"
         )
-    qconfig = part("quantization.qconfig")
-    tail_qconfig = qconfig.default_calib_8bit_weight_32bit_out_fake_quant_qconfig
-    return {"": _everywhere(qconfig, spec, batches), "module_name": [(name, tail_qconfig) for name in tail]}
+    tail_qconfig = tool("quantization.qconfig", *TAIL)
+    return {"": _everywhere(spec, batches), "module_name": [(name, tail_qconfig) for name in tail]}
 
 
-def _everywhere(qconfig: Any, spec: QuantSpec, batches: int) -> Any:
+def _everywhere(spec: QuantSpec, batches: int) -> Any:
     return call(
-        qconfig.get_default_qconfig,
+        tool("quantization.qconfig", "get_default_qconfig"),
         advice="choose QUANT.OBSERVER and QUANT.WEIGHT_OBSERVER (min_max, mse) that this version of the plugin has",
         activation_fake_quant="fake_quant",
         weight_fake_quant="fake_quant",

@@ -21,6 +21,7 @@ NEEDED = {
     ),
     "quantization.qconfig": ("get_default_qconfig",),
 }
+NEEDED_BY = {"pyramid": {"functional": ("centered_yuv2rgb",)}}  # more, by the plan's input source
 TAIL = (  # 32-bit output, by the newest name and by that before plugin 1.9.0
     "default_{}_8bit_weight_32bit_out_fake_quant_qconfig",
     "default_{}_out_8bit_fake_quant_qconfig",
@@ -42,9 +43,9 @@ def version() -> str:
     return str(getattr(part(), "__version__", "unknown"))
 
 
-def check_names() -> None:
+def check_names(plan: Plan) -> None:
     """Raises Mistake for the first name that this version of the plugin lacks, before anything is computed."""
-    for module, names in NEEDED.items():
+    for module, names in {**NEEDED, **NEEDED_BY.get(plan["input"]["source"], {})}.items():
         for name in names:
             if not hasattr(part(module), name):
                 raise Mistake(f"{ROOT} {version()} has no {module}.{name}; {DOCUMENTED}")

@@ -16,7 +16,7 @@ FURTHER_AT_MOST = 3.0  # dB, of the plugin's calibrated network from float, beyo
 
 def names(session: Session) -> dict[str, Any]:
     """Whether the plugin has every name that later steps call."""
-    plugin.check_names()
+    plugin.check_names(session.plan)
     for kind in ("calib", "qat") if session.options["qat_epochs"] else ("calib",):
         plugin.qconfigs(session.plan, kind)
     return {}
