@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def read_board_speed(
         the cells of each profiler.csv, and the perf.json that the rows were written to, where there are any.
 
     Raises:
-        UserError: if a file is missing or has another form.
+        UserError: if a file is missing or has another form, and for two runs with one number of threads.
     """
     folder = folders_of(config).stage("compile")
     found = Path(estimate) if estimate else _estimate(folder, needed=not (logs or profiles))
@@ -118,8 +119,19 @@ def read_board_speed(
     rows = [*([read_perf(found)] if found else []), *(read_board(Path(path)) for path in logs)]
     threads = {row.threads for row in rows if row.source == BOARD}
     rows += [each.row for each in read if each.row and each.row.threads not in threads]
+    _check_threads(rows)
     path = _written(folder / PERF, rows)
     return BoardSpeed(tuple(rows), path, read[-1].nodes if read else (), cells)
+
+
+def _check_threads(rows: Sequence[PerfRow]) -> None:
+    """UserError where two runs on the board have one number of threads: perf.json would keep the last."""
+    counts = Counter(row.threads for row in rows if row.source == BOARD)
+    if twice := [threads for threads, count in counts.items() if count > 1]:
+        raise UserError(
+            f"{counts[twice[0]]} runs of hrt_model_exec have --thread_num {twice[0]}, and perf.json keeps one for each "
+            "number of threads; give one of them"
+        )
 
 
 def _written(path: Path, rows: Sequence[PerfRow]) -> Path:

@@ -130,6 +130,17 @@ def test_the_plugins_own_training_comes_nearer(
     assert results(bundle)["steps"]["qat"]["to_float"] > results(bundle)["steps"]["calib_probe"]["to_float"]
 
 
+def test_training_says_that_set_weight_scales_move(
+    stand_in: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "bundle", tuned=True)
+    run(folder, "--qat-epochs", "1")
+    assert "the weights' scales, which a method had set, follow the weights from here on" in capsys.readouterr().out
+    state, given = arrays(folder / "work" / "qat.npz"), arrays(folder / "weight_scales.npz")
+    found = [np.allclose(state[f"{layer}.weight_fake_quant.scale"], scale) for layer, scale in given.items()]
+    assert not all(found)
+
+
 def test_weights_are_rounded_by_the_scales_that_a_method_set(stand_in: ModuleType, tmp_path: Path) -> None:
     folder = write(tmp_path / "bundle", tuned=True)
     run(folder)

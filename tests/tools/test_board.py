@@ -96,6 +96,24 @@ def test_a_log_cut_short_changes_nothing(
     assert written.read_bytes() == before
 
 
+@pytest.mark.parametrize(("flag", "suffix"), [("--log", "log"), ("--profile", "txt")])
+def test_two_runs_with_one_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str, suffix: str
+) -> None:
+    """perf.json would keep the last of them in silence."""
+    texts = {
+        "log": "Thread number is: 1\nAverage latency is: 11.0 ms\nFrame rate is: 90.5 FPS\n",
+        "txt": f"{json.dumps(PROFILE)}***{json.dumps(NODES)}",
+    }
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.{suffix}").write_text(texts[suffix])
+    given = [part for name in ("a", "b") for part in (flag, str(tmp_path / f"{name}.{suffix}"))]
+    assert run(monkeypatch, *given, "OUTPUT_DIR", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: 2 runs of hrt_model_exec have --thread_num 1, and perf.json keeps one")
+    assert not (tmp_path / "streets").exists()
+
+
 CELLS = "node,avg_time,max_time,min_time\nBPU_net_subgraph_0,3.40,3.8,3.1\nDequantize_HzDequantize,0.12,0.3,0.04\n"
 
 

@@ -77,6 +77,8 @@ class Session:
             _load(model, path)
         else:
             model.load_state_dict(self.calibrated.state_dict())
+            if self.plan["weight_scales"]:
+                self.say("the weights' scales, which a method had set, follow the weights from here on")
             epochs, rate = self.options["qat_epochs"], self.options["qat_lr"]
             train(model, self.network, lambda: pictures.calibration(self.plan, self.data), epochs, rate, self.say)
             save_arrays(path, _state(model))
