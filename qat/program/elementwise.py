@@ -63,9 +63,17 @@ class Product:
 
     def __call__(self, inputs: list[Tensor]) -> Tensor:
         """uint8 and uint8 -> uint8."""
-        first, second = aligned(*torch.broadcast_tensors(*inputs))
-        product = centred(first, self.zeros[0]).mul_(centred(second, self.zeros[1]))
+        pair = aligned(*inputs) if inputs[0].shape == inputs[1].shape else inputs
+        product = _product(*(centred(levels, zero) for levels, zero in zip(pair, self.zeros, strict=True)))
         return within(rounded(product, self.gain, self.target.zero_point), self.target, self.relu)
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    """The product of two tensors that are overwritten."""
+    larger, smaller = (first, second) if first.numel() >= second.numel() else (second, first)
+    sides = zip(reversed(larger.shape), reversed(smaller.shape), strict=False)  # torch.broadcast_shapes takes longer
+    is_whole = larger.ndim >= smaller.ndim and all(side in (1, whole) for whole, side in sides)
+    return larger.mul_(smaller) if is_whole else larger * smaller
 
 
 def look_up(levels: Tensor, table: NDArray[np.uint8]) -> Tensor:

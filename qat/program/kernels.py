@@ -35,54 +35,29 @@ class Convolution:
         assert step.weight is not None
         assert step.weight.scales is not None
         self.source, self.target, self.relu = source, target, step.relu
-        attributes = step.attributes
-        self.stride, self.padding = _pair(attributes["stride"]), _pair(attributes["padding"])
-        self.dilation, self.groups = _pair(attributes["dilation"]), int(attributes["groups"])
+        sides = (_pair(step.attributes[name]) for name in ("stride", "padding", "dilation"))
+        self._geometry = *sides, int(step.attributes["groups"])
         self._weight = step.weight
-        self._packed: tuple[Tensor, Tensor, Tensor, Tensor | None] | None = None
+        self._arguments: tuple[object, ...] | None = None
 
     def __call__(self, levels: Tensor) -> Tensor:
         """uint8 (N, C, H, W) -> uint8 levels of `target`, or float32."""
-        weight, scales, zeros, bias = self._packed or self._pack(levels)
-        scale, zero = (1.0, 0) if self.target is None else (self.target.scale, self.target.zero_point)
-        result: Tensor = torch.ops.onednn.qconv_pointwise.default(
-            levels,
-            self.source.scale,
-            self.source.zero_point,
-            weight,
-            scales,
-            zeros,
-            bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            scale,
-            zero,
-            torch.float32 if self.target is None else torch.uint8,
-            "relu" if self.relu else "none",
-            [],
-            "",
-        )
+        result: Tensor = torch.ops.onednn.qconv_pointwise.default(levels, *(self._arguments or self._pack(levels)))
         return result if self.target is None else within(result, self.target)
 
-    def _pack(self, levels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def _pack(self, levels: Tensor) -> tuple[object, ...]:
+        """All of the kernel's arguments but the levels, made once."""
         weight = torch.from_numpy(self._weight.values)
         out = weight.shape[0]
         scales = torch.from_numpy(self._weight.scales).float().expand(out).contiguous()
-        packed = torch.ops.onednn.qconv_prepack(
-            weight,
-            scales,
-            self.source.scale,
-            self.source.zero_point,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            list(levels.shape),
-        )
-        self._packed = packed, scales, torch.zeros(out, dtype=torch.int32), bias_of(self._weight)
-        return self._packed
+        source, geometry = (self.source.scale, self.source.zero_point), self._geometry
+        packed = torch.ops.onednn.qconv_prepack(weight, scales, *source, *geometry, list(levels.shape))
+        constants = packed, scales, torch.zeros(out, dtype=torch.int32), bias_of(self._weight)
+        to = (1.0, 0, torch.float32)
+        if self.target is not None:
+            to = self.target.scale, self.target.zero_point, torch.uint8
+        self._arguments = *source, *constants, *geometry, *to, "relu" if self.relu else "none", [], ""
+        return self._arguments
 
 
 def _pair(value: int | tuple[int, ...]) -> list[int]:

@@ -15,7 +15,7 @@ LARGEST = 2.0**30  # levels: OpenCV rounds into 32 bits
 def to_levels(x: Tensor, quant: Quant) -> Tensor:
     """Float32 to the nearest levels (uint8), ties to even."""
     levels = x.clamp(*quant.range).mul_(1.0 / quant.scale).round_()  # the zero point, added first, would make ties
-    return rounded(levels, 1.0, quant.zero_point)
+    return _stored(levels, 1.0, quant.zero_point)
 
 
 def to_real(levels: Tensor, quant: Quant) -> Tensor:
@@ -25,20 +25,24 @@ def to_real(levels: Tensor, quant: Quant) -> Tensor:
 
 def centred(levels: Tensor, zero: int) -> Tensor:
     """How far uint8 levels lie from `zero`, float32."""
-    source = dense(levels)
-    result = torch.empty_like(source, dtype=torch.float32)
-    if source.numel():
-        cv2.subtract(flat(source).numpy(), float(zero), dst=flat(result).numpy(), dtype=cv2.CV_32F)  # type: ignore[call-overload]
-    return result
+    result = levels.float()
+    return result.sub_(zero) if zero else result
 
 
 def rounded(x: Tensor, gain: float, zero: int) -> Tensor:
-    """Float32 `x` * `gain` + `zero` to the nearest of 0 .. 255, uint8, ties to even; at most LARGEST levels away."""
+    """Float32 `x` * `gain` + `zero` to the nearest of 0 .. 255, uint8, ties to even; at most LARGEST levels away.
+
+    `x` is overwritten.
+    """
+    return _stored(x.clamp_min_(-zero / gain), gain, zero)
+
+
+def _stored(x: Tensor, gain: float, zero: int) -> Tensor:
+    """`rounded` of what isn't below level 0, where OpenCV's one pass over float32 would give the absolute value."""
     source = dense(x)
     result = torch.empty_like(source, dtype=torch.uint8)
     if source.numel():
-        values = flat(source).numpy()
-        cv2.addWeighted(values, gain, values, 0.0, float(zero), dst=flat(result).numpy(), dtype=cv2.CV_8U)
+        cv2.convertScaleAbs(flat(source).numpy(), flat(result).numpy(), gain, float(zero))
     return result
 
 

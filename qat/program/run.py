@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ class ProgramNetwork(nn.Module):
         super().__init__()
         self.program, self.exact = program, exact
         self._runs = {step.name: _runner(step, program, exact) for step in program.steps if step.op != "input"}
-        self._readers = Counter(name for step in program.steps for name in set(step.inputs))
+        self._freed = _last_reads(program)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or a pickle holds the program; kernels and tables are made again."""
@@ -62,7 +61,6 @@ class ProgramNetwork(nn.Module):
     def _run(self, x: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Iterator[tuple[Step, Tensor]]:
         """`each`, as levels where a step has a grid; a tensor is freed after its last reader."""
         values: dict[str, Tensor] = {}
-        readers = Counter(self._readers)
         for step in self.program.steps:
             if step.op == "input":
                 value = to_levels(x, step.quant) if step.quant else x
@@ -71,10 +69,8 @@ class ProgramNetwork(nn.Module):
             yield step, value
             given = None if tensors is None else tensors.get(step.name)
             values[step.name] = value if given is None else _as(step, given.reshape(value.shape))
-            for name in set(step.inputs):
-                readers[name] -= 1
-                if not readers[name]:
-                    del values[name]
+            for name in self._freed[step.name]:
+                del values[name]
 
     def _computed(self, step: Step, inputs: list[Tensor]) -> Tensor:
         try:
@@ -82,6 +78,12 @@ class ProgramNetwork(nn.Module):
         except (TypeError, ValueError, RuntimeError, IndexError) as error:
             why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
             raise UserError(f"{step.source}: {step.op} ({step.name}) doesn't run in the program ({why})") from error
+
+
+def _last_reads(program: Program) -> dict[str, list[str]]:
+    """By step, the tensors that no later step reads."""
+    last = {name: step.name for step in program.steps for name in step.inputs}
+    return {step.name: [name for name in set(step.inputs) if last[name] == step.name] for step in program.steps}
 
 
 def _as(step: Step, tensor: Tensor) -> Tensor:

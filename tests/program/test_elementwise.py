@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qat.program.elementwise import Product, Sum
-from qat.program.levels import to_levels, to_real
+from qat.program.levels import rounded, to_levels, to_real
 from qat.program.steps import Quant, Step
 
 SHAPE = (1, 4, 6, 5)
@@ -66,3 +66,22 @@ def test_infinite_numbers_and_empty_tensors_have_levels() -> None:
     quant = Quant(0.5, 128)
     assert to_levels(torch.tensor([float("inf"), -float("inf"), 3e38]), quant).tolist() == [255, 0, 255]
     assert to_real(to_levels(torch.zeros(1, 0, 2, 2), quant), quant).shape == (1, 0, 2, 2)
+
+
+def test_a_mask_multiplies_every_channel() -> None:
+    """Whichever side it stands on, and of fewer axes too; neither operand is changed."""
+    quant, target = Quant(0.1, 7), Quant(0.5, 30)
+    whole, mask = levels(quant, SHAPE, True), levels(quant, SHAPE[2:], False)
+    product = Product(Step("y", "mul", ("a", "b"), SHAPE, target), quant, quant)
+    kept = whole.clone()
+    found = product([whole, mask])
+    assert torch.equal(found, product([mask, whole]))
+    assert torch.equal(whole, kept)
+    assert off(found, to_levels(to_real(whole, quant) * to_real(mask, quant), target)).max() <= 1
+    across = product([whole[:, :, :, :1], mask[:1]])
+    assert torch.equal(across, product([whole[:, :, :, :1].expand(SHAPE), mask[:1].expand(SHAPE)]))
+
+
+def test_what_lies_below_every_level_is_the_lowest() -> None:
+    """OpenCV's pass over float32 would give its absolute value."""
+    assert rounded(torch.tensor([-300.0, -4.0, -3.5, -2.0, 2.0, 400.0]), 1.0, 3).tolist() == [0, 0, 0, 1, 5, 255]
