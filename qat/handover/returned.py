@@ -36,11 +36,13 @@ class Probed:
 class Returned:
     """The image's run. `probed` and `measured` by stage: on the probes, and on the labelled pictures where those ran.
 
-    `left`: steps that weren't run. `versions`: of Python, torch, numpy and the plugin there. `scales`: of activations.
+    `logits`: of the probes, float32 (N, classes, h, w) by stage. `left`: steps that weren't run. `versions`: of Python,
+    torch, numpy and the plugin there. `scales`: of activations.
     """
 
     versions: Mapping[str, str]
     probed: Mapping[str, Probed]
+    logits: Mapping[str, np.ndarray]
     measured: Mapping[str, Result]
     perf: PerfRow | None
     left: tuple[str, ...]
@@ -84,6 +86,7 @@ def _returned(
     return Returned(
         versions={str(name): str(value) for name, value in results["versions"].items()},
         probed=probed,
+        logits={stage: answers[stage] for stage in stages},
         measured=_measured(done.get("evaluate", {}), stages, names, classes, path),
         perf=None if perf is None else perf_row(perf, f"perf_model's result in {path}"),
         left=tuple(step for step in steps if step not in done),

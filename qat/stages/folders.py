@@ -17,6 +17,7 @@ HANDOVER = "handover"  # the folder of the bundle for the vendor's image
 HANDOVER_PTQ = "handover_ptq"  # the folder for hb_mapper
 PERF_STAGE = "perf"  # its compiler's estimate of speed
 PLUGIN = "plugin"  # the folder of the stages that the vendor's image computed
+DUMP = "dump"  # in a stage's folder: raw logits, a file a picture
 IMAGES = "images.txt"  # the pictures that a calibration saw
 CONFIG = "config.yaml"
 PARITY = "parity.json"  # of the compile folder, like the next

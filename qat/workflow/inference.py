@@ -23,6 +23,7 @@ from qat.report.class_png import class_png
 from qat.report.mode_names import COLOUR, COMPARE, MASK, MODES
 from qat.report.modes import Painter
 from qat.report.overlay import Picture
+from qat.stages.folders import DUMP
 from qat.video.steps import Steps
 from qat.workflow.evaluation import announce
 from qat.workflow.network import channels_of, task_of
@@ -91,7 +92,7 @@ def infer(
     announce(config, stage)
     paths = find_images(source)
     persons_in(config, paths, boxes)
-    folder = folder_of(config, stage, output, "dump" if logits else "infer")
+    folder = folder_of(config, stage, output, DUMP if logits else "infer")
     files = [file.with_suffix(".npy" if logits else ".png") for file in overlay_files(paths, folder)]
     group, wanted = current(), Wanted(stage, mode, logits, boxes, tuple(zip(paths, files, strict=True)))
     group.start(_infer_part, config, wanted, silent)

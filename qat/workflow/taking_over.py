@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from yacs.config import CfgNode
 
 from qat.compile.horizon_perf import PerfRow
@@ -22,7 +23,7 @@ from qat.handover.runner.steps import STEPS
 from qat.invocation import command
 from qat.models import short_name
 from qat.stages import finished_stages, origin_of, read_record, write_record
-from qat.stages.folders import HANDOVER, METRICS, PERF_STAGE, PLUGIN
+from qat.stages.folders import DUMP, HANDOVER, METRICS, PERF_STAGE, PLUGIN
 from qat.workflow.handing_over import run_to_hand_over
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
@@ -64,6 +65,8 @@ def takeover(config: CfgNode, progress: Progress = silent, *, folder: str | Path
         for stage, content in _metrics(config, plan, returned).items():
             write_record(aside / stage, f"{PLUGIN} {stage}", config.dump(), origin_of(run, HANDOVER), more)
             write_json(aside / stage / METRICS, content)
+        for stage, logits in returned.logits.items():
+            _dump(aside / stage / DUMP, plan["probes"], logits)
     rows = () if returned.perf is None else (returned.perf,)
     return Takeover(base, finished_stages(run), rows, returned.versions, returned.left)
 
@@ -98,6 +101,14 @@ def _metrics(config: CfgNode, plan: Mapping[str, Any], returned: Returned) -> di
         seconds = returned.perf.latency_ms / 1000
         results[PERF_STAGE] = Result((returned.perf.source,), seconds, seconds)
     return {stage: metrics(result, plan["classes"], model, where) for stage, result in results.items()}
+
+
+def _dump(folder: Path, names: Sequence[str], logits: np.ndarray) -> None:
+    """The probes' logits as `infer --logits` writes them, to hold a board's dumps against."""
+    for name, values in zip(names, logits, strict=True):
+        path = folder / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, values)
 
 
 def _on_probes(names: Sequence[str], probed: Probed) -> Result:

@@ -102,6 +102,25 @@ def test_the_plugins_rows(run: list[str], back: Path, capsys: pytest.CaptureFixt
     assert all(row in shown for row in ("plugin calib", "plugin int_infer", "plugin perf", "perf_model", "the image:"))
 
 
+def test_the_plugins_logits_wait_for_a_boards(
+    run: list[str], back: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dump of the board is held against the plugin's own int_infer, which ours isn't bit for bit."""
+    taken_over(back, run, capsys)
+    folder = base(run) / "plugin" / "int_infer" / "dump"
+    names = json.loads((back / "plan.json").read_text())["probes"]
+    with np.load(back / "results.npz") as answers:
+        for name, expected in zip(names, answers["int_infer"], strict=True):
+            np.testing.assert_array_equal(np.load(folder / f"{name}.npy"), expected)
+            board = (tmp_path / name).with_suffix(".bin")
+            board.parent.mkdir(parents=True, exist_ok=True)
+            np.round(expected.transpose(1, 2, 0) / 0.001).astype(np.int32).tofile(board)
+    form = ["--layout", "nhwc", "--dtype", "int32", "--scale", "0.001"]
+    assert main(["compare", str(folder), str(tmp_path), *form, "--json", *run]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["largest"] <= 0.0005 + 1e-6 for row in rows] == [True] * len(names)
+
+
 def test_our_float_and_theirs_measure_the_same(run: list[str], back: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The image's own way of measuring mIoU, without this project's code."""
     theirs = json.loads((back / "results.json").read_text())["steps"]["evaluate"]["stages"]["float"]["confusion"]
