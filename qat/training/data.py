@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -45,13 +47,33 @@ class Loaders:
 
 @dataclass(frozen=True)
 class WithoutLabels:
-    """A training transform for pictures without labels: every pixel is ignored."""
+    """A training transform for pictures without labels. `label`: makes the picture's, of which nothing is learnt."""
 
     transform: TrainingTransform
+    label: Callable[[Image], Any]
 
-    def __call__(self, image: Image, label: Image | None, rng: np.random.Generator) -> dict[str, Tensor]:
-        """As `TrainingTransform`."""
-        return self.transform(image, np.full(image.shape[:2], IGNORE, np.uint8), rng)
+    def __call__(self, image: Image, label: Any, rng: np.random.Generator) -> dict[str, Tensor]:
+        """As the transform."""
+        return self.transform(image, self.label(image), rng)
+
+
+def empty_label(task: str, classes: int) -> Callable[[Image], Any]:
+    """Makes a picture's label that says nothing: every pixel ignored, no boxes, points without marks.
+
+    A classified picture has class 0, so its loss must weigh nothing.
+    """
+    if task == "segmentation":
+        return _ignored
+    shape = {"detection": (0, 5), "keypoints": (classes, 4), "classification": (1,)}[task]
+    return partial(_zeros, shape=shape, kind=np.int64 if task == "classification" else np.float32)
+
+
+def _ignored(image: Image) -> Any:
+    return np.full(image.shape[:2], IGNORE, np.uint8)
+
+
+def _zeros(image: Image, shape: tuple[int, ...], kind: type) -> Any:
+    return np.zeros(shape, kind)
 
 
 def has_labels(dataset: SegmentationDataset) -> bool:

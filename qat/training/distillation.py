@@ -1,35 +1,35 @@
-"""Distillation: the int8 network learns from the float one what the labels don't say, pixel by pixel.
+"""Distillation: the int8 network learns from the float one what the labels don't say.
 
 Hinton et al. 2015, "Distilling the knowledge in a neural network", arXiv:1503.02531, at temperature 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
 from qat.backends.trainable import trainable
-from qat.evaluation.distance import divergence
 from qat.graph.nodes import op_name
 from qat.models import branches_of
-
-Outputs = Sequence[Tensor]  # logits (N, C, h, w) and, where the network has one, the boundary attention (N, K, h, w)
+from qat.training.teacher_distance import Outputs, TeacherDistance, class_divergence
 
 
 @dataclass(frozen=True)
 class TeacherStudent:
     """The two networks of a fine-tuning, and `prepared`, the calibrated graph for the deployed size, for the result.
 
-    `student` and `teacher` take crops (N, 3, H, W) and give [logits] or [logits, boundary attention].
+    `student` and `teacher` take crops (N, 3, H, W) and give their outputs in a list, such as [logits]; a network with a
+    boundary branch [logits, boundary attention (N, K, h, w)]; `boundary` says whether they do.
     """
 
     prepared: fx.GraphModule
     student: fx.GraphModule
     teacher: fx.GraphModule
+    boundary: bool = False
 
     @classmethod
     def of(
@@ -37,9 +37,9 @@ class TeacherStudent:
     ) -> TeacherStudent:
         """`cropped`: the calibrated graph for crops; `teacher`: float's graph, which is changed."""
         student = trainable(cropped, learn_scales)
-        for network in (student, teacher):
-            give_boundary(network)
-        return cls(prepared, student.eval(), teacher.eval().requires_grad_(False))
+        boundary = give_boundary(student)
+        give_boundary(teacher)
+        return cls(prepared, student.eval(), teacher.eval().requires_grad_(False), boundary)
 
     def to(self, device: torch.device) -> TeacherStudent:
         """Both networks on `device`, channels last."""
@@ -49,7 +49,7 @@ class TeacherStudent:
 
 
 def give_boundary(graph: fx.GraphModule) -> bool:
-    """Changes a graph's output from logits to [logits, boundary attention]; False if it has no boundary branch.
+    """Changes a graph's output to [logits, boundary attention], or all it gives; False if it has no boundary branch.
 
     The attention, sigmoid of the D branch, is what the fusion reads; neither the deployed network nor every checkpoint
     has the training's boundary head. Equalisation may scale channels of the branch, but not before a sigmoid: float's
@@ -57,7 +57,9 @@ def give_boundary(graph: fx.GraphModule) -> bool:
     """
     attention = boundary_attention(graph)
     output = next(node for node in graph.graph.nodes if node.op == "output")
-    output.args = ([output.args[0], *([attention] if attention else [])],)
+    given = output.args[0]
+    own = list(given) if isinstance(given, (list, tuple)) else [given]
+    output.args = (cast(list[fx.node.Argument], [*own, *([attention] if attention else [])]),)
     graph.recompile()
     return attention is not None
 
@@ -80,9 +82,11 @@ def _layers_before(node: fx.Node, known: set[str]) -> set[str]:
     return attributes
 
 
-def distillation(outputs: Outputs, expected: Outputs) -> dict[str, Tensor]:
-    """Float32 scalars: `logits`, the mean over pixels of KL(float || int8) in nats; `boundary`, mean squared error."""
-    parts = {"logits": divergence(outputs[0], expected[0])}
-    if len(outputs) > 1:
-        parts["boundary"] = F.mse_loss(outputs[1].float(), expected[1].float())
+def distillation(
+    outputs: Outputs, expected: Outputs, distance: TeacherDistance = class_divergence, boundary: bool = False
+) -> dict[str, Tensor]:
+    """Float32 scalars: `logits`, the task's distance; `boundary`, the mean squared error of the last outputs."""
+    parts = {"logits": distance(outputs, expected)}
+    if boundary:
+        parts["boundary"] = F.mse_loss(outputs[-1].float(), expected[-1].float())
     return parts

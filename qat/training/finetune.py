@@ -27,10 +27,11 @@ from qat.training.data import to_device
 from qat.training.distillation import TeacherStudent, distillation
 from qat.training.distributed import DistContext
 from qat.training.loop import Loop, LoopConfig
-from qat.training.losses import LossConfig, label_loss
+from qat.training.losses import RECIPES, LossConfig
 from qat.training.optim import Plan
 from qat.training.reporting import Reporter
 from qat.training.state import CHECKPOINT, saved_config
+from qat.training.teacher_distance import teacher_distance
 
 BETAS = (0.9, 0.99)  # of Adam: few steps, so a short memory
 _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must share with its checkpoint
@@ -40,7 +41,8 @@ _ORIGIN = ("calib's checkpoint", "float weights")  # what a resumed run must sha
 class FineTuneConfig:
     """The settings of a fine-tuning. `settings`: by name, as text, what started it and what it learns from.
 
-    `scale_lr`: of activation scales that learn. `weights`: of the loss parts labels, logits and boundary.
+    `scale_lr`: of activation scales that learn. `weights`: of the loss parts labels, logits and boundary. `recipe`: of
+    the labels' loss of the predict form, a key of RECIPES.
     """
 
     loop: LoopConfig
@@ -49,6 +51,7 @@ class FineTuneConfig:
     loss: LossConfig
     scale_lr: float
     weights: Mapping[str, float]
+    recipe: str = "cross_entropy"
 
 
 def _learnt_scales(student: fx.GraphModule) -> dict[str, float]:
@@ -77,6 +80,7 @@ class FineTuner(Loop):
     ) -> None:
         self.pair, self.keep = pair.to(context.device), keep
         self.loss, self.weights, self.origin = config.loss, config.weights, config.settings
+        self.recipe, self.distance = RECIPES[config.recipe], teacher_distance(config.loop.task)
         parameters = learn_in_units(pair.student, pace=config.scale_lr / config.plan.lr)
         optimizer = torch.optim.Adam(parameters, config.plan.lr, betas=BETAS)
         super().__init__(config.loop, context, config.plan, pair.student, optimizer, train, val)
@@ -100,12 +104,13 @@ class FineTuner(Loop):
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Weighted parts: labels, logits and, where the network has one, boundary attention."""
-        image, label, _ = to_device(batch, self.context.device)
+        image, label, edge = to_device(batch, self.context.device)
         with torch.no_grad():
             expected = self.pair.teacher(image)
-        outputs = self.network(image)
-        parts = {"labels": self.weights["labels"] * label_loss(outputs[0], label, self.loss)}
-        for name, distance in distillation(outputs, expected).items():
+        outputs, boundary = self.network(image), self.pair.boundary
+        own = outputs[:-1] if boundary else outputs
+        parts = {"labels": self.weights["labels"] * self.recipe(own, label, edge, self.loss)["loss"]}
+        for name, distance in distillation(outputs, expected, self.distance, boundary).items():
             parts[name] = self.weights[name] * distance
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 

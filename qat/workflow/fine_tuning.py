@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from qat.backends import calibration, scales
 from qat.backends.fx.backend import as_graph
 from qat.config import default_config, with_values
+from qat.data import SegmentationDataset
 from qat.data.label_counts import require_classes
 from qat.files import json_text, known_sha256, remove
 from qat.graph.trace import trace
@@ -23,14 +24,14 @@ from qat.ptq.methods import undone_by_equalising
 from qat.stages import EQUALISED, finished_stages, origin_of, write_views
 from qat.stages.folders import CONFIG, FIGURES, MANIFEST, METRICS, QPARAMS
 from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
-from qat.training.data import WithoutLabels, has_labels
+from qat.training.data import WithoutLabels, empty_label, has_labels
 from qat.training.distillation import TeacherStudent
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
 from qat.training.optim import Plan
 from qat.workflow.calibration import forget, hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
 from qat.workflow.load import device, example_input, load_calibration, load_float, load_graph, load_prepared
-from qat.workflow.network import require_maps
+from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of, twin
 from qat.workflow.settings import backend_choice
@@ -39,6 +40,12 @@ from qat.workflow.training import choose_kernels, loop_config, loss_config, run_
 log = logging.getLogger(__name__)
 SHARE = 10  # fine-tuning takes a tenth of the float epochs unless QAT.END_EPOCH says otherwise
 PARTS = ("labels", "logits", "boundary")  # of the loss, each with its weight in QAT
+LABELS = {  # the recipe of the labels' loss by task; the predict form has the main output alone
+    "segmentation": "cross_entropy",
+    "classification": "classification",
+    "keypoints": "heat_maps",
+    "detection": "yolov5",
+}
 _READ = (  # of TRAIN, beside what the plan holds
     *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
     "SEED",
@@ -73,7 +80,7 @@ def finetune(config: CfgNode, progress: Progress = silent) -> FineTuning:
         UserError: if the calibration is missing or stale, if pictures are missing, or if a loss, gradient or weight
             becomes NaN or infinite.
     """
-    require_maps(config, "qat")
+    task_of(config)
     start = start_of(config)
     with dist_context(device(config)) as context:
         tuner = make_fine_tuner(config, start, context)
@@ -101,30 +108,39 @@ def make_fine_tuner(config: CfgNode, start: Start, context: DistContext) -> Fine
     pair = load_pair(config, start, write=context.main)
     train, val = training_data(with_values(config, {"TRAIN.MULTI_SCALE": config.QAT.MULTI_SCALE}))
     plan = plan_of(config)
-    if not has_labels(train):
-        log.warning("%s has no labels: learning from the float network alone", config.DATASET.TRAIN_SET)
-        train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
-    elif config.QAT.LABELS:
-        require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
     if not has_labels(val):
         log.warning("%s has no labels: no score on the way", config.DATASET.TEST_SET)
         plan = replace(plan, eval_every=0)
     origin = origin_of(run_of(config), "qat").with_values(start.record())
-    settings = fine_tune_config(config, plan, origin, train.class_weights)
+    settings = _without_labels(config, train, fine_tune_config(config, plan, origin, train.class_weights))
     return FineTuner(settings, context, pair, train, val, keep=partial(_keep, config, start.record()))
+
+
+def _without_labels(config: CfgNode, train: SegmentationDataset, settings: FineTuneConfig) -> FineTuneConfig:
+    """The settings, whose labels weigh nothing where the training list has none; UserError where they say nothing."""
+    if has_labels(train):
+        if config.QAT.LABELS:
+            require_classes(train, range(len(train)), f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET}")
+        return settings
+    log.warning("%s has no labels: learning from the float network alone", config.DATASET.TRAIN_SET)
+    label = empty_label(settings.loop.task.name, config.DATASET.NUM_CLASSES)
+    train.transform = WithoutLabels(train.transform, label)  # type: ignore[arg-type]
+    return replace(settings, weights={**settings.weights, "labels": 0.0})
 
 
 def fine_tune_config(
     config: CfgNode, plan: Plan, origin: Origin, class_weights: tuple[float, ...] | None = None
 ) -> FineTuneConfig:
     """Reads QAT, LOSS and TRAIN. `origin`: what decides the run's start and result."""
+    loop = loop_config(config, "qat")
     return FineTuneConfig(
-        loop=loop_config(config, "qat"),
+        loop=loop,
         plan=plan,
         settings=settings_of(config, plan, origin),
-        loss=loss_config(config, class_weights),
+        loss=replace(loss_config(config, class_weights), anchors=loop.task.anchors),
         scale_lr=config.QAT.SCALE_LR,
         weights={part: config.QAT[part.upper()] for part in PARTS},
+        recipe=LABELS[loop.task.name],
     )
 
 

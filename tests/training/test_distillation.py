@@ -85,6 +85,6 @@ def test_divergence_is_the_mean_over_pixels_in_nats() -> None:
 def test_parts_are_there_as_far_as_outputs_are() -> None:
     logits, boundary = torch.randn(2, 3, 4, 4), torch.rand(2, 5, 4, 4)
     assert distillation([logits], [logits]).keys() == {"logits"}
-    parts = distillation([logits, boundary], [logits, boundary + 0.5])
+    parts = distillation([logits, boundary], [logits, boundary + 0.5], boundary=True)
     assert parts.keys() == {"logits", "boundary"}
     assert float(parts["boundary"]) == pytest.approx(0.25)

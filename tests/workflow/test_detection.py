@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from yacs.config import CfgNode
 from qat.config import load_config
 from qat.errors import UserError
 from qat.models.yolov5 import NETWORKS
-from qat.workflow import calibrate, compile, debug, evaluate, infer, report
+from qat.workflow import calibrate, compile, debug, evaluate, finetune, infer, report
 from qat.workflow.network import task_of
 from tests.networks import registered
 
@@ -66,8 +67,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CfgNode]:
         "DATASET.ROOT": folder / "data",
         "DATASET.STREETS_TRAIN": 2,
         "DATASET.STREETS_VAL": 2,
+        "TRAIN.IMAGE_SIZE": "[512,256]",
+        "TRAIN.BATCH_SIZE_PER_GPU": 2,
         "TEST.IMAGE_SIZE": "[512,256]",
         "TEST.MODEL_FILE": folder / "tiny.safetensors",
+        "LOG_DIR": folder / "log",
         "OUTPUT_DIR": folder / "output",
         "QUANT.CALIB_IMAGES": 2,
         "COMPILE.RUNTIMES": "['ort']",
@@ -145,3 +149,24 @@ def test_logits_of_several_outputs_are_refused(config: CfgNode, tmp_path: Path) 
     cv2.imwrite(str(picture), np.zeros((256, 512, 3), np.uint8))
     with pytest.raises(UserError, match="has several outputs; --logits writes one"):
         infer(config, source=picture, output=tmp_path / "out", logits=True)
+
+
+@pytest.mark.slow
+def test_fine_tuning_without_labels_learns_from_float_alone(config: CfgNode, tmp_path: Path) -> None:
+    cfg = config.clone()
+    cfg.merge_from_list(["OUTPUT_DIR", str(tmp_path), "DATASET.TRAIN_SET", "val", "QAT.END_EPOCH", 1])
+    calibrate(cfg)
+    (record,) = finetune(cfg).history
+    assert record["labels"] == 0 < record["logits"]
+    evaluate(cfg, stage="float")
+    assert evaluate(cfg, stage="qat").stages["qat"]["boxes_kept"] > 0.5
+
+
+@pytest.mark.slow
+def test_fine_tuning_reads_boxes_too(calibrated: CfgNode, tmp_path: Path) -> None:
+    shutil.copytree(calibrated.OUTPUT_DIR, tmp_path / "output")
+    cfg = calibrated.clone()
+    cfg.merge_from_list(["OUTPUT_DIR", str(tmp_path / "output"), "QAT.END_EPOCH", 1, "QAT.SCALES", "frozen"])
+    (record,) = finetune(cfg).history
+    assert 0.001 < record["labels"] < 0.1  # a hundredth of YOLOv5's loss
+    assert record["loss"] == pytest.approx(record["labels"] + record["logits"])

@@ -16,7 +16,7 @@ from qat.config import load_config, with_values
 from qat.errors import UserError
 from qat.origin import Origin
 from qat.training import DistContext
-from qat.training.data import WithoutLabels, has_labels
+from qat.training.data import WithoutLabels, empty_label, has_labels
 from qat.training.initial_graph import Start
 from qat.workflow import fine_tuning
 from qat.workflow.fine_tuning import make_fine_tuner, plan_of, settings_of
@@ -57,7 +57,7 @@ def test_training_refuses_them_and_fine_tuning_ignores_every_pixel(unlabelled: C
     assert not has_labels(train)
     with pytest.raises(UserError, match="training needs labels"):
         train[0]
-    train.transform = WithoutLabels(train.transform)  # type: ignore[arg-type]
+    train.transform = WithoutLabels(train.transform, empty_label("segmentation", 3))  # type: ignore[arg-type]
     sample = train[0]
     assert set(sample["label"].unique().tolist()) == {255}
     assert sample["edge"].sum() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from yacs.config import CfgNode
 from qat.config import load_config
 from qat.errors import UserError
 from qat.models.litehrnet import NETWORKS
-from qat.workflow import calibrate, compile, debug, evaluate, infer, report, train
+from qat.workflow import calibrate, compile, debug, evaluate, finetune, infer, report, train
 from tests.networks import registered
 
 LUCKY = 3  # a seed whose peaks hit a few of the points
@@ -94,6 +95,19 @@ def test_training_learns_heat_maps_and_scores_them(config: CfgNode) -> None:
     assert done.title == "PCK"
     assert 0 <= done.best_score <= 1
     assert done.best.is_file()
+
+
+@pytest.mark.slow
+def test_fine_tuning_learns_from_labels_and_float_and_int8_starts_from_it(calibrated: CfgNode, tmp_path: Path) -> None:
+    shutil.copytree(calibrated.OUTPUT_DIR, tmp_path / "output")
+    cfg = calibrated.clone()
+    cfg.merge_from_list(["OUTPUT_DIR", str(tmp_path / "output"), "QAT.END_EPOCH", 2, "QAT.EVAL_EVERY", 2])
+    first, last = finetune(cfg).history
+    assert last["logits"] < first["logits"]
+    assert last["labels"] > 0
+    assert "pck" in last
+    evaluate(cfg, stage="float")
+    assert evaluate(cfg, stage="int_infer").stages["int_infer"]["logit_sqnr"] > 15
 
 
 @pytest.mark.slow
