@@ -85,7 +85,7 @@ class ContextEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        context: Tensor = self.conv_last(self.conv_gap(self.bn(mean_of_picture(x))) + x)
+        context: Tensor = self.conv_last(x + self.conv_gap(self.bn(mean_of_picture(x))))
         return context
 
 
