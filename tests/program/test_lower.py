@@ -13,11 +13,13 @@ from torch import nn
 import qat
 from qat.compile.onnx.writer import to_onnx
 from qat.errors import UserError
+from qat.program.departures import compare_program
 from qat.program.integers import moved
 from qat.program.lower import program_of
 from qat.program.steps import Program, Step
 from tests.compile.operations import call
 from tests.compile.small import NO_RULES, block, departing, of, small
+from tests.compile.small import network as network_of
 from tests.networks import SHAPE, shuffle_norms
 
 
@@ -152,3 +154,26 @@ def test_the_float_program_needs_no_calibration() -> None:
     assert not any(step.quant for step in program.steps)
     with pytest.raises(UserError, match="was never seen"):
         program_of(prepared, example)
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_what_a_pad_reads_is_rounded_before_it(layer: bool) -> None:
+    """torch.ao rounds behind a pad alone: the picture, and a SiLU that is joined with another too, were in float."""
+
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 4, 3)
+            self.tail, self.layer = nn.Conv2d(8, 2, 1), nn.ZeroPad2d((0, 1, 0, 1))
+
+        def pad(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x) if layer else F.pad(x, (0, 1, 0, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = F.silu(self.first(self.pad(x)))
+            return self.tail(torch.cat([F.relu(self.second(F.pad(self.pad(y), (1, 0, 1, 0)))), y], 1))
+
+    torch.manual_seed(0)
+    network = network_of(Padded(), SHAPE)
+    assert all(step.quant for step in network.program.steps[:-1])
+    assert [str(one) for one in compare_program(network, network.example) if one.departs] == []

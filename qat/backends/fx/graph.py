@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from qat.ao import QConfigMapping, convert_fx, prepare_fx
 from qat.backends.fx.concatenation import free_inputs, free_operands, lower_concatenations, mixed_concatenations
-from qat.backends.fx.grids import keep_grids, round_all, round_tensors_only
+from qat.backends.fx.grids import keep_grids, round_all, round_before_moves, round_tensors_only
 from qat.backends.fx.islands import ACTIVATION, refuse, refuse_errors
 from qat.backends.fx.qconfig import SIGMOIDS, backend_config, leave_in_float, qconfig_mapping, set_qconfig_scales
 from qat.backends.integer_resampling import resample_integers
@@ -77,6 +77,7 @@ def prepare(rewritten: Rewritten, spec: QuantSpec | None = None) -> fx.GraphModu
     _pass_constants(prepared, spec)
     free_operands(prepared, spec, _is_scalar_op)
     round_all(prepared, spec)
+    round_before_moves(prepared, spec)
     keep_grids(prepared)
     _name_observers(prepared)
     add_weight_scales(prepared)

@@ -48,6 +48,23 @@ def round_all(prepared: fx.GraphModule, spec: QuantSpec) -> None:
                 _round(prepared, node, readers, spec)
 
 
+def round_before_moves(prepared: fx.GraphModule, spec: QuantSpec) -> None:
+    """Round what is moved before it is, where torch.ao doesn't know the move, such as a pad, and rounds behind it.
+
+    So a picture that is padded, or a SiLU whose tensor is padded and concatenated, is no float island.
+    """
+    known = {entry.pattern for entry in backend_config().configs}
+    for node in reversed(list(prepared.graph.nodes)):
+        if _moves_alone(node) and _pattern(node) not in known and any(map(is_quantiser, node.users)):
+            source = node.all_input_nodes[0]
+            given = next(filter(is_quantiser, source.users), None)
+            if given is not None:
+                source.append(given)
+                node.replace_input_with(source, given)
+            elif not _is_rounded(source):
+                _round(prepared, source, [node], spec)
+
+
 def keep_grids(prepared: fx.GraphModule) -> None:
     """Let what is moved, or resampled, share the grid of what it was before."""
     calls: Calls = dict(quantisers(prepared))
@@ -106,6 +123,12 @@ def _is_rounded(node: fx.Node) -> bool:
         return True
     passes = op_of(node).idle or only_moves(op_name(node), arguments(node))
     return passes and any(map(_is_rounded, node.all_input_nodes))
+
+
+def _moves_alone(node: fx.Node) -> bool:
+    """Whether `node` only moves what one tensor holds."""
+    moves = find_op(node) is not None and only_moves(op_name(node), arguments(node))
+    return moves and not is_quantiser(node) and len(node.all_input_nodes) == 1
 
 
 def _is_end(node: fx.Node) -> bool:
