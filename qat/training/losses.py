@@ -107,6 +107,13 @@ RECIPES: dict[str, Recipe] = {
 }
 """By `NetworkSpec.loss`: outputs of the train form, label, boundary map (of labels that have one) and settings -> parts
 and their sum `loss`."""
+RECIPE_OF_TASK = {
+    "segmentation": "cross_entropy",
+    "classification": "classification",
+    "keypoints": "heat_maps",
+    "detection": "yolov5",
+}
+"""Of labels in fine-tuning, where the predict form has the main output alone."""
 
 
 def upsample(logits: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

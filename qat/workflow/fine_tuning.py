@@ -27,6 +27,7 @@ from qat.training import DistContext, FineTuneConfig, FineTuner, dist_context
 from qat.training.data import WithoutLabels, empty_label, has_labels
 from qat.training.distillation import TeacherStudent
 from qat.training.initial_graph import Start, StartConfig, equalised_graph
+from qat.training.losses import RECIPE_OF_TASK
 from qat.training.optim import Plan
 from qat.workflow.calibration import forget, hand_over
 from qat.workflow.calibration_pictures import CalibrationPictures
@@ -40,12 +41,6 @@ from qat.workflow.training import choose_kernels, loop_config, loss_config, run_
 log = logging.getLogger(__name__)
 SHARE = 10  # fine-tuning takes a tenth of the float epochs unless QAT.END_EPOCH says otherwise
 PARTS = ("labels", "logits", "boundary")  # of the loss, each with its weight in QAT
-LABELS = {  # the recipe of the labels' loss by task; the predict form has the main output alone
-    "segmentation": "cross_entropy",
-    "classification": "classification",
-    "keypoints": "heat_maps",
-    "detection": "yolov5",
-}
 _READ = (  # of TRAIN, beside what the plan holds
     *("IMAGE_SIZE", "BASE_SIZE", "FLIP", "SCALE_FACTOR", "COLOR", "BATCH_SIZE_PER_GPU", "SHUFFLE"),
     "SEED",
@@ -140,7 +135,7 @@ def fine_tune_config(
         loss=replace(loss_config(config, class_weights), anchors=loop.task.anchors),
         scale_lr=config.QAT.SCALE_LR,
         weights={part: config.QAT[part.upper()] for part in PARTS},
-        recipe=LABELS[loop.task.name],
+        recipe=RECIPE_OF_TASK[loop.task.name],
     )
 
 
