@@ -61,7 +61,7 @@ def round_before_moves(prepared: fx.GraphModule, spec: QuantSpec) -> None:
             if given is not None:
                 source.append(given)
                 node.replace_input_with(source, given)
-            elif not _is_rounded(source):
+            elif _gives_floats(source) and not _is_rounded(source):
                 _round(prepared, source, [node], spec)
 
 
