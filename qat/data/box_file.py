@@ -26,6 +26,7 @@ class BoxFile:
 
     name: str = "boxes"
     per_pixel: bool = False
+    unit: str = "objects"
 
     def read(self, path: Path) -> NDArray[np.float32]:
         """(n, 5) float32: class, x1, y1, x2, y2 as shares of the sides; UserError for another format."""

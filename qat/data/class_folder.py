@@ -25,6 +25,7 @@ class ClassFolder:
     names: tuple[str, ...]
     name: str = "folders"
     per_pixel: bool = False
+    unit: str = "pictures"
 
     def read(self, path: Path) -> NDArray[np.int64]:
         """(1,) int64: the class of the picture at `path`; UserError for a folder that is named after none.

@@ -34,6 +34,7 @@ class Encoding:
     suspicion: Callable[[frozenset[int]], str]  # values of a file -> the encoding that it obviously has instead, or ""
     colours: Colours | None = None  # of files that say the class by its colour
     per_pixel: bool = True  # a label has a value for each of its picture's pixels
+    unit: str = "pixels"  # what has a class
 
     @property
     def meaning(self) -> str:

@@ -17,6 +17,12 @@ from qat.data.segmentation import SegmentationDataset
 from qat.errors import UserError
 
 _SHOWN = 12  # values and names in a line
+_HELD = {  # by unit: what was read, and how a class is in it
+    "pixels": "label of the {} that were read has a pixel of",
+    "objects": "label of the {} that were read has an object of",
+    "points": "label of the {} that were read has the point",
+    "pictures": "picture of the {} that were read is of class",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class LabelCounts:
     files: tuple[int, ...]
     ignored: int
     read: int
-    unit: str = "pixels"  # what `pixels` counts: pixels, objects of labels that are boxes, or points of persons
+    unit: str = "pixels"  # what `pixels` counts: as the encoding says
 
 
 def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelCounts:
@@ -39,19 +45,13 @@ def count_labels(dataset: SegmentationDataset, indices: Iterable[int]) -> LabelC
     classes = len(dataset.class_names)
     pixels, files, read = np.zeros(256, np.int64), np.zeros(256, np.int64), 0
     indices = list(indices)
-    units = {_unit(dataset.encodings[index]) for index in indices} or {"pixels"}
+    units = {dataset.encodings[index].unit for index in indices} or {"pixels"}
     for index in indices:
         counts = np.bincount(_values(dataset.label(index), dataset.encodings[index]), minlength=256)
         pixels, files, read = pixels + counts, files + (counts > 0), read + 1
     own, unit = slice(0, classes), min(units)  # one kind of labels a set
     counted, held = tuple(pixels[own].tolist()), tuple(files[own].tolist())
     return LabelCounts(dataset.class_names, counted, held, int(pixels[IGNORE]) if unit == "pixels" else 0, read, unit)
-
-
-def _unit(encoding: AnyEncoding) -> str:
-    if isinstance(encoding, PersonLabel):
-        return "points"
-    return "objects" if isinstance(encoding, BoxFile) else "pixels"
 
 
 def _values(label: NDArray[Any], encoding: AnyEncoding) -> NDArray[np.int64]:
@@ -92,10 +92,10 @@ def _counts(label: NDArray[Any], encoding: AnyEncoding) -> bool:
 def remarks(counts: LabelCounts) -> list[str]:
     """Returns what to know before an mIoU over these labels is believed, a line each."""
     absent = [name for name, pixels in zip(counts.names, counts.pixels, strict=True) if not pixels]
-    found, article = [], "a pixel" if counts.unit == "pixels" else "an object"
+    found: list[str] = []
     if absent and counts.read:
         found.append(
-            f"no label of the {counts.read} that were read has {article} of {listed(absent)}"
+            f"no {_HELD[counts.unit].format(counts.read)} {listed(absent)}"
             + (f"; {counts.ignored} pixels are ignored (255 is always)" if counts.ignored else "")
         )
     if len(counts.names) == 1 and counts.unit == "pixels":

@@ -26,6 +26,7 @@ class PersonLabel:
     person: Person | None = None
     name: str = "keypoints"
     per_pixel: bool = False
+    unit: str = "points"
 
     def cut(self, image: Picture) -> tuple[Picture, float]:
         """The person in a picture (H, W, C), and the longer side of its box there in pixels."""

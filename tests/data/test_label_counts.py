@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qat.data.descriptor import IGNORE, DataClass, Descriptor
-from qat.data.label_counts import count_labels, remarks, require_classes
+from qat.data.label_counts import LabelCounts, count_labels, remarks, require_classes
 from qat.data.segmentation import DataSpec, SegmentationDataset, build_dataset
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
@@ -40,6 +40,18 @@ def test_a_class_without_a_pixel_is_said(tmp_path: Path, save: Save) -> None:
     (line,) = remarks(mask)
     assert line == "no label of the 1 that were read has a pixel of class_1; 4 pixels are ignored (255 is always)"
     assert remarks(count_labels(dataset(tmp_path, save, [[0, 1]], classes=2), range(1))) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        ("objects", "no label of the 4 that were read has an object of car"),
+        ("points", "no label of the 4 that were read has the point car"),
+        ("pictures", "no picture of the 4 that were read is of class car"),
+    ],
+)
+def test_a_class_that_isnt_seen_is_said_in_the_words_of_the_task(unit: str, said: str) -> None:
+    assert remarks(LabelCounts(("bus", "car"), (3, 0), (3, 0), 0, 4, unit)) == [said]
 
 
 def test_one_class_is_said(tmp_path: Path, save: Save) -> None:

@@ -60,6 +60,15 @@ def test_it_holds_every_part() -> None:
         assert expected in text
 
 
+def test_the_classes_are_scored_in_the_words_of_the_task() -> None:
+    named = {"mean_iou": "top1", "class_iou": "class_top1", "pixel_acc": "top5", "pixels_changed": "top1_changed"}
+    stages = {stage: {named.get(k, k): v for k, v in one.items()} for stage, one in sources().metrics.items()}
+    text = Elements(written(sources(metrics=stages))).text
+    assert "float top 1" in text
+    assert "top 1 in percent" in text
+    assert "IoU" not in text
+
+
 def test_what_isnt_there_names_the_command_that_makes_it() -> None:
     text = Elements(
         written(bare(), WorstPictures(why="Not yet.", command=command("eval", "configs/a.yaml", stage="int_infer")))

@@ -1,4 +1,4 @@
-"""The stages: figures in short, a table of exact ones, bars for what a stage costs, and every class's IoU."""
+"""The stages: figures in short, a table of exact ones, bars for what a stage costs, and every class's score."""
 
 from __future__ import annotations
 
@@ -213,25 +213,25 @@ def _milliseconds(stage: Metrics) -> str:
     return f"{_forward_ms(stage):.1f}"
 
 
-FULL = 0.01  # the change of IoU that gets the full colour, unless a larger one is in the table
+FULL = 0.01  # the change of a class's score that gets the full colour, unless a larger one is in the table
 
 
 @dataclass(frozen=True)
 class ClassCell:
     """A class's score, its change from float as text, and `heat`: the change from -1 to 1, 0 for none."""
 
-    iou: str
+    score: str
     change: str
     heat: float
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class: its colour as #rrggbb ("" for the mean), float's IoU as text and 0 to 100, a cell for each stage."""
+    """A class: its colour as #rrggbb ("" for the mean), float's score as text and 0 to 100, a cell for each stage."""
 
     name: str
     colour: str
-    iou: str
+    score: str
     share: float
     cells: tuple[ClassCell, ...]
 
@@ -248,21 +248,21 @@ def class_rows(metrics: Mapping[str, Metrics], colours: Mapping[str, str]) -> tu
         ClassRow(
             name,
             colours.get(name, ""),
-            percent(iou),
-            100 * (iou or 0),
+            percent(score),
+            100 * (score or 0),
             tuple(_cell(of_class(stages[title])[name], changes[title].get(name), most) for title in stages),
         )
-        for name, iou in of_class(reference).items()
+        for name, score in of_class(reference).items()
     ]
     return list(stages), [*rows, _mean(reference, list(stages.values()), most)]
 
 
 def _mean(reference: Metrics, stages: Sequence[Metrics], most: float) -> ClassRow:
     task = task_in(reference)
-    iou = reference[task.score]
-    cells = tuple(_cell(stage[task.score], stage[task.score] - iou, most) for stage in stages)
-    return ClassRow("mean", "", percent(iou), 100 * iou, cells)
+    score = reference[task.score]
+    cells = tuple(_cell(stage[task.score], stage[task.score] - score, most) for stage in stages)
+    return ClassRow("mean", "", percent(score), 100 * score, cells)
 
 
-def _cell(iou: float | None, change: float | None, most: float) -> ClassCell:
-    return ClassCell(percent(iou), points(change), (change or 0) / most)
+def _cell(score: float | None, change: float | None, most: float) -> ClassCell:
+    return ClassCell(percent(score), points(change), (change or 0) / most)

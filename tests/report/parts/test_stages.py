@@ -83,7 +83,7 @@ COLOURS = {"road": "#804080"}
 def test_changes_of_every_class_and_of_the_mean() -> None:
     titles, (road, car, sky, mean) = class_rows({"float": metrics(), "calib": metrics((0.9, 0.59, 0.35), 0.1)}, COLOURS)
     assert titles == ["calib"]
-    assert (road.colour, car.colour, road.iou, road.share) == ("#804080", "", "90.00", 90)
+    assert (road.colour, car.colour, road.score, road.share) == ("#804080", "", "90.00", 90)
     assert [line.cells[0].change for line in (road, car, sky, mean)] == ["0.00", "−1.00", "+5.00", "+1.33"]
     assert [line.cells[0].heat for line in (road, car, sky)] == pytest.approx([0, -0.2, 1])
 
@@ -95,7 +95,7 @@ def test_small_changes_are_pale() -> None:
 
 def test_a_class_that_is_nowhere_has_no_figures() -> None:
     _, (_, car, *_) = class_rows({"float": metrics((0.9, None, 0.3)), "calib": metrics((0.9, 0.1, 0.3), 0.1)}, {})
-    assert (car.iou, car.cells[0].change, car.cells[0].heat) == ("–", "–", 0)
+    assert (car.score, car.cells[0].change, car.cells[0].heat) == ("–", "–", 0)
 
 
 def test_stages_of_other_images_are_left_out() -> None:
