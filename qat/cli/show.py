@@ -27,12 +27,14 @@ def run(config: Any, args: argparse.Namespace, out: Output) -> None:
     from qat.workflow.run import open_config
     from qat.workflow.showing import show_config, show_file
 
-    is_file = Path(args.what).suffix in SUFFIXES
+    named = Path(args.what)
+    is_file = named.suffix in SUFFIXES or (named.suffix not in CONFIGS and named.is_file())
     shown = show_file(args.what) if is_file else show_config(open_config(args.what, None, args.opts))
     out.result(shown, *lines(shown), *([layer_table(shown)] if args.layers else []))
 
 
 SUFFIXES = (".onnx", ".pt", ".pth", ".safetensors", ".npz", ".pkl")
+CONFIGS = (".yaml", ".yml", ".py")
 
 
 def lines(shown: Shown) -> list[str]:
@@ -40,8 +42,14 @@ def lines(shown: Shown) -> list[str]:
     rows = [*shown.facts.items(), *shown.inputs.items()] + [
         (f"-> {name}", text) for name, text in shown.outputs.items()
     ]
-    sums = f"{len(shown.layers)} layers, {shown.parameters:,} parameters, {shown.macs / 1e6:,.1f} MMACs"
-    return [shown.title, *(f"  {name}: {text}" for name, text in rows), f"  {sums}"]
+    return [shown.title, *(f"  {name}: {text}" for name, text in rows), *_sums(shown)]
+
+
+def _sums(shown: Shown) -> list[str]:
+    """Of a graph its layers and their work; of a checkpoint, which has no graph, its tensors."""
+    if not shown.inputs:
+        return [f"  {len(shown.layers)} tensors, {shown.parameters:,} values"] if shown.layers else []
+    return [f"  {len(shown.layers)} layers, {shown.parameters:,} parameters, {shown.macs / 1e6:,.1f} MMACs"]
 
 
 def layer_table(shown: Shown) -> Table:

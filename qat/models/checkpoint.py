@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from qat.errors import UserError
+from qat.models.likeness import likeliest
 from qat.models.placement import placed
 from qat.models.registry import NETWORKS
 from qat.models.tensor_files import read_file
@@ -33,6 +34,7 @@ WRAPPERS = (
 BOOKKEEPING = ("total_ops", "total_params", "n_averaged")  # thop's and AveragedModel's
 COUNTER = "num_batches_tracked"  # which no inference reads, and some files lack
 SHOWN = 8
+FEW = 100  # tensors, which no registered network does with
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,9 @@ def _advice(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
     lacking = wanted.keys() - state.keys()
     if lacking and state.keys() < wanted.keys() and all(key.startswith(AUXILIARY) for key in lacking):
         return "it is the eval form, and this is the train form: build the network with aux_mode eval"
+    name = likeliest(state) if len(state) > FEW else ""
+    if name and name != likeliest(wanted):
+        return f"its tensors have the names and sizes of MODEL.NAME {name}: set that"
     return "check MODEL.NAME and DATASET.NUM_CLASSES"
 
 
@@ -132,14 +137,14 @@ def fitting_form(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[di
     """Returns a checkpoint's tensors as the network calls them, and the keys left out.
 
     They are tried as they are, which a network with a part of a wrapper's name needs, then without each prefix, the
-    longest first, then with the one that all of the network's own keys have. Where nothing fits, the likeliest is
-    returned.
+    longest first, then with the one that all of the network's own keys have. Where nothing fits, the form with the
+    fewest differences is returned.
     """
     alone = ((prefix,) for prefix in PREFIXES)
     forms = [_for(wanted, read, []), *(_for(wanted, *strip(read, prefixes)) for prefixes in (PREFIXES, *alone))]
     forms += [_for(wanted, *strip(read, (prefix,))) for prefix in _wrapping(read)]
     forms += [_for(wanted, {own + key: value for key, value in read.items()}, []) for own in _own_prefix(wanted)]
-    return next((form for form in forms if not any(differences(wanted, form[0]))), forms[1])
+    return min([forms[1], *forms], key=lambda form: len(list(differences(wanted, form[0]))))
 
 
 def _wrapping(read: dict[str, Tensor]) -> list[str]:

@@ -21,6 +21,8 @@ from qat.workflow.load import example_input
 from qat.workflow.network import build_network, network_spec, task_of
 from qat.workflow.settings import quant_spec
 
+RUNTIMES = {".xml": "OpenVINO's", ".mnn": "MNN's", ".param": "ncnn's", ".bin": "a runtime's weights", ".hbm": "J5's"}
+
 
 def show_config(config: CfgNode) -> Shown:
     """What the config's network is, batch normalisation folded, at the size that it is built for; no weights are read.
@@ -65,12 +67,16 @@ def show_file(path: str | Path) -> Shown:
         raise UserError(f"there is no file {path}; expected a config, an .onnx file or a checkpoint")
     if path.suffix == ".onnx":
         return show_onnx(path)
+    if path.suffix in RUNTIMES:
+        raise UserError(
+            f"{path} is {RUNTIMES[path.suffix]}, which show doesn't read; show the .onnx that it is made from"
+        )
     if _is_script(path):
         facts = {"kind": "TorchScript: a program with its weights; it isn't loaded here"}
         return Shown(str(path), facts | {"size": f"{path.stat().st_size:,} bytes"})
     tensors = read_tensors(path)
     layers = tuple(Layer(name, str(one.dtype)[6:], _shape(one.shape), one.numel()) for name, one in tensors.items())
-    return Shown(str(path), {"kind": f"{len(tensors)} tensors"} | _detector(path), layers=layers)
+    return Shown(str(path), {"kind": "a state dict"} | _detector(path), layers=layers)
 
 
 def _detector(path: Path) -> dict[str, str]:

@@ -121,6 +121,25 @@ def test_everything_that_doesn_t_fit_is_in_one_error(tmp_path: Path) -> None:
     assert "check MODEL.NAME and DATASET.NUM_CLASSES" in message
 
 
+@pytest.mark.parametrize(
+    ("classes", "release", "said"),
+    [
+        (5, "yolov5n", r"doesn't fit YOLOv5: model\.24\.m\.0\.bias is \(30,\), expected \(24,\).*check MODEL\.NAME"),
+        (
+            3,
+            "yolov5s_v5",
+            r"its tensors have the names and sizes of MODEL\.NAME yolov5s_v5: set that",
+        ),
+    ],
+)
+def test_what_is_nearest_is_said_of_a_network_whose_keys_begin_like_a_wrapper_s(
+    classes: int, release: str, said: str, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, build_model(release, classes).state_dict())
+    with pytest.raises(UserError, match=said):
+        load_checkpoint(build_model("yolov5n", 3), path)
+
+
 def test_a_long_list_is_cut(tmp_path: Path) -> None:
     message = refused(saved(tmp_path, {f"other.{i:02}": torch.zeros(1) for i in range(20)}))
     assert message.count("missing") == 7

@@ -155,10 +155,19 @@ def test_show_counts_what_the_network_has(tmp_path: Path, capsys: pytest.Capture
     assert shown.facts["operator set"] == "13"
     assert shown.facts["quantised"] == "no"
     assert main(["show", str(tmp_path / "net.onnx"), "--layers"]) == 0
+    assert shown.outputs == {"logits": "float32 (N, 19)"}
     assert main(["show", str(tmp_path / "net.pth")]) == 0
-    assert "tensors" in capsys.readouterr().out
+    assert capsys.readouterr().out.endswith(f"{len(network.state_dict())} tensors, {_values(network):,} values\n")
+    (tmp_path / "net.xml").write_text("<?xml?>\n<net>\n\t<layers>")
+    assert main(["show", str(tmp_path / "net.xml")]) == 2
+    assert "net.xml is OpenVINO's, which show doesn't read" in capsys.readouterr().err
     assert main(["show", str(tmp_path / "none.onnx")]) == 2
     assert "there is no file" in capsys.readouterr().err
+
+
+def _values(network: torch.nn.Module) -> int:
+    """All that a state dict holds: a checkpoint's statistics are no parameters."""
+    return sum(one.numel() for one in network.state_dict().values())
 
 
 def test_show_of_a_config_and_of_its_file_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

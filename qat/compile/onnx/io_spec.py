@@ -67,24 +67,27 @@ def finish(values: Values, last: Sequence[Step], io: IOSpec) -> list[ValueInfoPr
     if len(last) == 1:
         return [_head(values, last[0], io)]
     named = zip(numbered(len(last)), last, strict=True)
-    return [_output(values.node("Identity", [values.real[step.name]], name), step.shape) for name, step in named]
+    return [
+        _output(values, values.node("Identity", [values.real[step.name]], name), step.shape) for name, step in named
+    ]
 
 
-def _output(name: str, shape: Sequence[int]) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, *shape[1:]])
+def _output(values: Values, name: str, shape: Sequence[int], kind: int = TensorProto.FLOAT) -> ValueInfoProto:
+    batch = "N" if values.dynamic_batch else None
+    return helper.make_tensor_value_info(name, kind, [batch, *shape[1:]])
 
 
 def _head(values: Values, last: Step, io: IOSpec) -> ValueInfoProto:
-    image, batch = values.program.steps[0].shape, None
+    image = values.program.steps[0].shape
     name, shape = values.real[last.name], list(last.shape)
     if io.result != "logits":
         shape = [*last.shape[:2], *image[2:]]
         name = resize(values, [name], "upsampled", last.shape, tuple(shape), align_corners=io.align_corners)
     if io.result == "argmax":
         values.node("ArgMax", [name], "classes", axis=1, keepdims=0)
-        return helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, *shape[2:]])
+        return _output(values, "classes", [shape[0], *shape[2:]], TensorProto.INT64)
     _rename(values, name, "logits")
-    return _output("logits", shape)
+    return _output(values, "logits", shape)
 
 
 def _rename(values: Values, old: str, new: str) -> None:

@@ -65,7 +65,8 @@ def test_every_tensor_has_a_shape(files: dict[str, ModelProto]) -> None:
 def test_an_open_batch_is_single_runs(made: Network, name: str, opset: int) -> None:
     model = to_onnx(made.program, SPELLINGS[name], Form(opset, dynamic_batch=True))
     batch = pictures((3, *BLOCK[1:]), 1)[0]
-    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "N"
+    ends = (*model.graph.input, *model.graph.output)
+    assert {end.type.tensor_type.shape.dim[0].dim_param for end in ends} == {"N"}
     singles = [run(model, batch[index : index + 1]) for index in range(3)]
     np.testing.assert_allclose(run(model, batch), np.concatenate(singles), atol=1e-6)
 
