@@ -76,8 +76,12 @@ class Values:
 
     def quantised(self, name: str, value: str, quant: Quant, signed: bool) -> None:
         """Round the float tensor `value`; the readers of `name` read the result."""
-        rounded = self.node("QuantizeLinear", [value, *self.grid(quant, signed)], f"{name}_quantized")
-        self.give(name, self._limited(rounded, quant, signed), quant, signed)
+        self.give(name, self.rounded(name, value, quant, signed), quant, signed)
+
+    def rounded(self, name: str, value: str, quant: Quant, signed: bool) -> str:
+        """The integers of the float tensor `value`."""
+        integers = self.node("QuantizeLinear", [value, *self.grid(quant, signed)], f"{name}_quantized")
+        return self._limited(integers, quant, signed)
 
     def give(self, name: str, integers: str, quant: Quant, signed: bool) -> None:
         """Let the readers of `name` read `integers` on their grid."""
@@ -100,8 +104,7 @@ class Values:
             self.quantised(name, self.node("Relu", [value], f"{name}_relu"), quant, signed)
         elif self.spelling.relu == "integer":
             grid = self.grid(quant, signed)
-            rounded = self.node("QuantizeLinear", [value, *grid], f"{name}_quantized")
-            limited = self._limited(rounded, quant, signed)
+            limited = self.rounded(name, value, quant, signed)
             self.give(name, self.node("Clip", [limited, grid[1]], f"{name}_rectified"), quant, signed)
         else:
             clipped = self.node("Clip", [value, self.number(0), self.number(quant.range[1])], f"{name}_relu")

@@ -10,6 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 from qat.compile.onnx.file_facts import file_facts
 from qat.compile.onnx.io_spec import ELEMENT, IOSpec, finish, numbered, start
 from qat.compile.onnx.ops import emit
+from qat.compile.onnx.ties import has_ties, rounded_as_calib
 from qat.compile.onnx.values import PLAIN, Spelling, Values
 from qat.errors import UserError
 from qat.graph.ops import op_called
@@ -110,8 +111,17 @@ def _finish(values: Values, step: Step, result: str) -> None:
         values.real[step.name] = values.node("Relu", [result], step.name) if step.relu else result
     elif step.relu:
         values.rectified(step.name, result, step.quant)
+    elif _reaches_ties(values, step):
+        rounded_as_calib(values, step, result)
     else:
         values.quantised(step.name, result, step.quant, values.spelling.signed)
+
+
+def _reaches_ties(values: Values, step: Step) -> bool:
+    """Whether `step` is a function of one value of which many results lie half way between two levels."""
+    source = values.grids.get(step.inputs[0]) if len(step.inputs) == 1 else None
+    is_function = op_called(step.op).elementwise or (step.op == "prelu" and step.weight is not None)
+    return is_function and source is not None and has_ties(step, source[0])
 
 
 def _resamples(values: Values, step: Step) -> bool:
