@@ -87,7 +87,7 @@ def _copies(view: NetworkView) -> Iterator[Sighting]:
 
 
 def _copies_in_file(view: FileView) -> Iterator[Sighting]:
-    for name in view.outputs:
+    for name in () if view.is_own else view.outputs:
         if view.maker(name) == "Identity" and view.rank(name) is not None:
             yield f"output {name}", f"a copy (Identity) of {view.makers[name].input[0]}, in floats"
 

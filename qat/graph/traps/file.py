@@ -27,6 +27,11 @@ class FileView:
         """The version of ONNX's own operators."""
         return max((one.version for one in self.model.opset_import if one.domain in STANDARD), default=0)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this project wrote it: held against torch, and its several outputs are copies for their names."""
+        return self.model.producer_name == "rtseg-qat"
+
     @cached_property
     def all_nodes(self) -> list[NodeProto]:
         """Every node, those of branches and loops too."""

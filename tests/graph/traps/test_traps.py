@@ -51,6 +51,12 @@ def test_a_plain_file_and_a_plain_model_have_none() -> None:
     assert network_traps(torch.nn.ReLU(), PICTURE) == []
 
 
+def test_copies_that_name_the_outputs_of_our_own_files_are_no_trap() -> None:
+    copy = file(node("Relu", "x", "a"), node("Identity", "a"))
+    copy.producer_name = "rtseg-qat"
+    assert found_in(copy) == []
+
+
 def test_an_operator_set_above_the_consumers() -> None:
     assert [one.trap for one in file_traps(RELU, newest=11)] == ["opset"]
     assert [one.trap for one in network_traps(torch.nn.ReLU(), PICTURE, opset=12, newest=11)] == ["opset"]
