@@ -52,7 +52,8 @@ def _draw(config: Any, args: argparse.Namespace, out: Output) -> None:
     drawn = infer(config, out.progress, **options, mode=args.mode, logits=args.logits, boxes=args.boxes)
     what = "files of logits" if args.logits else "class masks" if args.mode == "mask" else "overlays"
     count = len(drawn.pictures)
-    out.result(drawn, steps_table(drawn.steps, count, "picture"), f"{count} {what} in {drawn.folder}")
+    found = [f"boxes for a pose network's --boxes: {drawn.boxes}"] if drawn.boxes else []
+    out.result(drawn, steps_table(drawn.steps, count, "picture"), *found, f"{count} {what} in {drawn.folder}")
 
 
 def _film(config: Any, args: argparse.Namespace, out: Output) -> None:

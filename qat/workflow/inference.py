@@ -16,6 +16,7 @@ from qat.data.listing import find_images
 from qat.distributed import Group, current
 from qat.errors import UserError, nearest
 from qat.evaluation.tasks import Task
+from qat.evaluation.tasks.detection import DETECTION
 from qat.files import atomic_path
 from qat.invocation import command
 from qat.report import overlay
@@ -26,10 +27,11 @@ from qat.report.overlay import Picture
 from qat.stages.folders import DUMP
 from qat.video.steps import Steps
 from qat.workflow.evaluation import announce
+from qat.workflow.found_boxes import FOUND, FoundBoxes, write_found
 from qat.workflow.network import channels_of, task_of
 from qat.workflow.overlay_files import overlay_files
 from qat.workflow.persons import Persons, persons_in
-from qat.workflow.predictor import Predictor, TaskDrawer, shown_stages
+from qat.workflow.predictor import Predictor, Saw, TaskDrawer, shown_stages
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec
@@ -41,12 +43,16 @@ Write = Callable[[Path, Path, Picture], None]  # the file to write, the picture'
 
 @dataclass(frozen=True)
 class Inference:
-    """The stage, the output folder, the written pictures in the order of the input, and the time of each step."""
+    """The stage, the output folder, the written pictures in the order of the input, and the time of each step.
+
+    `boxes`: of a detector, the file of what it found, which a pose network's `boxes` takes.
+    """
 
     stage: str
     folder: Path
     pictures: tuple[Path, ...]
     steps: Steps = field(default_factory=Steps)
+    boxes: Path | None = None
 
 
 def infer(
@@ -94,26 +100,29 @@ def infer(
     persons_in(config, paths, boxes)
     folder = folder_of(config, stage, output, DUMP if logits else "infer")
     files = [file.with_suffix(".npy" if logits else ".png") for file in overlay_files(paths, folder)]
-    group, wanted = current(), Wanted(stage, mode, logits, boxes, tuple(zip(paths, files, strict=True)))
+    pairs, finds = tuple(zip(paths, files, strict=True)), task_of(config).name == DETECTION.name
+    group, wanted = current(), Wanted(stage, mode, logits, boxes, pairs, folder / FOUND if finds else None)
     group.start(_infer_part, config, wanted, silent)
-    return Inference(stage, folder, tuple(files), _infer_part(group, config, wanted, progress))
+    return Inference(stage, folder, tuple(files), _infer_part(group, config, wanted, progress), wanted.found)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What all processes are told: `pairs` of a picture and what is written of it, and how."""
+    """What all processes are told: `pairs` of a picture and its file, and how; `found`: a detector's file of boxes."""
 
     stage: str
     mode: str
     logits: bool
     boxes: str | Path | None
     pairs: tuple[tuple[Path, Path], ...]
+    found: Path | None = None
 
 
 def _infer_part(group: Group, config: CfgNode, wanted: Wanted, progress: Progress) -> Steps:
     """Reads this process's pictures and writes what the stage makes of them; returns the time of all processes."""
     steps, pairs = Steps(), wanted.pairs
-    write = _writer(config, wanted, steps)
+    boxes = FoundBoxes([path for path, _ in pairs], class_set(data_spec(config)).names)
+    write = _writer(config, wanted, steps, boxes)
     own, advance = group.part(pairs), shared_counter(group, progress, len(pairs), f"infer {wanted.stage}")
     check_shared_folder(group, pairs[0][1].parent)
     for path, file in own:
@@ -121,6 +130,9 @@ def _infer_part(group: Group, config: CfgNode, wanted: Wanted, progress: Progres
             image = read_image(path, channels_of(config))
         write(file, path, image)
         advance(1)
+    found = group.gather(boxes.rows)
+    if wanted.found and group.main:
+        write_found(wanted.found, found)
     for others in group.gather(steps.costs)[1:]:
         for name, cost in others.items():
             steps.add(name, cost)
@@ -128,11 +140,11 @@ def _infer_part(group: Group, config: CfgNode, wanted: Wanted, progress: Progres
     return steps
 
 
-def _writer(config: CfgNode, wanted: Wanted, steps: Steps) -> Write:
+def _writer(config: CfgNode, wanted: Wanted, steps: Steps, saw: Saw) -> Write:
     where = persons_in(config, [path for path, _ in wanted.pairs], wanted.boxes)
     if wanted.logits:
         return _dumper(config, wanted.stage, where, steps)
-    return _drawer(config, wanted.stage, wanted.mode, where, steps)
+    return _drawer(config, wanted, where, steps, saw)
 
 
 def folder_of(config: CfgNode, stage: str, output: str | Path | None, name: str = "infer") -> Path:
@@ -158,11 +170,11 @@ def painter_of(config: CfgNode, mode: str, stages: tuple[str, ...], widest: int 
     return Painter(mode, stages, classes.names, classes.palette, widest)
 
 
-def _drawer(config: CfgNode, stage: str, mode: str, where: Persons, steps: Steps) -> Write:
-    stages = shown_stages(stage, mode)
+def _drawer(config: CfgNode, wanted: Wanted, where: Persons, steps: Steps, saw: Saw) -> Write:
+    mode, stages = wanted.mode, shown_stages(wanted.stage, wanted.mode)
     predictors = [Predictor(config, name, steps) for name in stages]
     if not task_of(config).maps:
-        return _writer_of_drawn(TaskDrawer(config, predictors, mode, where), steps)
+        return _writer_of_drawn(TaskDrawer(config, predictors, mode, where, saw), steps)
     painter = painter_of(config, mode, stages)
 
     def write(target: Path, _: Path, image: Picture) -> None:

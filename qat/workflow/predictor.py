@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -28,6 +28,7 @@ from qat.workflow.network import network_spec, task_of
 from qat.workflow.persons import Persons, points_in
 from qat.workflow.settings import data_spec
 
+Saw = Callable[[Path, Prediction], None]
 log = logging.getLogger(__name__)
 
 
@@ -95,15 +96,21 @@ def shown_stages(stage: str, mode: str) -> tuple[str, ...]:
 
 
 class TaskDrawer:
-    """Draws what stages predict by their task: boxes, points, names; side by side and where they differ."""
+    """Draws what stages predict by their task: boxes, points, names; side by side and where they differ.
 
-    def __init__(self, config: CfgNode, predictors: list[Predictor], mode: str, where: Persons) -> None:
-        self._predictors, self._mode, self._where = predictors, mode, where
+    `saw`: is told each picture's path and what the last stage predicts of it.
+    """
+
+    def __init__(
+        self, config: CfgNode, predictors: list[Predictor], mode: str, where: Persons, saw: Saw = lambda *_: None
+    ) -> None:
+        self._predictors, self._mode, self._where, self._saw = predictors, mode, where, saw
         self._drawing, self._classes = cast(Drawing, task_of(config).drawing), class_set(data_spec(config))
 
     def __call__(self, path: Path, image: Picture) -> Picture:
         """The drawn picture of one picture (H, W, channels); its path says which persons are in it."""
         predicted = [each.of_picture(image, self._where(path, image)) for each in self._predictors]
+        self._saw(path, predicted[-1])
         seen = rgb_view(image)
         panels = [
             (each.stage, self._drawing.prediction(seen, one, self._classes))

@@ -134,7 +134,14 @@ def test_a_descriptor_s_skeleton_and_sigmas(tmp_path: Path, lines: str, reason: 
 BOXES = [{"file_name": "a.png", "bbox": [10, 20, 30, 40]}, {"file_name": "a.png", "bbox": [1, 2, 3, 4]}]
 
 
-@pytest.mark.parametrize("content", [BOXES, {"images": CONTENT["images"], "annotations": [{"image_id": 7} | BOXES[0]]}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        BOXES,
+        {"images": CONTENT["images"], "annotations": [{"image_id": 7} | BOXES[0]]},
+        [BOXES[1] | {"category": "car"}, BOXES[0] | {"category": "person"}],
+    ],
+)
 def test_boxes_are_read(tmp_path: Path, content: Any) -> None:
     assert read_boxes(written(tmp_path / "b.json", content))["a.png"][0] == (10, 20, 40, 60)
 
@@ -148,6 +155,8 @@ def test_boxes_are_read(tmp_path: Path, content: Any) -> None:
         ([{"file_name": "a.png", "bbox": [1, 2, 3]}], r"bbox [1, 2, 3] (number 0) isn't one"),
         ([{"file_name": "a.png", "bbox": [1, 2, 3, 0]}], "isn't one"),
         (7, "is no list"),
+        ([BOXES[0] | {"category": "car"}], "has no box of a person"),
+        ({"images": [], "annotations": [{"image_id": 7, "bbox": [1, 2, 3, 4]}]}, "is of image_id 7, and no image has"),
     ],
 )
 def test_boxes_in_another_format_are_one_line(tmp_path: Path, content: Any, reason: str) -> None:

@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from qat.config import load_config
+from qat.data.person_boxes import read_boxes
 from qat.errors import UserError
+from qat.evaluation.tasks.detection_boxes import PictureBoxes
 from qat.models.yolov5 import NETWORKS
 from qat.workflow import calibrate, compile, debug, evaluate, finetune, infer, report
 from qat.workflow.network import task_of
+from qat.workflow.predictor import Predictor
 from tests.networks import registered
 
 ANCHORS = torch.tensor([[[2.0, 3.0]], [[2.0, 2.0]], [[3.0, 3.0]]])  # in cells
@@ -142,6 +145,19 @@ def test_pictures_are_drawn(calibrated: CfgNode, tmp_path: Path) -> None:
     page = report(calibrated, stage="calib", images=1).path.read_text()
     assert "of the boxes change" in page
     assert page.count('data-layer="difference"') == 1
+
+
+def test_what_is_found_is_a_box_file(config: CfgNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / "in" / name), np.zeros((100, 200, 3), np.uint8))
+    found = PictureBoxes(np.zeros((0, 6), np.float32), np.array([[1, 2, 31, 22, 0.5, 0]], np.float32), (100, 200))
+    monkeypatch.setattr(Predictor, "of_picture", lambda *_: found)
+    done = infer(config, source=tmp_path / "in", output=tmp_path / "out")
+    assert done.boxes == tmp_path / "out" / "boxes.json"
+    rows = json.loads(done.boxes.read_text())
+    assert rows[1] == {"file_name": "b.png", "bbox": [1, 2, 30, 20], "category": "person", "score": 0.5}
+    assert read_boxes(done.boxes) == {"a.png": ((1, 2, 31, 22),), "b.png": ((1, 2, 31, 22),)}
 
 
 def test_logits_of_several_outputs_are_refused(config: CfgNode, tmp_path: Path) -> None:
