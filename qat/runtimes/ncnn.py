@@ -52,7 +52,7 @@ class Ncnn(Adapter):
             try:
                 in_child(str(self), "running them", check_conversion, self, converted, artefact.path)
             except UserError as error:
-                raise UserError(f"the files that pnnx made of {source} don't work: {error}") from error
+                raise UserError(_why(source, str(error))) from error
             _copy(weights_of(converted), weights_of(Path(destination)))
             _copy(converted, Path(destination))
 
@@ -76,6 +76,13 @@ def _input_size(path: Path) -> tuple[int | None, ...]:
             hints = dict(word.split("=") for word in line.split() if "=" in word)
             return tuple(int(hints[key]) if key in hints else None for key in ("2", "1", "0"))
     return 3, None, None
+
+
+def _why(source: str | Path, error: str) -> str:
+    """Why the files that pnnx made are of no use."""
+    if "layer ArgMax not exists" in error:
+        return f"ncnn's package has no ArgMax, which {source} ends with; COMPILE.OUTPUT logits leaves it outside"
+    return f"the files that pnnx made of {source} don't work: {error}"
 
 
 def _convert(artefact: Artefact, folder: Path, options: Sequence[str]) -> Path:

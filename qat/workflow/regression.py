@@ -110,9 +110,9 @@ def _baseline(config: CfgNode, baseline: str | Path, update: bool) -> tuple[Path
     name = str(baseline) or _name(config)
     try:
         path = find_baseline(name)
-    except UserError:
+    except UserError as error:
         if not update:
-            raise
+            raise UserError(f"{error}; or write one from this run with --update") from error
         return (Path(baseline) if baseline else Path("baselines", f"{name}.yaml")), None
     return path, read_baseline(path)
 

@@ -37,3 +37,14 @@ def test_an_op_that_pnnx_leaves_as_it_is_is_found_by_running(artefacts: Path, tm
     with pytest.raises(UserError, match="Pad not exists or registered"):
         Ncnn().convert(tmp_path / "odd.onnx", tmp_path / "model.ncnn.param")
     assert (tmp_path / "model.ncnn.param").read_text() == "an earlier one"
+
+
+def test_classes_inside_are_refused_with_the_setting(tmp_path: Path) -> None:
+    ends = [onnx.helper.make_tensor_value_info("image", 1, SHAPE)]
+    ends.append(onnx.helper.make_tensor_value_info("classes", 7, (SHAPE[0], *SHAPE[2:])))
+    node = onnx.helper.make_node("ArgMax", ["image"], ["classes"], axis=1, keepdims=0)
+    graph = onnx.helper.make_graph([node], "network", ends[:1], ends[1:])
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "pred.onnx")
+    with pytest.raises(UserError, match=r"no ArgMax, which .*pred\.onnx ends with; COMPILE\.OUTPUT logits"):
+        Ncnn().convert(tmp_path / "pred.onnx", tmp_path / "model.ncnn.param")
