@@ -54,7 +54,9 @@ def raise_opset(source: str | Path, to: int, output: str | Path | None = None) -
 
 def _check(path: Path, target: Path, before: int, to: int) -> None:
     newest = onnx.defs.onnx_opset_version()
-    if to <= before:
+    if to == before:
+        raise UserError(f"{path} has operator set {to} already; expected one above it")
+    if to < before:
         raise UserError(
             f"{path} has operator set {before}, and it can't be lowered to {to}: onnx's converter has no way back for "
             f"many operators; write the file anew (rtseg-qat export --output net.onnx --opset {to})"

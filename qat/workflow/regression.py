@@ -112,7 +112,7 @@ def _baseline(config: CfgNode, baseline: str | Path, update: bool) -> tuple[Path
         path = find_baseline(name)
     except UserError as error:
         if not update:
-            raise UserError(f"{error}; or write one from this run with --update") from error
+            raise UserError(f"{error} (--update writes one from this run)") from error
         return (Path(baseline) if baseline else Path("baselines", f"{name}.yaml")), None
     return path, read_baseline(path)
 

@@ -116,15 +116,20 @@ def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) 
 
 
 def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
-    luck = LUCK * (1 - outputs.repeatability)
     task = outputs.task
-    more, most = figures[task.changed] - outputs.changed, max(WORSE, luck, task.grain)
+    luck = max(LUCK * (1 - outputs.repeatability), task.grain, _one_of(figures["images"], task))
+    more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
     if more > most:
         return f"changes {more:.3%} more {task.unit} than int_infer (limit {most:.2%})"
-    before, now, least = outputs.int_infer_score, figures[task.score], max(LOST, luck, task.grain)
+    before, now, least = outputs.int_infer_score, figures[task.score], max(LOST, luck)
     if before is not None and now is not None and before - now > least:
         return f"loses {before - now:.2%} {task.score_title} against int_infer (limit {least:.1%})"
     return ""
+
+
+def _one_of(images: int, task: Task) -> float:
+    """The share that one prediction is, where each picture has one alone: 4 pictures can't tell a loss below 25 %."""
+    return 1.0001 / images if task.unit == "pictures" else 0.0
 
 
 def _float_fault(spec: ArtefactSpec, figures: dict[str, Any], task: Task) -> str:

@@ -13,6 +13,7 @@ from qat.compile.artefacts import ARTEFACTS, ArtefactSpec
 from qat.compile.verify.runtimes import Parity, faults, judged, parity_table
 from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import StageOutputs
+from qat.evaluation.tasks.classification import CLASSIFICATION
 
 BY_NAME = {made.name: made for made in ARTEFACTS}
 INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]
@@ -55,6 +56,15 @@ def test_the_limits(made: ArtefactSpec, wrong: int, reason: str) -> None:
 def test_a_network_that_roundings_move_has_wider_limits(wrong: int, reason: str) -> None:
     shaky = replace(expected(labelled=False), repeatability=0.98)
     assert judged(INT8, off(wrong), shaky)["reason"] == reason
+
+
+@pytest.mark.parametrize(("wrong", "status"), [(1, "ok"), (2, "failed")])
+def test_one_of_few_pictures_is_no_verdict(wrong: int, status: str) -> None:
+    right = [torch.tensor([[[kind, 0.6], [1 - kind, 0.4]]]) for kind in (0, 1, 0, 1)]
+    chosen = [one.flip(1) for one in right[:wrong]] + right[wrong:]
+    pictures = [replace(expected(labelled=False).samples[0], name=str(at)) for at in range(4)]
+    outputs = StageOutputs(right, right, right, 1.0, pictures, True, 2, CLASSIFICATION)
+    assert judged(INT8, chosen, outputs)["status"] == status
 
 
 def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
