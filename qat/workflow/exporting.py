@@ -113,11 +113,13 @@ def _half(tensor: torch.Tensor) -> torch.Tensor:
 def _onnx(config: CfgNode, path: Path, weights: str | Path | None, options: OnnxOptions) -> Export:
     require(get_runtime("ort").module)
     _check(config, options)
+    if weights is not None:
+        config = _with_weights(config, weights, options)
     form = _form(config, options)
     if options.stage != "float":
         export_onnx(load_graph(config), path, example_input(config), form=form)
         return Export(path, sha256(path))
-    network, example = _network(config, weights, options), example_input(config)
+    network, example = _network(config, options), example_input(config)
     rewritten = rewrite(network, example, config.QUANT.TARGET, prove=False)
     plain = fx.prepare(rewritten, replace(quant_spec(config), allow_float=True))  # folds batch normalisation
     program = program_of(plain, example, quantised=False)
@@ -148,9 +150,19 @@ def _form(config: CfgNode, options: OnnxOptions) -> Form:
     return Form(options.opset or config.COMPILE.OPSET, options.dynamic_batch, io, described(config))
 
 
-def _network(config: CfgNode, weights: str | Path | None, options: OnnxOptions) -> torch.nn.Module:
-    if weights is None and options.aux_mode != TRAIN:
+def _with_weights(config: CfgNode, weights: str | Path, options: OnnxOptions) -> CfgNode:
+    """The config of these weights, which say a detector's anchors too."""
+    if options.stage != "float":
+        raise UserError(f"--weights is for --stage float; the weights of {options.stage} are those of the calibration")
+    other = config.clone()
+    other.defrost()
+    other.TEST.MODEL_FILE = str(weights)
+    return other
+
+
+def _network(config: CfgNode, options: OnnxOptions) -> torch.nn.Module:
+    if options.aux_mode != TRAIN:
         return load_float(config)
-    network = build_network(config, TRAIN if options.aux_mode == TRAIN else EVAL)
-    load_checkpoint(network, weights or config.TEST.MODEL_FILE)
+    network = build_network(config, TRAIN)
+    load_checkpoint(network, config.TEST.MODEL_FILE)
     return network.eval()

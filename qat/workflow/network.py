@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from yacs.config import CfgNode
 
 from qat.data import read_descriptor
@@ -126,7 +126,12 @@ def _anchors(path: str) -> Anchors:
 
 @lru_cache(maxsize=8)  # a command asks for the task again and again
 def _read_anchors(path: Path, seen: tuple[int, ...]) -> Anchors:
-    cells = [tensor for name, tensor in read_tensors(path).items() if name.rpartition(".")[2] == "anchors"]
+    return anchors_in(read_tensors(path))
+
+
+def anchors_in(tensors: Mapping[str, Tensor]) -> Anchors:
+    """Width and height in pixels of the anchors that a detector's tensors have, by stride; () for others."""
+    cells = [tensor for name, tensor in tensors.items() if name.rpartition(".")[2] == "anchors"]
     if len(cells) != 1 or cells[0].ndim != 3 or len(cells[0]) != len(STRIDES):
         return ()
     pixels = (cells[0].float() * torch.tensor(STRIDES).view(-1, 1, 1)).tolist()

@@ -17,6 +17,7 @@ from qat.data.descriptor import IGNORE
 from qat.data.label_counts import require_classes
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
+from qat.evaluation.tasks.detection import DETECTION, Anchors, with_anchors
 from qat.files import check_place
 from qat.models.checkpoint import load_pretrained
 from qat.models.forms import TRAIN
@@ -28,7 +29,7 @@ from qat.training.losses import RECIPES, LossConfig
 from qat.training.optim import OptimizerConfig, Plan
 from qat.training.trainer import BEST, FINAL
 from qat.workflow.load import device
-from qat.workflow.network import build_network, network_spec, task_of
+from qat.workflow.network import anchors_in, build_network, network_spec, task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
 from qat.workflow.settings import data_spec, fit_of, training_transform
@@ -85,7 +86,7 @@ def make_trainer(config: CfgNode, context: DistContext) -> Trainer:
     if config.MODEL.PRETRAINED:
         load_pretrained(model, config.MODEL.PRETRAINED)
     train, val = training_data(config)
-    settings = train_config(config, train.class_weights)
+    settings = train_config(config, train.class_weights, anchors_in(model.state_dict()))
     if not has_labels(train):
         where = f"DATASET.TRAIN_SET {config.DATASET.TRAIN_SET} of {config.DATASET.DATASET}"
         raise UserError(f"{where} has no labels, from which a network is trained; name them in the descriptor (labels)")
@@ -122,15 +123,16 @@ def _check_crop(config: CfgNode) -> None:
         )
 
 
-def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None) -> TrainConfig:
-    """Reads TRAIN and LOSS."""
-    spec = network_spec(config)
+def train_config(config: CfgNode, class_weights: tuple[float, ...] | None = None, anchors: Anchors = ()) -> TrainConfig:
+    """Reads TRAIN and LOSS; `anchors`: of a detector that starts from weights with anchors of their own."""
+    spec, loop = network_spec(config), loop_config(config, "train")
+    anchors = (anchors or spec.anchors) if loop.task.name == DETECTION.name else ()
     return TrainConfig(
         network=spec,
-        loop=loop_config(config, "train"),
+        loop=replace(loop, task=with_anchors(loop.task, anchors)) if anchors else loop,
         plan=plan_of(config),
         optimizer=_optimizer_config(config),
-        loss=replace(loss_config(config, class_weights), head_weights=spec.head_weights, anchors=spec.anchors),
+        loss=replace(loss_config(config, class_weights), head_weights=spec.head_weights, anchors=anchors),
         bf16=config.TRAIN.AMP == "bf16",
     )
 

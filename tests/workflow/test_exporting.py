@@ -56,6 +56,18 @@ def test_a_walkthroughs_network_in_its_operator_set(
     assert list(done.file.outputs) == list(options.get("outputs", done.file.outputs))
 
 
+def test_the_anchors_are_those_of_the_weights_that_are_named(tmp_path: Path) -> None:
+    network = build_model("yolov5n", 8)
+    network.get_buffer("model.24.anchors").fill_(2)
+    torch.save(network.state_dict(), tmp_path / "other.pth")
+    config = load_config("streets_objects/yolov5n_train", ["TEST.IMAGE_SIZE", f"{SIDE},{SIDE}"])
+    path, weights = tmp_path / "net.onnx", tmp_path / "other.pth"
+    export(config, output=path, weights=weights, options=OnnxOptions())
+    assert show_onnx(path).facts["anchors"] == str([[[2.0 * side] * 2] * 3 for side in (8, 16, 32)])
+    with pytest.raises(UserError, match="--weights is for --stage float"):
+        export(config, output=path, weights=weights, options=OnnxOptions(stage="calib"))
+
+
 def test_opencv_runs_the_detector(tmp_path: Path) -> None:
     import cv2
 

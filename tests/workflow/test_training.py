@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from qat.config import load_config
 from qat.errors import UserError
+from qat.workflow.network import anchors_in
 from qat.workflow.training import loss_config, plan_of, train_config
 
 WEIGHTS = (0.5, 1.5)
@@ -37,3 +39,12 @@ def test_the_optimiser_takes_trains_keys() -> None:
     options = ["TRAIN.OPTIMIZER", "adamw", "TRAIN.LR", "0.1", "TRAIN.WD", "0.5", "TRAIN.MOMENTUM", "0.8"]
     optimizer = train_config(load_config(None, options)).optimizer
     assert (optimizer.name, optimizer.lr, optimizer.weight_decay, optimizer.momentum) == ("adamw", 0.1, 0.5, 0.8)
+
+
+def test_a_detector_learns_and_is_scored_by_the_anchors_of_the_weights_that_it_starts_from() -> None:
+    config = load_config("streets_objects/yolov5n_train")
+    published, other = train_config(config), anchors_in({"model.24.anchors": torch.full((3, 3, 2), 2.0)})
+    settings = train_config(config, anchors=other)
+    assert published.loss.anchors == published.loop.task.anchors == published.network.anchors
+    assert settings.loss.anchors == settings.loop.task.anchors == other
+    assert other[2][0] == (64, 64)
