@@ -103,7 +103,7 @@ def page(sources: Sources, pictures: WorstPictures, classes: ClassSet, config_pa
 def headline(sources: Sources) -> str:
     """What the last stage that isn't a file keeps of float; below the gate also what to do about it."""
     name, metrics = headline_stage(sources.metrics), sources.metrics
-    text = verdict(name, metrics, sources.gate).replace("%", "\N{NO-BREAK SPACE}%")
+    text = verdict(name, metrics, sources.gate).replace(" %", "%").replace("%", "\N{NO-BREAK SPACE}%")
     good = name != "float" and passes(metrics[name], metrics["float"], sources.gate)
     return text.partition("; ")[0] if good else text
 

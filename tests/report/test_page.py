@@ -120,6 +120,11 @@ def test_the_headline_says_what_to_do_only_where_something_is_wrong() -> None:
     assert headline(bare()).endswith("next: make calib")
 
 
+def test_a_headline_s_percent_signs_stand_behind_one_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qat.report.page.verdict", lambda *_: "keeps 99.00% of the points within 5 %")
+    assert headline(bare()) == "keeps 99.00 % of the points within 5 %".replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 @pytest.mark.parametrize(
     ("name", "target"),
     [
