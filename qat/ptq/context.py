@@ -34,18 +34,18 @@ def silent(done: int, total: int, text: str) -> None:
 class Context:
     """One calibration, for its methods. What takes long is a function, which is called when it is needed.
 
-    `quant`: QUANT's values by key. `batches`, `few`: the calibration's pictures, and a few of them; (N, 3, H, W)
-    normalised, on the graph's device. `example` gives one of noise (1, 3, H, W). `folder`: for states of runs that may
-    be killed. `floating`: the float network; `plain`: the rewritten one that the calibrated one should agree with.
-    `judge`: on held-out pictures. `ranking`: layers of a graph against `plain`, the most sensitive first. `cropped`:
-    the prepared graph anew, for parts of pictures, and their height and width. `share`: lets the other processes run
-    the method of that name on the graph too, and returns their group.
+    `quant`: QUANT's values by key. `batches`, `for_ranges`: the calibration's pictures, and as many of them as the
+    ranges of channels need; (N, 3, H, W) normalised, on the graph's device. `example` gives one of noise (1, 3, H, W).
+    `folder`: for states of runs that may be killed. `floating`: the float network; `plain`: the rewritten one that the
+    calibrated one should agree with. `judge`: on held-out pictures. `ranking`: layers of a graph against `plain`, the
+    most sensitive first. `cropped`: the prepared graph anew, for parts of pictures, and their height and width.
+    `share`: lets the other processes run the method of that name on the graph too, and returns their group.
     """
 
     quant: Mapping[str, Any]
     folder: Path
     batches: Callable[[], Iterable[Tensor]]
-    few: Callable[[], Iterable[Tensor]]
+    for_ranges: Callable[[], Iterable[Tensor]]
     example: Callable[[], Tensor]
     floating: Callable[[], nn.Module]
     plain: Callable[[], fx.GraphModule]

@@ -77,7 +77,7 @@ METHODS = (
         key=Key("EQUALISE", False, "cross-layer equalisation before calibration"),
         module="qat.ptq.equalise",
         changes="weights",
-        needs=("few", "example"),
+        needs=("for_ranges", "example"),
         before_statistics=True,
         advice=("equalise channels across layers", "True"),
     ),

@@ -89,7 +89,7 @@ def equalised_graph(
 ) -> fx.GraphModule:
     """`prepared`, which has seen nothing, equalised, calibrated and settled; on the CPU.
 
-    `calibrated`: says by which observer. `pictures`: a few for the channels' ranges, and all of the calibration, on the
+    `calibrated`: says by which observer. `pictures`: those for the channels' ranges, and all of the calibration, on the
     device of `prepared` and `example`. `keep` takes the graph as equalising leaves it.
     """
     few, batches = pictures

@@ -16,7 +16,8 @@ from qat.errors import UserError
 from qat.workflow.load import device
 from qat.workflow.settings import data_spec, fit_of
 
-FEW = 8  # pictures that channel ranges are measured on
+FEW = 8  # pictures on which layers are ranked
+SEEN = 2**20  # pixels that channel ranges are measured on: a map at 1/32 has a thousand values a channel in so many
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,15 @@ class CalibrationPictures:
 
     def few(self) -> Iterator[Tensor]:
         """Yields a few of the batches, evenly spaced."""
-        return self._of(self.indices[:: max(len(self.indices) // FEW, 1)], 0)
+        return self._spread(FEW)
+
+    def for_ranges(self) -> Iterator[Tensor]:
+        """Yields as few as say how far each channel reaches; of small pictures these are many."""
+        width, height = self.config.TEST.IMAGE_SIZE
+        return self._spread(max(FEW, -(-SEEN // (width * height))))
+
+    def _spread(self, count: int) -> Iterator[Tensor]:
+        return self._of(self.indices[:: max(len(self.indices) // count, 1)], 0)
 
     def held_out(self) -> list[int]:
         """Returns indices of QUANT.HELD_OUT_IMAGES further pictures, to judge choices on; UserError if none is left."""

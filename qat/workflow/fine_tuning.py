@@ -205,7 +205,7 @@ def starting_graph(config: CfgNode, start: Start, write: bool) -> fx.GraphModule
             calibration.save_calibration(equalised, path, 0, origin_of(run, "qat"))
 
     example = example_input(config).to(device(config))
-    return equalised_graph(prepared, calibrated, example, (pictures.few(), pictures.batches()), keep)
+    return equalised_graph(prepared, calibrated, example, (pictures.for_ranges(), pictures.batches()), keep)
 
 
 def _keep(config: CfgNode, start: Mapping[str, Any], prepared: fx.GraphModule, epochs: int) -> None:

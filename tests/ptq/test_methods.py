@@ -127,7 +127,7 @@ def context(row: Method, folder: Path, observer: str) -> Context:
 
     parts: dict[str, Any] = {
         "batches": pictures,
-        "few": pictures,
+        "for_ranges": pictures,
         "example": lambda: pictures()[0],
         "floating": lambda: floating,
         "plain": lambda: floating,

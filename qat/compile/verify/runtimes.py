@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ Checks = dict[str, dict[str, Any]]  # artefact -> figures of its comparison with
 SAME = 0.9999  # of float artefacts with float
 WORSE = 0.0015  # more pixels changed than int_infer changes
 LOST = 0.002  # less mIoU than int_infer's
+DEVIATIONS = 2  # of a difference that chance alone may make
 LUCK = 0.25  # of the pixels on which calib, moved by a few roundings, differs from itself: both limits, where larger
 
 
@@ -117,7 +119,7 @@ def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) 
 
 def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
     task = outputs.task
-    luck = max(LUCK * (1 - outputs.repeatability), task.grain, _one_of(figures["images"], task))
+    luck = max(LUCK * (1 - outputs.repeatability), task.grain, _chance(figures, task))
     more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
     if more > most:
         return f"changes {more:.3%} more {task.unit} than int_infer (limit {most:.2%})"
@@ -127,9 +129,14 @@ def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
     return ""
 
 
-def _one_of(images: int, task: Task) -> float:
-    """The share that one prediction is, where each picture has one alone: 4 pictures can't tell a loss below 25 %."""
-    return 1.0001 / images if task.unit == "pictures" else 0.0
+def _chance(figures: dict[str, Any], task: Task) -> float:
+    """What chance alone may move a share by, where each picture has one prediction; at most a half.
+
+    Of `n` pictures that two networks class differently, the one's better less the other's has a deviation of the root
+    of n (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
+    """
+    differ = (1 - figures["agreement_int_infer"]) * figures["images"]
+    return min(0.5, DEVIATIONS * math.sqrt(differ) / figures["images"]) if task.unit == "pictures" else 0.0
 
 
 def _float_fault(spec: ArtefactSpec, figures: dict[str, Any], task: Task) -> str:

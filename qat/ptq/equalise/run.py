@@ -67,8 +67,8 @@ class Equalisation:
 
 
 def tune(prepared: fx.GraphModule, context: Context) -> Outcome:
-    """What the method's row runs, with the ranges of a few of the calibration's pictures."""
-    result = equalize(prepared, context.few(), context.example())
+    """What the method's row runs, with the ranges that the calibration's pictures show."""
+    result = equalize(prepared, context.for_ranges(), context.example())
     return Outcome(asdict(result), f"{result} (reasons in {METHODS})")
 
 
@@ -79,7 +79,8 @@ def equalize(prepared: fx.GraphModule, inputs: Iterable[Tensor], example: Tensor
 
     Args:
         prepared: a graph that has seen no pictures yet. Its weights and biases change, in place.
-        inputs: a few batches of the calibration's pictures (N, 3, H, W), which say how far each channel reaches.
+        inputs: batches of the calibration's pictures (N, 3, H, W), which say how far each channel reaches: eight of
+            512x256, or as many pixels; fewer make it worse, since a channel that they don't use gets a large factor.
         example: pictures to prove it on, beside random ones; the first batch by default.
 
     Returns:
