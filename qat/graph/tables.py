@@ -12,6 +12,8 @@ from qat.graph.rewrite import Proof, RewriteLog
 from qat.graph.rules import RULES
 from qat.graph.traps import TrapFinding
 
+PLACES = 3  # of equal traps that are named
+
 
 def violation_table(title: str, violations: Sequence[Violation]) -> Table:
     """Violations, equal ones of one source line together."""
@@ -54,14 +56,24 @@ def refusal_table(log: RewriteLog) -> Table:
 
 
 def trap_table(findings: Sequence[TrapFinding]) -> Table | str:
-    """Export traps, equal ones of one place together."""
-    rows = Counter((one.trap, one.place, one.found, one.harm, one.fix, one.severity) for one in findings)
+    """Export traps, equal ones together."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for one in findings:
+        rows.setdefault((one.trap, one.found, one.harm, one.fix, one.severity), []).append(one.place)
     if not rows:
         return "Export traps: none"
     table = _table("Export traps", "trap", "count", "place", "found", "harm", "fix")
-    for (trap, place, found, harm, fix, severity), count in rows.items():
-        table.add_row(trap, str(count), place, found, harm, fix, style="red" if severity == "error" else "yellow")
+    for (trap, found, harm, fix, severity), places in rows.items():
+        cells = trap, str(len(places)), _places(places), found, harm, fix
+        table.add_row(*cells, style="red" if severity == "error" else "yellow")
     return table
+
+
+def _places(places: Sequence[str]) -> str:
+    """The first of them, each once, a line each."""
+    unique = list(dict.fromkeys(places))
+    more = [f"and {len(unique) - PLACES} more"] if len(unique) > PLACES else []
+    return "\n".join([*unique[:PLACES], *more])
 
 
 def _difference(proofs: Sequence[Proof], rule: str) -> str:

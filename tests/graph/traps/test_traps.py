@@ -9,9 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from onnx import ModelProto
+from rich.table import Table
 
 from qat.graph.rules.adaptive_pool import window
-from qat.graph.traps import TRAPS, file_traps, network_traps
+from qat.graph.tables import trap_table
+from qat.graph.traps import TRAPS, TrapFinding, file_traps, network_traps
 from tests.graph.traps.files import FILES, RELU, file, node
 from tests.graph.traps.models import MODELS, SHAPE, CallsCopy, CallsStrange, seeded
 
@@ -131,3 +133,12 @@ def test_the_rule_is_off_elsewhere(size: int, out: int, least: float) -> None:
 def test_the_page_has_every_trap() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "traps.md").read_text(encoding="utf-8")
     assert [trap.name for trap in TRAPS if f"| `{trap.name}` |" not in page] == []
+
+
+def test_equal_traps_are_one_row_that_names_a_few_places() -> None:
+    same = [TrapFinding("activation", f"Mul, node {at}", "SiLU in pieces", "h", "f", "warning") for at in range(9)]
+    table = trap_table([*same, *same[:1], TrapFinding("rank", "net.py:3", "3 axes", "h", "f", "warning")])
+    assert isinstance(table, Table)
+    counts, places = (list(table.columns[index].cells) for index in (1, 2))
+    assert counts == ["10", "1"]
+    assert places == ["Mul, node 0\nMul, node 1\nMul, node 2\nand 6 more", "net.py:3"]
