@@ -117,9 +117,13 @@ def _outputs(user: UserNetwork, network: nn.Module, shape: tuple[int, int, int])
 
 def _check(user: UserNetwork, logits: Tensor, classes: int) -> None:
     expected = OWN_TASKS[user.task]
+    what = f"MODEL.NAME {user.name} gives {shown(logits)}; expected {expected.gives}, as MODEL.TASK {user.task} says"
+    if not logits.is_floating_point():
+        raise UserError(
+            f"{what}; it takes the argmax itself: return what that reads, and COMPILE.OUTPUT argmax puts it in the file"
+        )
     if logits.dim() != expected.axes:
-        what = f"{expected.gives}, as MODEL.TASK {user.task} says"
-        raise UserError(f"MODEL.NAME {user.name} gives {shown(logits)}; expected {what}")
+        raise UserError(what)
     if logits.shape[1] != classes:
         raise UserError(
             f"MODEL.NAME {user.name} gives logits of {logits.shape[1]} classes and DATASET.NUM_CLASSES is {classes}; "

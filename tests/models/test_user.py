@@ -86,6 +86,12 @@ def test_logits_without_height_and_width_are_refused(tmp_path: Path) -> None:
         load_user_network(user(tmp_path, "self.conv(x).mean((2, 3))"), 2, (64, 64))
 
 
+@pytest.mark.parametrize("argmax", ["self.conv(x).argmax(1)", "self.conv(x).argmax(1, keepdim=True).int()"])
+def test_classes_in_place_of_logits_say_what_to_return(argmax: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected logits .*; it takes the argmax itself: return what that reads"):
+        load_user_network(user(tmp_path, argmax), 2, (64, 64))
+
+
 def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import sys\nsys.exit('usage')\n")
     with pytest.raises(UserError, match=r"script\.py:2: SystemExit: usage"):
