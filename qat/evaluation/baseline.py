@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from qat.errors import UserError
-from qat.evaluation.tasks import TASKS
+from qat.evaluation.tasks import TASKS, Task, task_in
 from qat.files import read_yaml, write_text
 
 MEASURED = "measured"  # the source of what --update writes; rows with another source are kept
@@ -27,6 +27,7 @@ TOLERANCES = (
     | dict.fromkeys(CLASSES, 0.015)
     | {"logit_sqnr": 1.5}
 )
+COARSE = 10  # times the tolerance of shares where predictions are boxes, points or pictures, which are few
 _EXAMPLE = "stages: {float: {mean_iou: {value: 0.8, tolerance: 0.0005, source: measured}}}"
 _ROW = {"value", "tolerance", "source", "both_sides"}
 
@@ -115,13 +116,13 @@ def updated(
 
 
 def _updated(title: str, before: Mapping[str, Expected], measured: Mapping[str, float]) -> dict[str, Expected]:
-    found = {}
+    found, task = {}, task_in(measured)
     for name, value in measured.items():
         old = before.get(name)
         if old is not None and old.source != MEASURED:
             found[name] = old
         else:
-            found[name] = Expected(_kept(name, value), old.tolerance if old else _tolerance(title, name))
+            found[name] = Expected(_kept(name, value), old.tolerance if old else _tolerance(title, name, task))
     return found
 
 
@@ -129,9 +130,10 @@ def _kept(name: str, value: float) -> float:
     return min(round(value, 5), MOST_SQNR) if name == "logit_sqnr" else round(value, 5)
 
 
-def _tolerance(title: str, name: str) -> float:
+def _tolerance(title: str, name: str, task: Task) -> float:
     table = FLOAT_TOLERANCES if title == "float" else TOLERANCES
-    return table[next((head for head in CLASSES if name.startswith(head)), name)]
+    tolerance = table[next((head for head in CLASSES if name.startswith(head)), name)]
+    return tolerance if task.maps or name == "logit_sqnr" else COARSE * tolerance
 
 
 def _rows(title: str, rows: Mapping[str, Any]) -> dict[str, Expected]:

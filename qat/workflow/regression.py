@@ -19,7 +19,8 @@ from qat.evaluation.regression import FELL, Row, figures, judge, junit
 from qat.files import write_json, write_text
 from qat.resources import find_baseline
 from qat.runtimes import NAMES, installed
-from qat.stages import finished_stages
+from qat.stages import finished_stages, read_record
+from qat.stages.folders import INT_MODEL
 from qat.version import __version__
 from qat.workflow.calibration import calibrate
 from qat.workflow.compilation import compile
@@ -31,6 +32,7 @@ from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, run_of
 from qat.workflow.settings import backend_choice, data_spec
 
+TORCHSCRIPT = "torchscript"  # the runtime of int_infer's file
 FOLDER = "regress"  # below OUTPUT_DIR: the run that is measured, apart from the user's
 JUNIT, JSON = "junit.xml", "regress.json"
 
@@ -169,6 +171,10 @@ def _run_compiled(config: CfgNode, progress: Progress) -> tuple[dict[str, str], 
         compile(config, progress)
     except UserError as error:
         return {f"compiled {name}": str(error) for name in found}, absent
+    without = read_record(folders_of(config).stage("compile"))["missing"].get(INT_MODEL)
+    if without and TORCHSCRIPT in found:  # another CPU or torch may have it
+        found.remove(TORCHSCRIPT)
+        absent[f"compiled {TORCHSCRIPT}"] = without
     broken = {}
     for name in found:
         try:

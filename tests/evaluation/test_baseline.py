@@ -9,6 +9,7 @@ import pytest
 from qat.config import load_config
 from qat.data import read_descriptor
 from qat.evaluation.baseline import CLASSES, Expected, read_baseline, updated, write_baseline
+from qat.workflow.network import task_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "baselines").rglob("*.yaml"))
@@ -19,13 +20,23 @@ def test_a_shipped_baseline_is_of_a_ready_config(path: Path) -> None:
     found = read_baseline(path)
     assert found.config == f"{path.parent.name}/{path.stem}"
     assert found.gate == load_config(found.config).QUANT.GATE
-    classes = {f"IoU {one.name}" for one in read_descriptor(path.parent.name).classes}
+    title = task_of(load_config(found.config)).class_title
+    classes = {f"{title} {one.name}" for one in read_descriptor(path.parent.name).classes}
     assert {name for rows in found.stages.values() for name in rows if name.startswith(CLASSES)} <= classes
     assert {"float", "calib", "int_infer"} <= found.stages.keys()
 
 
-def test_there_are_three() -> None:
-    assert [path.parent.name for path in SHIPPED] == ["camvid", "cityscapes", "streets"]
+def test_every_data_set_has_one() -> None:
+    sets = ["camvid", "cityscapes", "streets", "streets_crops", "streets_objects", "streets_persons"]
+    assert [path.parent.name for path in SHIPPED] == sets
+
+
+def test_few_predictions_have_wide_tolerances() -> None:
+    figures = {"top1": 0.9, "share_of_float": 1.0, "top1_changed": 0.02, "top 1 car": 0.9, "logit_sqnr": 14.0}
+    rows = updated(None, "a/b", {"calib": figures}, {}, 4).stages["calib"]
+    assert {name: row.tolerance for name, row in rows.items()} == pytest.approx(
+        {"top1": 0.03, "share_of_float": 0.03, "top1_changed": 0.02, "top 1 car": 0.15, "logit_sqnr": 1.5}
+    )
 
 
 @pytest.mark.parametrize(("measured", "holds"), [(0.7871, True), (0.7881, True), (0.7870, False), (0.7882, False)])
