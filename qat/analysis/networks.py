@@ -26,7 +26,7 @@ class Sample:
     """A picture: `image` (1, 3, H, W) normalised; `label` (1, h, w) or None; `size`: height, width of its classes.
 
     `canvas`: height and width that the logits span where the picture is padded (`qat.data.fit`); None: `size`.
-    `sides`: as of `Frame`.
+    `sides`, `pictures`: as of `Frame`.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Sample:
     size: tuple[int, int]
     canvas: tuple[int, int] | None = None
     sides: tuple[float, ...] | None = None
+    pictures: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Sensitivity:
                 self.layers[name][kind].merge(measure)
 
     def _frame(self, sample: Sample) -> Frame:
-        return Frame(sample.size, sample.canvas, self.align_corners, sample.sides)
+        return Frame(sample.size, sample.canvas, self.align_corners, sample.sides, sample.pictures)
 
     def _count(self, measure: Measure, outputs: Outputs, reference: tuple[Outputs, Prediction], sample: Sample) -> None:
         frame = self._frame(sample)

@@ -166,6 +166,7 @@ def complete(config: CfgNode) -> None:
             config.DATASET[name] = value
     if config.TEST.FIT is None:
         config.TEST.FIT = _network_fit(config.MODEL.NAME)
+    _check_fit(config)
     for key in PATHS:
         node, name = _node(config, key)
         node[name] = expand(node[name], key) if key in _AT_ONCE else expand_set(node[name])
@@ -213,6 +214,18 @@ def _network_fit(name: str) -> str:
     from qat.models import default_fit
 
     return default_fit(name)
+
+
+def _check_fit(config: CfgNode) -> None:
+    """UserError for a letterbox around pictures whose results don't come back from it."""
+    from qat.deploy.letterbox import LETTERBOX
+    from qat.models import takes_letterbox
+
+    if config.TEST.FIT == LETTERBOX and not takes_letterbox(config.MODEL.NAME):
+        raise UserError(
+            f"TEST.FIT is {LETTERBOX}, which is for detectors alone, and MODEL.NAME {config.MODEL.NAME} is none; "
+            "set TEST.FIT pad or resize"
+        )
 
 
 def _check_classes(config: CfgNode, count: int) -> None:

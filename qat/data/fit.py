@@ -1,4 +1,4 @@
-"""Pictures whose sides aren't multiples of the network's: padded and cropped, or scaled and scaled back."""
+"""Pictures whose sides aren't multiples of the network's, or of any size: padded and cropped, or scaled, and back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_by
 
+from qat.deploy.letterbox import LETTERBOX, Letterbox
+
 Size = tuple[int, int]  # height, width
-MODES = ("pad", "resize")
+MODES = ("pad", "resize", LETTERBOX)
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Fit:
 
     `mode`: pad, at the right and bottom with the mean colour, and the classes are cropped back; or resize (bilinear).
     `size`: height and width that every picture is scaled to first; None: it keeps its own. Where the sides are
-    multiples already, both modes leave a picture as it is.
+    multiples already, both modes leave a picture as it is. letterbox is pad, but that a picture is scaled to `size` at
+    its own aspect ratio, between grey bars.
     """
 
     mode: str = "pad"
@@ -50,10 +53,16 @@ class Fit:
         height, width = (round(size[axis] * network[axis] / pictures[axis]) for axis in (0, 1))
         return height, width
 
+    def within(self, size: Size) -> Size:
+        """Height and width that the boxes of a picture of `size` are found in, its own or those between the bars."""
+        return self.size or size if self.mode == LETTERBOX else size
+
     def scaled(self, images: Tensor) -> Tensor:
         """Pictures uint8 (N, H, W, 3) at the size that is padded or taken as it is."""
         own: Size = (images.shape[1], images.shape[2])
         height, width = self.network_size(own) if self.mode == "resize" else self.size or own
+        if self.mode == LETTERBOX:
+            return letterboxed(images, (height, width))
         return resized(images, [width, height])
 
     def padded(self, x: Tensor) -> Tensor:
@@ -62,8 +71,8 @@ class Fit:
         return padded(x, (height, width))
 
     def record(self, size: Size) -> dict[str, Any]:
-        """The manifest's words on pictures of `size` whose sides aren't multiples; empty for others."""
-        if self.network_size(size) == size:
+        """The manifest's words on pictures of `size` that aren't just stretched to the network's; empty for others."""
+        if self.network_size(size) == size and self.mode != LETTERBOX:
             return {}
         return {"fit": self.mode, "picture": {"height": size[0], "width": size[1]}}
 
@@ -73,7 +82,7 @@ AS_IS = Fit()  # pictures of any size keep it
 
 def picture_size(spec: Mapping[str, Any]) -> Size:
     """Height and width that a picture has before it is padded; `spec`: the manifest's `input`."""
-    sizes = spec["picture"] if spec.get("fit") == "pad" else spec
+    sizes = spec["picture"] if spec.get("fit") in ("pad", LETTERBOX) else spec
     return sizes["height"], sizes["width"]
 
 
@@ -91,6 +100,14 @@ def padded_pixels(images: Tensor, size: Size, mean: Sequence[float]) -> Tensor:
     whole = colour.expand(images.shape[0], *size, len(colour)).clone()
     whole[:, : images.shape[1], : images.shape[2]] = images
     return whole
+
+
+def letterboxed(images: Tensor, size: Size) -> Tensor:
+    """Scales uint8 (N, H, W, C) at their aspect ratio to `size` (height, width), between grey bars."""
+    if tuple(images.shape[1:3]) == size:
+        return images
+    box = Letterbox((images.shape[1], images.shape[2]), size)
+    return torch.from_numpy(np.stack([box.fill(image) for image in images.numpy()]))
 
 
 def resized(images: Tensor, size: list[int]) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qat.data.descriptor import KEYPOINTS, Descriptor
+from qat.data.descriptor import BOXES, KEYPOINTS, Descriptor
 from qat.data.encodings import AUTO
 from qat.data.list_lines import list_rows
 from qat.errors import UserError
@@ -20,6 +20,7 @@ from qat.files import files_below
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".npy")
 LIST_SUFFIXES = (".txt", ".lst", ".csv")
 LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # without loss
+BOX_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True, slots=True)  # there are as many as pictures
@@ -172,8 +173,14 @@ def find_split(descriptor: Descriptor, base: Path, split: str, labels: str) -> l
 
 
 def _label_patterns(descriptor: Descriptor, split: str, labels: str) -> list[Pattern]:
-    wanted = [text for encoding, text in descriptor.labels if text and labels in (AUTO, encoding)]
-    return [Pattern.of(text, split) for text in wanted or [text for _, text in descriptor.labels if text]]
+    named = [(encoding, _of_files(encoding, text)) for encoding, text in descriptor.labels if text]
+    wanted = [text for encoding, text in named if labels in (AUTO, encoding)]
+    return [Pattern.of(text, split) for text in wanted or [text for _, text in named]]
+
+
+def _of_files(encoding: str, text: str) -> str:
+    """A pattern of labels; a folder of boxes, which are no pictures, holds text files."""
+    return f"{text}/{{frame}}{BOX_SUFFIX}" if encoding == BOXES and "{frame}" not in text else text
 
 
 def _label(base: Path, frame: str, patterns: list[Pattern]) -> Path | None:

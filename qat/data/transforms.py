@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qat.data.fit import AS_IS, Fit, Size, padded_pixels, picture_size, resized
+from qat.data.fit import AS_IS, Fit, Size, letterboxed, padded_pixels, picture_size, resized
 from qat.deploy.input_form import InputForm, fitted
+from qat.deploy.letterbox import LETTERBOX
 from qat.deploy.normalise import lookup, table
 from qat.errors import UserError, nearest
 
@@ -24,13 +25,26 @@ CHROMA = {"full": 1.0, "studio": 224 / 255}
 
 
 class InferenceTransform:
-    """The transform of calibration and evaluation: tensors of the same pixels, without a copy; `normalise` follows."""
+    """The transform of calibration and evaluation: tensors of the same pixels, without a copy; `normalise` follows.
+
+    `letterbox`: height and width that every picture is scaled to at its own aspect ratio, between grey bars, for labels
+    that are shares of its sides; None: it keeps its size.
+    """
+
+    def __init__(self, letterbox: Size | None = None) -> None:
+        self.letterbox = letterbox
 
     def __call__(
         self, image: NDArray[np.uint8], label: NDArray[np.uint8] | None, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
-        """`image`: uint8 (H, W, 3) RGB. `label`: uint8 (H, W) train ids, left out where there is none."""
+        """`image`: uint8 (H, W, 3) RGB. `label`: uint8 (H, W) train ids, left out where there is none.
+
+        A letterboxed sample has `picture`, the picture's own height and width.
+        """
         sample = {"image": torch.from_numpy(image)}
+        if self.letterbox:
+            boxed = letterboxed(sample["image"][None], self.letterbox)[0]
+            sample = {"image": boxed, "picture": torch.tensor(image.shape[:2])}
         return sample if label is None else {**sample, "label": torch.from_numpy(label)}
 
 
@@ -104,10 +118,11 @@ def artefact_input(spec: Mapping[str, Any], mean: Sequence[float], std: Sequence
     """Returns a function uint8 (N, H, W, 3) -> contiguous (N, 3, h, w), scaled (bilinear) where the sizes differ.
 
     `spec`: the manifest's `input`: width, height; type float (normalised) or uint8 (raw RGB); or J5's source pyramid
-    (centred YUV444). With fit pad a picture is scaled to `picture` and padded to width and height.
+    (centred YUV444). With fit pad or letterbox a picture is scaled to `picture` and padded to width and height.
     """
     whole: Size = (spec["height"], spec["width"])
-    form = InputForm(whole, picture_size(spec), tuple(mean), tuple(std), spec.get("type") == "uint8")
+    raw, boxed = spec.get("type") == "uint8", spec.get("fit") == LETTERBOX
+    form = InputForm(whole, picture_size(spec), tuple(mean), tuple(std), raw, boxed)
     if spec.get("source") == "pyramid":
         return lambda images: _pyramid(images, form)
 
@@ -120,7 +135,8 @@ def artefact_input(spec: Mapping[str, Any], mean: Sequence[float], std: Sequence
 
 def _pyramid(images: Tensor, form: InputForm) -> Tensor:
     height, width = form.picture
-    whole = padded_pixels(resized(images, [width, height]), form.size, form.mean)
+    scaled = letterboxed(images, form.picture) if form.letterbox else resized(images, [width, height])
+    whole = padded_pixels(scaled, form.size, form.mean)
     return rgb_to_centred_yuv(whole.permute(0, 3, 1, 2).float()).contiguous()
 
 

@@ -13,6 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.deploy.letterbox import Letterbox, Size
+
 Floats: TypeAlias = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
@@ -108,11 +110,13 @@ def decode_within(
     return values
 
 
-def boxes_within(values: Floats, selection: Selection, size: Sequence[int]) -> Floats:
-    """As `select`, cut at the rim of a picture of that height and width."""
-    boxes, (height, width) = select(values, selection), size
-    boxes[:, :4] = boxes[:, :4].clip(0, np.array([width, height, width, height], np.float32))
-    return boxes
+def boxes_within(values: Floats, selection: Selection, size: Size, picture: Size | None = None) -> Floats:
+    """As `select`, cut at the rim of a picture.
+
+    `size`: height and width that `values` are pixels of. `picture`: of a picture that lies there between grey bars,
+    whose own pixels the boxes are then in; None: it fills `size`.
+    """
+    return Letterbox(picture or size, size).back(select(values, selection))
 
 
 def _candidates(values: Floats, selection: Selection) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.deploy.letterbox import LETTERBOX
 from qat.errors import UserError
 
 Size = tuple[int, int]  # height, width
@@ -25,10 +26,11 @@ LAYOUT, COLOUR = "NCHW", "RGB"
 class Facts:
     """A file's facts.
 
-    `size`: height and width of its input; `picture`: of a picture before it is padded to that. `pixels`: it takes raw
-    uint8 in place of normalised float32. `batch`: how many pictures at a time, 0 for any number. `output`: logits,
-    upsampled or argmax. `anchors`: of a detector, width and height in pixels by stride. `skeleton`: pairs of key points
-    that a line joins. `form`: float, int8 s8 or int8 u8, "" where it isn't said.
+    `size`: height and width of its input; `picture`: of a picture before it is padded to that. `letterbox`: pictures
+    keep their aspect ratio, between grey bars. `pixels`: it takes raw uint8 in place of normalised float32. `batch`:
+    how many pictures at a time, 0 for any number. `output`: logits, upsampled or argmax. `anchors`: of a detector,
+    width and height in pixels by stride. `skeleton`: pairs of key points that a line joins. `form`: float, int8 s8 or
+    int8 u8, "" where it isn't said.
     """
 
     task: str
@@ -48,6 +50,7 @@ class Facts:
     form: str = ""
     parameters: int = 0
     macs: int = 0
+    letterbox: bool = False
 
     def canvas(self, size: Size) -> Size:
         """What the outputs span where results are wanted at `size`, their top left.
@@ -120,7 +123,8 @@ def _facts(read: Mapping[str, Any]) -> Facts:
     if (layout, colour) != (LAYOUT, COLOUR):
         raise ValueError(f"{layout} {colour}: {LAYOUT} {COLOUR} is read")
     size = int(given["height"]), int(given["width"])
-    picture = read.get("picture") if read.get("fit") == "pad" else None
+    fit = read.get("fit")
+    picture = read.get("picture") if fit in ("pad", LETTERBOX) else None
     return Facts(
         task=str(read["task"]),
         network=str(read.get("network", "")),
@@ -139,4 +143,5 @@ def _facts(read: Mapping[str, Any]) -> Facts:
         form=str(read.get("form", "")),
         parameters=int(read.get("parameters", 0)),
         macs=int(read.get("macs", 0)),
+        letterbox=fit == LETTERBOX,
     )

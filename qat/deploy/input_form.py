@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from qat.deploy.letterbox import Letterbox
 from qat.deploy.normalise import lookup, table
 
 Picture = NDArray[np.uint8]  # (H, W, channels)
@@ -20,7 +21,8 @@ Size = tuple[int, int]  # height, width
 class InputForm:
     """`size`: of the input; `picture`: that a picture is scaled to before it is padded at the right and bottom to that.
 
-    `mean`, `std`: of the channels / 255. `pixels`: raw uint8 in place of normalised float32.
+    `mean`, `std`: of the channels / 255. `pixels`: raw uint8 in place of normalised float32. `letterbox`: a picture is
+    scaled at its own aspect ratio, between grey bars.
     """
 
     size: Size
@@ -28,6 +30,7 @@ class InputForm:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     pixels: bool = False
+    letterbox: bool = False
 
 
 def fitted(picture: Picture, form: InputForm) -> NDArray[Any]:
@@ -46,7 +49,7 @@ def fitted(picture: Picture, form: InputForm) -> NDArray[Any]:
         >>> fitted(np.full((2, 4, 3), 7, np.uint8), form)[0, :, 3:5, 0].tolist()
         [[7, 51], [7, 102], [7, 153]]
     """
-    scaled = _scaled(picture, form.picture)
+    scaled = _scaled(picture, form)
     if form.pixels:
         whole = _padded(scaled, form.size, [round(255 * part) for part in form.mean])
     else:
@@ -54,8 +57,10 @@ def fitted(picture: Picture, form: InputForm) -> NDArray[Any]:
     return np.ascontiguousarray(whole.transpose(2, 0, 1)[None])
 
 
-def _scaled(picture: Picture, size: Sequence[int]) -> Picture:
-    height, width = size
+def _scaled(picture: Picture, form: InputForm) -> Picture:
+    height, width = form.picture
+    if form.letterbox:
+        return Letterbox((picture.shape[0], picture.shape[1]), form.picture).fill(picture)
     if picture.shape[:2] == (height, width):
         return picture
     scaled = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 GREY = 114
+LETTERBOX = "letterbox"  # how a file's facts and TEST.FIT name it
 Size = tuple[int, int]  # height, width
 
 
@@ -36,7 +37,8 @@ class Letterbox:
     @property
     def scaled(self) -> Size:
         """The picture's size in the input."""
-        return round(self.picture[0] * self.ratio), round(self.picture[1] * self.ratio)
+        height, width = (max(round(side * self.ratio), 1) for side in self.picture)
+        return height, width
 
     @property
     def bars(self) -> tuple[int, int, int, int]:
@@ -45,7 +47,9 @@ class Letterbox:
         return round(down - 0.1), round(down + 0.1), round(across - 0.1), round(across + 0.1)
 
     def fill(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, C) of the size `picture` -> (h, w, C) of the size `network`."""
+        """(H, W, C) of the size `picture` -> (h, w, C) of the size `network`; of that size already, the same array."""
+        if self.picture == self.network:
+            return picture
         height, width = self.scaled
         inside = picture
         if self.scaled != self.picture:

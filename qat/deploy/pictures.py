@@ -76,4 +76,5 @@ def network_input(picture: Picture, facts: Facts) -> NDArray[Any]:
     """
     if facts.task == "keypoints":  # a picture is one person, at its own aspect ratio
         picture = whole_picture(picture, (facts.size[1], facts.size[0])).cut(picture)
-    return fitted(picture, InputForm(facts.size, facts.picture, facts.mean, facts.std, facts.pixels))
+    form = InputForm(facts.size, facts.picture, facts.mean, facts.std, facts.pixels, facts.letterbox)
+    return fitted(picture, form)

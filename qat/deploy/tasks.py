@@ -63,8 +63,9 @@ def _names(result: Array, facts: Facts) -> list[str]:
 
 
 def _boxes(outputs: Sequence[Array], size: Size, facts: Facts) -> Array:
-    values = decode_within(outputs, np.array(facts.anchors, np.float32), facts.canvas(size))
-    return boxes_within(values[0], FOR_PICTURES, size)
+    within = facts.picture if facts.letterbox else size
+    values = decode_within(outputs, np.array(facts.anchors, np.float32), facts.canvas(within))
+    return boxes_within(values[0], FOR_PICTURES, within, size)
 
 
 def _objects(result: Array, facts: Facts) -> str:

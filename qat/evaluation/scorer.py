@@ -41,7 +41,14 @@ def frame_of(batch: Mapping[str, Any], fit: Fit, align_corners: bool, task: Task
     label = batch.get("label")
     height, width = label.shape[-2:] if label is not None and task.maps else batch["image"].shape[1:3]
     sides = tuple(map(float, batch["side"])) if "side" in batch else None
-    return Frame((height, width), fit.canvas((height, width)), align_corners, sides)
+    return Frame((height, width), fit.canvas((height, width)), align_corners, sides, pictures_in(batch))
+
+
+def pictures_in(batch: Mapping[str, Any]) -> tuple[tuple[int, int], ...] | None:
+    """The own height and width of each picture of a letterboxed batch; None for others."""
+    if "picture" not in batch:
+        return None
+    return tuple((height, width) for height, width in batch["picture"].reshape(-1, 2).tolist())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from qat.models.checkpoint import load_checkpoint
 from qat.models.own import Look, load_user_network, look_at
-from qat.models.registry import NAMES, NETWORKS, branches_of, build_model, default_fit, normalisation, resolve
+from qat.models.registry import (
+    NAMES,
+    NETWORKS,
+    branches_of,
+    build_model,
+    default_fit,
+    normalisation,
+    resolve,
+    takes_letterbox,
+)
 from qat.models.spec import Branch, NetworkSpec
 from qat.models.user import UserNetwork, names_own, short_name
 
@@ -25,4 +34,5 @@ __all__ = [
     "normalisation",
     "resolve",
     "short_name",
+    "takes_letterbox",
 ]

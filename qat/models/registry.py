@@ -57,6 +57,15 @@ def default_fit(name: str) -> str:
     return NetworkSpec.fit if names_own(name) else resolve(name).fit
 
 
+def takes_letterbox(name: str) -> bool:
+    """Whether TEST.FIT letterbox is for MODEL.NAME's network: detectors bring boxes back from between the bars.
+
+    >>> takes_letterbox("yolov5n"), takes_letterbox("pidnet_s"), takes_letterbox("net.py:build")
+    (True, False, False)
+    """
+    return not names_own(name) and resolve(name).task == "detection"
+
+
 def build_model(name: str, num_classes: int, aux_mode: str = EVAL) -> nn.Module:
     """Build a float network with random weights.
 

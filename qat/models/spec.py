@@ -34,9 +34,9 @@ class NetworkSpec:
     (N, 3, H, W) in. `aliases`: other names, such as those of the official configs.
 
     `stride`: the picture's sides over the logits'. `multiple`: what a picture's sides are multiples of, by default
-    `stride`; `fit`: how other pictures go in, pad or resize (TEST.FIT). `smallest_side`: of a picture whose deepest map
-    has one value; sides of crops are multiples of it. `mean`, `std`: of RGB / 255, as its weights
-    expect pictures.
+    `stride`; `fit`: how other pictures go in, pad, resize or letterbox (TEST.FIT). `smallest_side`: of a picture whose
+    deepest map has one value; sides of crops are multiples of it. `mean`, `std`: of RGB / 255, as its weights expect
+    pictures.
 
     `outputs`: what the train form gives, in order; the predict form gives `main` alone. `auxiliary`: prefixes of the
     parameters that the train form has alone. `loss`: the recipe in `qat.training.losses` that takes the outputs.

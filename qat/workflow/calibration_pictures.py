@@ -11,10 +11,11 @@ from yacs.config import CfgNode
 
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced, held_out
 from qat.data.content import pictures_of
-from qat.data.transforms import InferenceTransform, network_input
+from qat.data.transforms import network_input
 from qat.errors import UserError
+from qat.models import takes_letterbox
 from qat.workflow.load import device
-from qat.workflow.settings import data_spec, fit_of
+from qat.workflow.settings import data_spec, fit_of, inference_transform
 
 FEW = 8  # pictures on which layers are ranked
 SEEN = 2**20  # pixels that channel ranges are measured on: a map at 1/32 has a thousand values a channel in so many
@@ -35,7 +36,7 @@ class CalibrationPictures:
     @classmethod
     def of(cls, config: CfgNode) -> CalibrationPictures:
         """The pictures that the config names."""
-        dataset = build_dataset(data_spec(config), "train", InferenceTransform())
+        dataset = build_dataset(data_spec(config), "train", inference_transform(config))
         return cls(config, dataset, evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES))
 
     @cached_property
@@ -88,8 +89,9 @@ class CalibrationPictures:
         """Returns `images` (N, H, W, 3) uint8; UserError unless they have the size that the int8 graph is built for."""
         (height, width), (graph_width, graph_height) = images.shape[1:3], self.config.TEST.IMAGE_SIZE
         if (width, height) != (graph_width, graph_height):
+            any_size = ", or TEST.FIT letterbox for any" if takes_letterbox(self.config.MODEL.NAME) else ""
             raise UserError(
                 f"a training picture is {width}x{height}, and the int8 graph is built for TEST.IMAGE_SIZE "
-                f"{graph_width}x{graph_height}; set TEST.IMAGE_SIZE {width},{height}"
+                f"{graph_width}x{graph_height}; set TEST.IMAGE_SIZE {width},{height}{any_size}"
             )
         return images

@@ -23,8 +23,9 @@ from qat.compile.verify.runtimes import Parity
 from qat.compile.verify.samples import ParitySample
 from qat.data import SegmentationDataset, build_dataset, evenly_spaced
 from qat.data.fit import Size
-from qat.data.transforms import InferenceTransform, artefact_input, normalise
+from qat.data.transforms import artefact_input, normalise
 from qat.errors import UserError
+from qat.evaluation.scorer import pictures_in
 from qat.evaluation.tasks import DETECTION
 from qat.evaluation.tasks.keypoints import KEYPOINTS
 from qat.files import replaced_folder, sha256
@@ -41,7 +42,7 @@ from qat.workflow.load import example_input, load_calibration, load_float, load_
 from qat.workflow.network import build_network, network_spec, require_maps, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice, data_spec, descriptor_of, fit_of
+from qat.workflow.settings import backend_choice, data_spec, descriptor_of, fit_of, inference_transform
 
 log = logging.getLogger(__name__)
 
@@ -178,14 +179,16 @@ def parity_samples(config: CfgNode, dataset: SegmentationDataset) -> list[Parity
         raw = config.COMPILE.INPUT == "uint8"  # then the padding is a whole level, for the stages too
         normalised = normalise(image.permute(0, 2, 3, 1).contiguous(), mean, std).contiguous() if raw else image
         label, sides = picture.get("label"), (picture["side"],) if "side" in picture else None
-        samples.append(ParitySample(picture["name"], normalised, image, label, size, fit.canvas(size), sides))
+        where = size, fit.canvas(size), sides, pictures_in(picture)
+        samples.append(ParitySample(picture["name"], normalised, image, label, *where))
     return samples
 
 
 def _for_runtimes(config: CfgNode) -> Compilation:
     """Compiles the artefacts for this machine's runtimes."""
     chosen_runtimes(config.COMPILE.RUNTIMES)  # refuses early, before anything is read
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    transform = inference_transform(config, picture_size(config))
+    dataset = build_dataset(data_spec(config), "val", transform)
     run = run_of(config)
     folder = run.folders.stage("compile")
     with replaced_folder(folder) as aside:

@@ -21,7 +21,7 @@ from qat.analysis.ranges import ranges
 from qat.analysis.sensitivity import ALONE, Sensitivity
 from qat.backends.protocol import Backend, LayerSimilarity
 from qat.data import SegmentationDataset, build_dataset, data_loader, evenly_spaced
-from qat.data.transforms import InferenceTransform, network_input
+from qat.data.transforms import network_input
 from qat.distributed import Group, current
 from qat.engine import PROGRAM
 from qat.errors import UserError
@@ -35,7 +35,7 @@ from qat.workflow.load import example_input, load_calibrated, load_float, load_g
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of, twin
-from qat.workflow.settings import backend_choice, data_spec, fit_of
+from qat.workflow.settings import backend_choice, data_spec, fit_of, inference_transform
 from qat.workflow.sharing import check_same_files, shared_counter
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def debug(config: CfgNode, progress: Progress = silent, *, invocation: Invocatio
     task_of(config)
     choice = backend_choice(config)
     log.info("%s", choice)
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", inference_transform(config))
     _check_budgets(config, dataset)
     inspection, similarity = _ask(config, choice.backend, dataset) if choice.backend.inspects else ((), ())
     if choice.backend.inspects:
@@ -131,7 +131,7 @@ def _measure(config: CfgNode, subject: Subject, dataset: SegmentationDataset, pr
 
 def _help(group: Group, config: CfgNode) -> None:
     """What the other processes do of `_measure`."""
-    dataset, subject = build_dataset(data_spec(config), "val", InferenceTransform()), _subject(config)
+    dataset, subject = build_dataset(data_spec(config), "val", inference_transform(config)), _subject(config)
     data, names = config.DATASET, config.DEBUG.LAYERS
     _layer_errors(group, config, subject, dataset, silent)
     if config.DEBUG.SENSITIVITY_IMAGES:
@@ -178,7 +178,7 @@ def _samples(config: CfgNode, dataset: SegmentationDataset, indices: Sequence[in
     for batch in data_loader(dataset, 1, config.WORKERS, indices=indices):
         image, label = batch["image"], batch.get("label")
         x, frame = checked(network_input(image, data.MEAN, data.STD, fit)), frame_of(batch, fit, False, task_of(config))
-        yield Sample(batch["name"][0], x, label, frame.size, frame.canvas, frame.sides)
+        yield Sample(batch["name"][0], x, label, frame.size, frame.canvas, frame.sides, frame.pictures)
 
 
 def _write(config: CfgNode, subject: Subject, measured: Measurements, advice: Mapping[str, Any]) -> Path:

@@ -15,7 +15,6 @@ from qat.config.checks import RULES
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.content import content_of
 from qat.data.label_counts import LabelCounts, remarks, require_classes
-from qat.data.transforms import InferenceTransform
 from qat.distributed import current
 from qat.environment import environment
 from qat.errors import UserError
@@ -48,7 +47,7 @@ from qat.workflow.network import task_of
 from qat.workflow.places import stage_on_cpu
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, record_stage, run_of
-from qat.workflow.settings import backend_choice, data_spec
+from qat.workflow.settings import backend_choice, data_spec, inference_transform
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def evaluate(
     task_of(config)
     if gate is not None:
         _check_gate(gate)
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", inference_transform(config))
     _settle(config)
     if stage != "float" and not _float_is_recorded(config, dataset):
         log.info("float isn't evaluated on these images yet: doing that first")

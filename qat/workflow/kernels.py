@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from qat.backends.fx import to_torchscript
 from qat.data import build_dataset, evenly_spaced
-from qat.data.transforms import InferenceTransform, network_input
+from qat.data.transforms import network_input
 from qat.engine import PROGRAM
 from qat.environment import has_vnni
 from qat.errors import UserError
@@ -24,7 +24,7 @@ from qat.stages import origin_of
 from qat.stages.folders import KERNELS
 from qat.version import __version__
 from qat.workflow.run import run_of
-from qat.workflow.settings import data_spec, fit_of
+from qat.workflow.settings import data_spec, fit_of, inference_transform
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _decided_by(config: CfgNode) -> dict[str, Any]:
 def _picture(config: CfgNode, example: Tensor) -> Tensor:
     """Returns the calibration's first picture; `example` where there is none of its size."""
     try:
-        dataset = build_dataset(data_spec(config), "train", InferenceTransform())
+        dataset = build_dataset(data_spec(config), "train", inference_transform(config))
         first = dataset[evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES)[0]]["image"]
         picture = network_input(first[None], config.DATASET.MEAN, config.DATASET.STD, fit_of(config))
     except UserError as error:

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset, data_loader
 from qat.data.content import picture_digests
 from qat.data.fit import Fit
-from qat.data.transforms import InferenceTransform, Normaliser, artefact_input
+from qat.data.transforms import Normaliser, artefact_input
 from qat.distributed import Group
 from qat.errors import UserError
 from qat.evaluation import LogitStore, Result
@@ -26,13 +26,13 @@ from qat.workflow.load import load_stage, stage_device
 from qat.workflow.network import network_spec, task_of
 from qat.workflow.progress import Progress, silent
 from qat.workflow.run import folders_of, run_of
-from qat.workflow.settings import data_spec, fit_of
+from qat.workflow.settings import data_spec, fit_of, inference_transform
 from qat.workflow.sharing import check_same_files, check_shared_folder, own_part, shared_counter
 
 
 def help_measure(group: Group, config: CfgNode, stage: str) -> None:
     """What the other processes do where the first one measures a stage."""
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", inference_transform(config))
     measured(group, config, stage, dataset, load_stage(config, stage), silent)
 
 

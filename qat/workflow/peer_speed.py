@@ -17,7 +17,7 @@ from yacs.config import CfgNode
 from qat.compile.perf.timing import Failure, Timing, measure
 from qat.config import with_values
 from qat.data import build_dataset, data_loader, evenly_spaced
-from qat.data.transforms import InferenceTransform, Normaliser, network_input
+from qat.data.transforms import Normaliser, network_input
 from qat.deploy.sessions.openvino import core
 from qat.evaluation import Result
 from qat.evaluation import evaluate as score
@@ -28,7 +28,7 @@ from qat.workflow.artefact import find_artefact
 from qat.workflow.load import example_input, load_float, load_stage
 from qat.workflow.measuring import evaluated_names
 from qat.workflow.progress import Progress, counter, silent
-from qat.workflow.settings import data_spec, fit_of
+from qat.workflow.settings import data_spec, fit_of, inference_transform
 
 log = logging.getLogger(__name__)
 Key = tuple[str, str]  # a form of the network, runtime
@@ -109,7 +109,7 @@ def _peers(config: CfgNode, folder: Path) -> dict[Key, Session]:
 
 def _calibration_pictures(config: CfgNode) -> list[Tensor]:
     """Returns the calibration's pictures: QUANT.CALIB_IMAGES of the training list, normalised."""
-    data, dataset = config.DATASET, build_dataset(data_spec(config), "train", InferenceTransform())
+    data, dataset = config.DATASET, build_dataset(data_spec(config), "train", inference_transform(config))
     indices = evenly_spaced(len(dataset), config.QUANT.CALIB_IMAGES)
     images = (dataset[index]["image"][None] for index in indices)
     return [network_input(image, data.MEAN, data.STD, fit_of(config)).contiguous() for image in images]
@@ -154,7 +154,7 @@ def _static_model(folder: Path, pictures: Pictures, kind: str) -> Path:
 
 def _accuracy(config: CfgNode, key: Key, session: Session, progress: Progress) -> Result:
     """Scores a session over the val list, with its distance from float."""
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", inference_transform(config))
     names = evaluated_names(config, dataset)
     network = load_stage(config, "float")
     advance = counter(progress, len(names), ", ".join(key))

@@ -13,6 +13,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from qat.data import class_set
+from qat.data.fit import Size
 from qat.data.image_io import rgb_view
 from qat.deploy.person_crop import PersonCrop
 from qat.evaluation.outputs import Outputs
@@ -44,8 +45,12 @@ class Predictor:
         """The predictions of pictures of one size."""
         outputs, size = self.outputs(images), (images.shape[1], images.shape[2])
         with self.steps.step("post-process"), torch.inference_mode():
-            frame = Frame(size, self._fit.canvas(size), self.config.MODEL.ALIGN_CORNERS)
-            return self._task.predict(outputs, frame)
+            return self._task.predict(outputs, self._frame(size, len(images)))
+
+    def _frame(self, size: Size, count: int) -> Frame:
+        within, corners = self._fit.within(size), self.config.MODEL.ALIGN_CORNERS
+        pictures = None if within == size else (size,) * count
+        return Frame(within, self._fit.canvas(within), corners, pictures=pictures)
 
     def classes(self, images: Picture) -> Picture:
         """The class of each pixel, (N, H, W) uint8."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from qat.data import build_dataset, class_set, data_loader
+from qat.data.image_io import rgb_view
 from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.evaluation.metrics import MEASURED_ON
 from qat.files import write_text
 from qat.invocation import Invocation, command
-from qat.report.drawn_predictions import draw_prediction, most_changed
+from qat.report.drawn_predictions import ComparedPrediction, draw_prediction, most_changed
 from qat.report.page import WorstPictures, headline, page
 from qat.report.pictures import draw, worst_images
 from qat.report.sources import Sources, read_sources
@@ -24,7 +26,7 @@ from qat.workflow.measuring import evaluated_names, float_logits, stage_fit, to_
 from qat.workflow.network import task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of, invocation_of_stage, run_of
-from qat.workflow.settings import data_spec
+from qat.workflow.settings import data_spec, inference_transform
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _pictures(
     if title not in sources.metrics:
         line = command("eval", path, stage=stage)
         return WorstPictures(why=f"Stage {title} isn't evaluated yet.", command=line)
-    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    dataset = build_dataset(data_spec(config), "val", inference_transform(config))
     names, store = evaluated_names(config, dataset), float_logits(config, dataset)
     recorded = sources.metrics[title].get(MEASURED_ON)  # an older version's figures don't say it
     if recorded and (difference := measured_on(config, dataset).difference(recorded)):
@@ -108,4 +110,13 @@ def _pictures(
     if task.drawing is None:
         return WorstPictures(why=f"Pictures of {task.name} aren't drawn.", command="")
     changed, shares = most_changed(task, model, batches, count, **run)
-    return WorstPictures(title, tuple(draw_prediction(task, one, classes, title) for one in changed), tuple(shares))
+    drawn = (draw_prediction(task, one, classes, title) for one in _as_they_lie(config, changed))
+    return WorstPictures(title, tuple(drawn), tuple(shares))
+
+
+def _as_they_lie(config: CfgNode, changed: Sequence[ComparedPrediction]) -> Iterator[ComparedPrediction]:
+    """With each picture's own pixels, in which its boxes are, in place of those that the stage sees (TEST.FIT)."""
+    dataset = build_dataset(data_spec(config), "val", InferenceTransform())
+    for one in changed:
+        image = dataset[dataset.names.index(one.name)]["image"]
+        yield replace(one, image=rgb_view(image.numpy()))

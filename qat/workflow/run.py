@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from qat.backends.select import TUNES
 from qat.config import default_config, load_config, with_values
 from qat.config.unread import unread
+from qat.deploy.letterbox import LETTERBOX
 from qat.engine import choose_engine
 from qat.errors import UserError
 from qat.files import check_place
@@ -57,7 +58,7 @@ def run_of(config: CfgNode) -> Run:
     return Run(
         folders=folders_of(config),
         weights=Path(config.TEST.MODEL_FILE) if config.TEST.MODEL_FILE else None,
-        network=network_origin(config) | _values(config, NETWORK_KEYS) | descriptor_origin(config),
+        network=network_origin(config) | _values(config, _network_keys(config)) | descriptor_origin(config),
         own_weights="" if config.TEST.MODEL_FILE else own_weights(config),
         quant=_values(config, _quant_keys()) | {"reduce_range": choose_engine(config.QUANT.ENGINE).reduce_range},
         kernels=_values(config, ("QUANT.ENGINE",)),
@@ -81,6 +82,11 @@ def record_stage(config: CfgNode, stage: str, more: Mapping[str, Any]) -> dict[s
     if stage != "float":
         parts["backend"] = backend_choice(config).record()
     return record_of(stage, origin_of(run_of(config), stage), parts | dict(more))
+
+
+def _network_keys(config: CfgNode) -> tuple[str, ...]:
+    """NETWORK_KEYS; of a letterbox float's outputs are those of its size too."""
+    return (*NETWORK_KEYS, "TEST.IMAGE_SIZE") if config.TEST.FIT == LETTERBOX else NETWORK_KEYS
 
 
 def _quant_keys() -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from yacs.config import CfgNode
 from qat.backends.fx.backend import as_graph
 from qat.config import with_values
 from qat.data import build_dataset
-from qat.data.transforms import InferenceTransform
 from qat.distributed import Group, current
 from qat.environment import environment
 from qat.files import scratch_folder
@@ -22,7 +21,7 @@ from qat.workflow.load import load_prepared, load_stage
 from qat.workflow.measuring import evaluated_names, measured
 from qat.workflow.observing import Pass, observers_of
 from qat.workflow.progress import Progress, silent
-from qat.workflow.settings import data_spec
+from qat.workflow.settings import data_spec, inference_transform
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _passes(group: Group, config: CfgNode, progress: Progress = silent) -> tuple
     pictures, prepared = CalibrationPictures.of(config), as_graph(load_prepared(config, prove=False)[0])
     calibration = Pass(group, pictures, 0, config.QUANT.SAVE_EVERY)
     calib = _timed(group, lambda: calibration.run(prepared, progress, "calib", lambda count: None))
-    dataset, model = build_dataset(data_spec(config), "val", InferenceTransform()), load_stage(config, "float")
+    dataset, model = build_dataset(data_spec(config), "val", inference_transform(config)), load_stage(config, "float")
     parts: list[object] = []
     evaluation = _timed(group, lambda: parts.extend(measured(group, config, "float", dataset, model, progress)))
     images = len(pictures.indices), len(evaluated_names(config, dataset))

@@ -14,6 +14,8 @@ from qat.data.descriptor import BOXES, FOLDERS, KEYPOINTS, Streets
 from qat.data.fit import Fit, Size
 from qat.data.object_augmentation import ObjectTransform
 from qat.data.person_augmentation import PersonTransform, mirrored
+from qat.data.transforms import InferenceTransform
+from qat.deploy.letterbox import LETTERBOX
 from qat.errors import UserError
 from qat.workflow.network import channels_of, network_spec
 
@@ -134,6 +136,15 @@ def training_transform(config: CfgNode) -> TrainingTransform | ObjectTransform |
         mean=mean,
         std=std,
     )
+
+
+def inference_transform(config: CfgNode, size: Size | None = None) -> InferenceTransform:
+    """Returns the transform of calibration and evaluation.
+
+    With TEST.FIT letterbox pictures go between bars of `size` (height, width), by default TEST.IMAGE_SIZE.
+    """
+    width, height = config.TEST.IMAGE_SIZE
+    return InferenceTransform((size or (height, width)) if config.TEST.FIT == LETTERBOX else None)
 
 
 def fit_of(config: CfgNode, size: Size | None = None) -> Fit:

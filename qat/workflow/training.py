@@ -15,7 +15,6 @@ from yacs.config import CfgNode
 from qat.data import SegmentationDataset, build_dataset
 from qat.data.descriptor import IGNORE
 from qat.data.label_counts import require_classes
-from qat.data.transforms import InferenceTransform
 from qat.errors import UserError
 from qat.evaluation.tasks.detection import DETECTION, Anchors, with_anchors
 from qat.files import check_place
@@ -32,7 +31,7 @@ from qat.workflow.load import device
 from qat.workflow.network import anchors_in, build_network, network_spec, task_of
 from qat.workflow.progress import Progress, counter, silent
 from qat.workflow.run import folders_of
-from qat.workflow.settings import data_spec, fit_of, training_transform
+from qat.workflow.settings import data_spec, fit_of, inference_transform, training_transform
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ def training_data(config: CfgNode) -> tuple[SegmentationDataset, SegmentationDat
     """Returns DATASET.TRAIN_SET with the training transform and DATASET.TEST_SET with the inference transform."""
     spec = data_spec(config)
     train = build_dataset(replace(spec, size=None), "train", training_transform(config))
-    return train, build_dataset(spec, "val", InferenceTransform())
+    return train, build_dataset(spec, "val", inference_transform(config))
 
 
 def choose_kernels(config: CfgNode) -> None:

@@ -99,7 +99,8 @@ def test_a_count_has_a_least_value(key: str, least: int) -> None:
 @pytest.mark.parametrize(("key", "choice"), [(key, choice) for key, choices in CHOICES.items() for choice in choices])
 def test_every_choice_is_taken(key: str, choice: str) -> None:
     section, name = key.split(".")
-    assert load_config(None, [key, choice])[section][name] == choice
+    network = "yolov5n" if choice == "letterbox" else "pidnet_s"
+    assert load_config(None, ["MODEL.NAME", network, key, choice])[section][name] == choice
 
 
 def test_no_observation_constant_means_equal_weights() -> None:

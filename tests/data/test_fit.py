@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from qat.data.fit import Fit, padded, padded_pixels, picture_size
+from qat.data.fit import Fit, letterboxed, padded, padded_pixels, picture_size
 from qat.data.transforms import Normaliser, artefact_input, network_input, normalise
 from qat.evaluation import upsample_argmax
 
@@ -87,6 +87,25 @@ def test_the_manifest_says_what_an_artefact_takes(fit: Fit, kind: dict[str, str]
     assert x.shape == (2, 3, 56, 72)
     if kind == {"type": "float"}:
         assert torch.equal(x, network_input(images(), MEAN, STD, fit))
+
+
+@pytest.mark.parametrize("size", [(48, 72), (50, 70)])
+def test_a_letterboxed_picture_is_the_same_for_stages_and_files(size: tuple[int, int]) -> None:
+    fit, given = Fit("letterbox", 8, size), images(31, 90)
+    spec = {"height": fit.network_size(size)[0], "width": 72, "type": "float", **fit.record(size)}
+    x = network_input(given, MEAN, STD, fit)
+    assert torch.equal(artefact_input(spec, MEAN, STD)(given), x)
+    alone = letterboxed(given, size)
+    assert torch.equal(artefact_input(spec, MEAN, STD)(alone), x)
+    assert (alone[:, :8] == 114).all()
+    assert (fit.within((31, 90)), PAD.within((31, 90))) == (size, (31, 90))
+
+
+@pytest.mark.parametrize("size", [(48, 72), (50, 70)])
+def test_a_picture_of_the_size_is_letterboxed_as_it_is_padded(size: tuple[int, int]) -> None:
+    boxed, plain = (network_input(images(*size), MEAN, STD, Fit(mode, 8, size)) for mode in ("letterbox", "pad"))
+    assert torch.equal(boxed, plain)
+    assert letterboxed(given := images(*size), size) is given
 
 
 @pytest.mark.parametrize("align_corners", [False, True])

@@ -32,6 +32,11 @@ def test_the_picture_lies_between_grey_bars(picture: tuple, network: tuple) -> N
     assert inside[..., 0].sum() == box.scaled[0] * box.scaled[1]
 
 
+def test_a_sliver_keeps_a_row() -> None:
+    filled = Letterbox((1, 4000), (32, 64)).fill(np.full((1, 4000, 3), 7, np.uint8))
+    assert (filled[..., 0] == 7).sum() == 64
+
+
 def test_a_picture_of_the_input_s_size_stays_as_it_is() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     assert np.array_equal(Letterbox((64, 96), (64, 96)).fill(picture), picture)

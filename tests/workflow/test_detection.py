@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,45 +12,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from yacs.config import CfgNode
 
 from qat.config import load_config
 from qat.data.person_boxes import read_boxes
 from qat.errors import UserError
 from qat.evaluation.tasks.detection_boxes import PictureBoxes
-from qat.models.yolov5 import NETWORKS
 from qat.workflow import calibrate, compile, debug, evaluate, finetune, infer, report
 from qat.workflow.network import task_of
 from qat.workflow.predictor import Predictor
 from tests.networks import registered
-
-ANCHORS = torch.tensor([[[2.0, 3.0]], [[2.0, 2.0]], [[3.0, 3.0]]])  # in cells
-
-
-class TinyDetector(nn.Module):
-    """A convolution to each stride and one for each map."""
-
-    anchors: Tensor
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.eighth, self.sixteenth, self.thirty_second = (
-            nn.Conv2d(3, 8, 8, 8),
-            nn.Conv2d(8, 8, 2, 2),
-            nn.Conv2d(8, 8, 2, 2),
-        )
-        self.heads = nn.ModuleList(nn.Conv2d(8, 5 + classes, 1) for _ in range(3))
-        self.register_buffer("anchors", ANCHORS.clone())
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [torch.relu(self.eighth(x))]
-        maps.append(torch.relu(self.sixteenth(maps[0])))
-        maps.append(torch.relu(self.thirty_second(maps[1])))
-        return [head(one) for head, one in zip(self.heads, maps, strict=True)]
-
-
-TINY = replace(NETWORKS[0], name="tiny_detector", build=lambda classes, _: TinyDetector(classes), anchors=())
+from tests.workflow.tiny_detector import TINY, TinyDetector
 
 
 @pytest.fixture(scope="module")

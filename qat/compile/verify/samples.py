@@ -19,7 +19,7 @@ class ParitySample:
     """`normalised` (1, 3, H, W) float32; `image`: the same as the artefacts take it; `label`: None without.
 
     `canvas`: height and width that the logits span where the picture is padded (`qat.data.fit`); None: `size`.
-    `sides`: as of `Frame`.
+    `sides`, `pictures`: as of `Frame`.
     """
 
     name: str
@@ -29,6 +29,7 @@ class ParitySample:
     size: tuple[int, int]  # height and width of the label, or of the picture as it was
     canvas: tuple[int, int] | None = None
     sides: tuple[float, ...] | None = None
+    pictures: tuple[tuple[int, int], ...] | None = None
 
 
 def predictions(
@@ -37,7 +38,7 @@ def predictions(
     """What `task` makes of the outputs of `run`, for each sample; of segmentation classes uint8 (1, h, w)."""
     with torch.inference_mode():
         return [
-            task.predict(run(image), Frame(sample.size, sample.canvas, align_corners, sample.sides))
+            task.predict(run(image), Frame(sample.size, sample.canvas, align_corners, sample.sides, sample.pictures))
             for image, sample in zip(inputs, samples, strict=True)
         ]
 

@@ -93,12 +93,13 @@ def predict(outputs: Outputs, frame: Frame, anchors: Anchors = PUBLISHED) -> lis
     """The boxes of each picture, of a detector's maps (N, anchors * (5 + classes), h, w) at strides 8, 16 and 32."""
     maps = [one.float().cpu().numpy() for one in several(outputs)]
     values = decode_within(maps, np.array(anchors, np.float32), frame.canvas or frame.size)
-    return [_boxes_of(one, frame.size) for one in values]
+    pictures = frame.pictures or (frame.size,) * len(values)
+    return [_boxes_of(one, frame.size, picture) for one, picture in zip(values, pictures, strict=True)]
 
 
-def _boxes_of(values: Floats, size: tuple[int, int]) -> PictureBoxes:
-    scored, shown = (boxes_within(values, how, size) for how in (FOR_SCORES, FOR_PICTURES))
-    return PictureBoxes(scored, shown, size)
+def _boxes_of(values: Floats, size: tuple[int, int], picture: tuple[int, int]) -> PictureBoxes:
+    scored, shown = (boxes_within(values, how, size, picture) for how in (FOR_SCORES, FOR_PICTURES))
+    return PictureBoxes(scored, shown, picture)
 
 
 def fault(outputs: object, num_classes: int, anchors: Anchors = PUBLISHED) -> str:

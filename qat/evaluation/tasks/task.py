@@ -22,13 +22,15 @@ class Frame:
 
     `size`: height and width of the labels, or of the pictures as they were. `canvas`: what the outputs span where the
     pictures are padded; None: `size`. `align_corners`: how maps are interpolated. `sides`: of each picture that is a
-    person cut out, its box's longer side in pixels; None: the picture's.
+    person cut out, its box's longer side in pixels; None: the picture's. `pictures`: height and width of each picture
+    that lies in `size` between grey bars; None: it fills it.
     """
 
     size: tuple[int, int]
     canvas: tuple[int, int] | None = None
     align_corners: bool = False
     sides: tuple[float, ...] | None = None
+    pictures: tuple[tuple[int, int], ...] | None = None
 
 
 class Tally(Protocol):

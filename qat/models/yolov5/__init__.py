@@ -30,6 +30,7 @@ def _spec(letter: str, release: int) -> NetworkSpec:
         task="detection",
         stride=8,
         multiple=32,
+        fit="letterbox",
         smallest_side=32,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),

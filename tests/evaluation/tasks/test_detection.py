@@ -115,6 +115,15 @@ def test_boxes_of_a_scaled_picture_are_in_the_picture_s_own_pixels() -> None:
     np.testing.assert_allclose(own.shown[0, :4], [12, 20, 28, 36], atol=1e-3)
 
 
+def test_boxes_of_letterboxed_pictures_are_in_each_one_s_own_pixels() -> None:
+    image = torch.cat([batch["image"] for batch in batches()])
+    frame = Frame((64, 96), pictures=((128, 192), (32, 96)))  # the second between bars of 16 rows
+    twice, flat = TASK.predict(Finder()(to_input(image)), frame)
+    np.testing.assert_allclose(twice.shown[0, :4], [24, 40, 56, 72], atol=1e-3)
+    np.testing.assert_allclose(flat.shown[0, :4], [68, 20, 84, 32], atol=1e-3)
+    assert (twice.size, flat.size) == ((128, 192), (32, 96))
+
+
 def test_boxes_end_at_the_rim_of_a_padded_picture() -> None:
     outputs = Finder()(to_input(batches()[1]["image"]))
     (boxes,) = TASK.predict(outputs, Frame((50, 80), (64, 96)))
