@@ -14,7 +14,6 @@ from qat.backends import calibration
 from qat.backends.fx.backend import as_graph
 from qat.backends.protocol import Prepared
 from qat.backends.scales import is_prepared
-from qat.data import class_set
 from qat.data.fit import AS_IS, Fit
 from qat.errors import UserError, nearest, quoted
 from qat.files import known_sha256
@@ -26,7 +25,7 @@ from qat.workflow.kernels import load_int8
 from qat.workflow.network import build_network, channels_of, load_weights
 from qat.workflow.places import CPU_STAGES
 from qat.workflow.run import run_of
-from qat.workflow.settings import backend_choice, data_spec, fit_of, graph_size, quant_spec
+from qat.workflow.settings import backend_choice, descriptor_of, fit_of, graph_size, quant_spec
 
 
 def load_stage(config: CfgNode, stage: str) -> nn.Module:
@@ -96,7 +95,8 @@ def load_float(config: CfgNode) -> nn.Module:
     model, run = build_network(config), run_of(config)
     load_weights(config, model, None if run.own_weights else run.weights_file)
     if not run.own_weights:
-        hold_names(run.weights_file, class_set(data_spec(config)).names)
+        classes = descriptor_of(config).class_set.resized(config.DATASET.NUM_CLASSES)
+        hold_names(run.weights_file, classes.names)
     return model.eval()
 
 
