@@ -13,11 +13,11 @@ from rich.table import Table
 from torch import Tensor
 
 from qat.compile.artefacts import ArtefactSpec
-from qat.compile.verify.samples import predictions
+from qat.compile.verify.samples import compared, predictions, same_of
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.errors import UserError
 from qat.evaluation.outputs import Outputs
-from qat.evaluation.tasks import Prediction, Task, task_in
+from qat.evaluation.tasks import Prediction, Tally, Task, task_in
 from qat.runtimes import Adapter, executed_convolutions, get_runtime
 from qat.runtimes.child_process import Isolated
 from qat.runtimes.protocol import Session
@@ -113,13 +113,14 @@ def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) 
         outputs.task.score: outputs.score(chosen),
         "images": len(chosen),
     }
-    reason = _int8_fault(figures, outputs) if spec.is_int8 else _float_fault(spec, figures, outputs.task)
+    reason = _int8_fault(figures, chosen, outputs) if spec.is_int8 else _float_fault(spec, figures, outputs.task)
     return figures | {"status": "failed" if reason else "ok", "reason": reason}
 
 
-def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
+def _int8_fault(figures: dict[str, Any], chosen: list[Prediction], outputs: StageOutputs) -> str:
     task = outputs.task
-    luck = max(LUCK * (1 - outputs.repeatability), task.grain, _chance(figures, task))
+    chance = _chance(compared(chosen, outputs.int_infer, task))
+    luck = max(LUCK * (1 - outputs.repeatability), task.grain, chance)
     more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
     if more > most:
         return f"changes {more:.3%} more {task.unit} than int_infer (limit {most:.2%})"
@@ -129,14 +130,14 @@ def _int8_fault(figures: dict[str, Any], outputs: StageOutputs) -> str:
     return ""
 
 
-def _chance(figures: dict[str, Any], task: Task) -> float:
-    """What chance alone may move a share by, where each picture has one prediction; at most a half.
+def _chance(tally: Tally) -> float:
+    """What chance alone may move a share by, where predictions differ each by itself; at most a half.
 
-    Of `n` pictures that two networks class differently, the one's better less the other's has a deviation of the root
+    Of `n` predictions in which two networks differ, the one's better less the other's has a deviation of the root
     of n (McNemar 1947, "Note on the sampling error of the difference between correlated proportions").
     """
-    differ = (1 - figures["agreement_int_infer"]) * figures["images"]
-    return min(0.5, DEVIATIONS * math.sqrt(differ) / figures["images"]) if task.unit == "pictures" else 0.0
+    count = tally.apart
+    return min(0.5, DEVIATIONS * math.sqrt((1 - same_of(tally)) * count) / count) if count else 0.0
 
 
 def _float_fault(spec: ArtefactSpec, figures: dict[str, Any], task: Task) -> str:

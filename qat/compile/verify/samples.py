@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qat.evaluation.outputs import Outputs
-from qat.evaluation.tasks import SEGMENTATION, Frame, Prediction, Task
+from qat.evaluation.tasks import SEGMENTATION, Frame, Prediction, Tally, Task
 
 Run = Callable[[Tensor], Outputs]  # a picture as the network or artefact takes it -> outputs, or classes
 
@@ -45,11 +45,21 @@ def predictions(
 
 def agreement(first: Sequence[Prediction], second: Sequence[Prediction], task: Task = SEGMENTATION) -> float:
     """The share (0 to 1) of predictions that are the same in two lists, such as of pixels' classes."""
+    return same_of(compared(first, second, task))
+
+
+def same_of(tally: Tally) -> float:
+    """The share of a tally that has compared something."""
+    assert tally.same is not None  # there is a sample
+    return tally.same
+
+
+def compared(first: Sequence[Prediction], second: Sequence[Prediction], task: Task) -> Tally:
+    """The tally of the predictions of one list against those of the other."""
     tally = task.tally(1)
     for one, other in zip(first, second, strict=True):
         tally.compare(one, other)
-    assert tally.same is not None  # there is a sample
-    return tally.same
+    return tally
 
 
 def score(

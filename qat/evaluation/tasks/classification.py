@@ -68,6 +68,11 @@ class ClassificationTally:
         """The share of pictures that keep float's first class."""
         return self.first.same
 
+    @property
+    def apart(self) -> int:
+        """The pictures that were compared."""
+        return int(self.first.total)
+
     def _share(self, row: int) -> float | None:
         return int(self.right[row].sum()) / int(self.right[0].sum()) if self.labelled else None
 

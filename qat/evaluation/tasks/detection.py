@@ -76,6 +76,11 @@ class DetectionTally:
         """Twice the boxes that match float's over all boxes of both."""
         return self.distance.agreement if self.distance.pictures else None
 
+    @property
+    def apart(self) -> int:
+        """The boxes of both that were compared."""
+        return self.distance.float_boxes + self.distance.own_boxes
+
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """`mean_ap`, `mean_ap_50`, and `class_ap` by name, None for a class that no label has."""
         if not self.labelled:

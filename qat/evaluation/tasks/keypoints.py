@@ -80,6 +80,11 @@ class KeyPointTally:
         """The share of points within NEAR of float's."""
         return self.near / self.points if self.points else None
 
+    @property
+    def apart(self) -> int:
+        """The points that were compared."""
+        return self.points
+
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """`pck`, `oks`, `oks_ap`, and `class_pck` by kind of point, None for one that no label has."""
         of_kind = [near / count if count else None for count, near in zip(*self.counts.tolist(), strict=True)]

@@ -53,6 +53,11 @@ class SegmentationTally:
         """The share of pixels that keep float's class."""
         return self.changes.same
 
+    @property
+    def apart(self) -> int:
+        """None: pixels go together."""
+        return 0
+
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """`mean_iou`, `pixel_acc`, `mean_acc`, and `class_iou` by name, None for a class without a pixel."""
         found = self.matrix.scores() if self.labelled else None

@@ -57,6 +57,10 @@ class Tally(Protocol):
     def same(self) -> float | None:
         """The share (0 to 1) of predictions that are float's; None before the first comparison."""
 
+    @property
+    def apart(self) -> int:
+        """How many predictions were compared, each of which differs by itself; 0 of pixels, which go together."""
+
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """The scores by key, None without labels; `names`: of the classes, by which one entry has a mapping."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import StringIO
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -14,6 +15,8 @@ from qat.compile.verify.runtimes import Parity, faults, judged, parity_table
 from qat.compile.verify.samples import ParitySample
 from qat.compile.verify.stage_outputs import StageOutputs
 from qat.evaluation.tasks.classification import CLASSIFICATION
+from qat.evaluation.tasks.detection import DETECTION
+from qat.evaluation.tasks.detection_boxes import PictureBoxes
 
 BY_NAME = {made.name: made for made in ARTEFACTS}
 INT8, FLOAT, W8 = BY_NAME["model.onnx"], BY_NAME["model_float.onnx"], BY_NAME["model_float_w8.mnn"]
@@ -65,6 +68,15 @@ def test_half_of_few_pictures_is_no_verdict(wrong: int, status: str) -> None:
     pictures = [replace(expected(labelled=False).samples[0], name=str(at)) for at in range(4)]
     outputs = StageOutputs(right, right, right, 1.0, pictures, True, 2, CLASSIFICATION)
     assert judged(INT8, chosen, outputs)["status"] == status
+
+
+@pytest.mark.parametrize(("lost", "status"), [(1, "ok"), (5, "failed")])
+def test_one_of_few_boxes_is_no_verdict(lost: int, status: str) -> None:
+    corners = np.array([[20 * at, 0, 20 * at + 10, 10, 0.9, 0] for at in range(10)], np.float32)
+    boxes, fewer = ([PictureBoxes(some, some, (10, 200))] for some in (corners, corners[lost:]))
+    picture = replace(expected(labelled=False).samples[0], name="a")
+    outputs = StageOutputs([boxes], [boxes], [boxes], 1.0, [picture], True, 2, DETECTION)
+    assert judged(INT8, [fewer], outputs)["status"] == status
 
 
 def test_lost_mean_iou_fails_where_the_pixels_are_few() -> None:
