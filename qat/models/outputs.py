@@ -112,7 +112,7 @@ def _named(user: UserNetwork, outputs: Any) -> int | str:
         chosen = None
     if not isinstance(chosen, Tensor):
         near = close(str(key), map(str, parts_of(outputs)))
-        advice = near and f"; did you mean {near}?"
+        advice = "" if near in ("", str(key)) else f"; did you mean {near}?"
         raise UserError(f"MODEL.OUTPUT {key!r} is no tensor of {user.name}, which gives {_listed(outputs)}{advice}")
     return key
 

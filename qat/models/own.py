@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from qat.models.spec import NetworkSpec
 from qat.models.user import UserNetwork, call, short_name
 
 SMALL = (128, 128)  # height and width of the picture
+OTHER = (336, 336)  # of one for networks whose patches or windows are 3 or 7 times a power of two: 12, 14, 24, 28, 56
 
 
 def load_user_network(
@@ -89,10 +92,10 @@ def look_at(user: UserNetwork, classes: Sequence[int], size: tuple[int, int], ch
 
 def _run(user: UserNetwork, network: nn.Module, size: tuple[int, int], channels: int) -> tuple[Tensor, Any, int]:
     """Returns a picture, the network's outputs, and the side of a picture whose deepest map has one value."""
-    try:
-        return _outputs(user, network, (channels, *SMALL))
-    except UserError:
-        return _outputs(user, network, (channels, *size))
+    for small in (SMALL, OTHER):
+        with suppress(UserError):
+            return _outputs(user, network, (channels, *small))
+    return _outputs(user, network, (channels, *size))
 
 
 def _outputs(user: UserNetwork, network: nn.Module, shape: tuple[int, int, int]) -> tuple[Tensor, Any, int]:
@@ -146,15 +149,27 @@ def _stride(user: UserNetwork, picture: Tensor, logits: Tensor) -> int:
 def _multiple(network: nn.Module, stride: int, channels: int) -> int:
     """What a picture's sides are multiples of: the least of stride, twice the stride and so on that the network takes.
 
-    Each is tried on a picture whose sides are an odd multiple of it. Where none is taken, the stride.
+    Each is tried on a picture whose sides are a multiple of it by neither 2, 3 nor 7. Where none is taken, three and
+    seven times these; else the stride.
     """
-    multiple = stride
-    while multiple < SMALL[0]:
-        side = multiple * (SMALL[0] // multiple | 1)
+    for multiple in _multiples(stride):
+        times = SMALL[0] // multiple
+        side = multiple * next(count for count in range(times, times + 42) if gcd(count, 42) == 1)
         if _takes(network, (channels, side, side), stride):
             return multiple
-        multiple *= 2
     return stride
+
+
+def _multiples(stride: int) -> Iterator[int]:
+    """
+    >>> list(_multiples(16))
+    [16, 32, 64, 48, 96, 112]
+    """
+    for factor in (1, 3, 7):
+        multiple = stride * factor
+        while multiple < SMALL[0]:
+            yield multiple
+            multiple *= 2
 
 
 def _takes(network: nn.Module, shape: tuple[int, int, int], stride: int) -> bool:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ from qat.graph import trace
 from qat.models import NetworkSpec, UserNetwork, build_model, load_checkpoint, load_user_network, names_own, resolve
 from qat.models.checkpoint import read_tensors
 from qat.models.forms import EVAL, TRAIN
-from qat.models.own import SMALL
+from qat.models.own import OTHER, SMALL
 from qat.models.user import names_onnx
 from qat.resources import find_checkpoint
 from qat.workflow.onnx_network import prove_equal
@@ -224,10 +225,10 @@ def graph_digest(network: nn.Module, size: tuple[int, int], channels: int = 3) -
 
 
 def _trace(network: nn.Module, size: tuple[int, int], channels: int) -> fx.GraphModule:
-    try:
-        return trace(network, torch.zeros(1, channels, *SMALL))
-    except UserError:  # a network for one size
-        return trace(network, torch.zeros(1, channels, *size))
+    for small in (SMALL, OTHER):
+        with suppress(UserError):  # a network for one size
+            return trace(network, torch.zeros(1, channels, *small))
+    return trace(network, torch.zeros(1, channels, *size))
 
 
 def _steps(graph: fx.GraphModule) -> Iterator[str]:

@@ -103,6 +103,18 @@ def test_what_is_no_module_is_refused() -> None:
         UserNetwork("builtins:dict").build()
 
 
+@pytest.mark.parametrize("closed", [torch.jit.script, torch.compile])
+def test_a_module_that_python_cannot_read_says_what_to_return(closed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qat.models.user.find_function", lambda name: lambda: closed(nn.ReLU()))
+    with pytest.raises(UserError, match=r"return the module itself, without torch\.jit and torch\.compile"):
+        UserNetwork("a:b").build()
+
+
+def test_an_output_that_is_a_list_itself_is_told_without_a_guess(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"MODEL.OUTPUT 1 is no tensor of .*0: .*, 1: list$"):
+        load_user_network(user(tmp_path, "(x, [self.conv(x)])", 1), 2, (64, 64))
+
+
 class Pair(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x, x + 1
@@ -120,6 +132,8 @@ SIZES = {  # what forward returns -> the stride of its logits, what a picture's 
     "nn.functional.interpolate(self.conv(x), x.shape[-2:])": (1, 1),
     "nn.functional.interpolate(self.conv(x), scale_factor=2.0)": (1, 2),
     "self.conv(x) + nn.functional.interpolate(nn.functional.avg_pool2d(self.conv(x), 8), scale_factor=8.0)": (2, 16),
+    "self.conv(x).unflatten(2, (-1, 6)).unflatten(4, (-1, 6)).flatten(4, 5).flatten(2, 3)": (2, 12),
+    "self.conv(x).unflatten(2, (-1, 7)).unflatten(4, (-1, 7)).flatten(4, 5).flatten(2, 3)": (2, 14),
     "self.conv(nn.functional.avg_pool2d(x.unflatten(2, (-1, 64)).flatten(2, 3), 2))": (4, 64),
 }
 

@@ -217,3 +217,10 @@ def test_a_registered_network_learns_with_all_its_heads(name: str, folder: Path)
     done = train_stage(load_config("net.yaml", [*options, "TRAIN.BATCH_SIZE_PER_GPU", "2"]))
     assert {"head0", "head1", "mean_iou"} <= done.history[0].keys()
     load_float(load_config("net.yaml", ["TEST.MODEL_FILE", str(done.final)]))
+
+
+def test_windows_of_three_times_a_power_of_two_are_fitted(folder: Path) -> None:
+    """128 is no multiple of 12; the network is looked at and traced at another size, and pictures are padded."""
+    checked = "assert x.shape[2] % 12 == 0 and x.shape[3] % 12 == 0"
+    edit(folder / "net.py", "        early =", f"        {checked}\n        early =")
+    assert calibrated(folder)()(torch.zeros(1, 3, 72, 132)).shape[2:] == (18, 33)
