@@ -10,8 +10,11 @@ from typing import NoReturn
 
 def script(*command: str) -> NoReturn:
     """The console script's entry; a script of tools/ names its command."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except KeyboardInterrupt:  # within these lines
+        sys.exit(128 + signal.SIGINT)
     from qat.cli.main import main
 
     sys.exit(main([*command, *sys.argv[1:]]))

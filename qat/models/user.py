@@ -71,10 +71,10 @@ class UserNetwork:
             function = find_function(self.name)
             network = call(f"MODEL.NAME {self.name}: calling it", lambda: function(**self.kwargs))
         if not isinstance(network, nn.Module):
-            raise UserError(f"MODEL.NAME {self.name} gives a {type(network).__name__}; expected a torch.nn.Module")
+            raise UserError(f"MODEL.NAME {self.name} gives {type(network).__name__}; expected a torch.nn.Module")
         if isinstance(network, torch.jit.ScriptModule) or hasattr(network, "_orig_mod"):
             raise UserError(
-                f"MODEL.NAME {self.name} gives a {type(network).__name__}, whose forward torch.fx can't read; "
+                f"MODEL.NAME {self.name} gives {type(network).__name__}, whose forward torch.fx can't read; "
                 "return the module itself, without torch.jit and torch.compile"
             )
         return network
