@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from qat.errors import UserError
+from qat.graph.attention import open_attention
 from qat.graph.layer_class import become_torch_layers
 from qat.graph.shapes import mark_batch, propagate
 from qat.graph.size_tracer import SizeTracer
@@ -60,6 +61,7 @@ def inputs_of(example: Example) -> tuple[Tensor, ...]:
 
 
 def _symbolic(model: nn.Module, inputs: tuple[Tensor, ...]) -> GraphModule:
+    open_attention(model)
     tracer = SizeTracer(model, inputs, _symbolic.__code__)
     try:
         with seen_as_values():
