@@ -86,6 +86,9 @@ def _advice(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
     name = likeliest(state) if len(state) > FEW else ""
     if name and name != likeliest(wanted):
         return f"its tensors have the names and sizes of MODEL.NAME {name}: set that"
+    heads = {key.partition(".")[0] for key in state}
+    if len(heads) == 1 and not any(key.startswith(f"{min(heads)}.") for key in wanted):
+        return f"all of its keys begin with {min(heads)}., which the network's don't: save it without"
     return "check MODEL.NAME and DATASET.NUM_CLASSES"
 
 

@@ -127,6 +127,11 @@ def _check(user: UserNetwork, logits: Tensor, classes: int) -> None:
         )
     if logits.dim() != expected.axes:
         raise UserError(what)
+    if logits.shape[1] == 1 != classes and user.task == "segmentation":
+        raise UserError(
+            f"MODEL.NAME {user.name} gives one map, as for a sigmoid; expected {classes} (DATASET.NUM_CLASSES): of two "
+            "classes return torch.cat([-x, x], 1), whose argmax is what the sigmoid's half is"
+        )
     if logits.shape[1] != classes:
         raise UserError(
             f"MODEL.NAME {user.name} gives logits of {logits.shape[1]} classes and DATASET.NUM_CLASSES is {classes}; "

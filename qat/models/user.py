@@ -77,6 +77,7 @@ class UserNetwork:
                 f"MODEL.NAME {self.name} gives {type(network).__name__}, whose forward torch.fx can't read; "
                 "return the module itself, without torch.jit and torch.compile"
             )
+        _check_types(self.name, network)
         return network
 
     def _read(self) -> nn.Module:
@@ -179,3 +180,10 @@ def _shown(filename: str) -> str:
     """The path, relative to the working directory where the file lies in it."""
     path = Path(filename)
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _check_types(name: str, network: nn.Module) -> None:
+    for key, parameter in network.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise UserError(f"MODEL.NAME {name} has {key} in {kind}; return it in float32, such as network.float()")

@@ -291,3 +291,10 @@ def test_wrappers_of_training_scripts_are_known(form: str, tmp_path: Path) -> No
     load_checkpoint(network, tmp_path / "c.pt")
     loaded = network.state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in state.items() if "num_batches" not in key)
+
+
+def test_an_unknown_prefix_is_named(tmp_path: Path) -> None:
+    layer = nn.Linear(2, 3)
+    torch.save({f"encoder.deep.{key}": value for key, value in layer.state_dict().items()}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"all of its keys begin with encoder\., which the network's don't"):
+        load_checkpoint(nn.Linear(2, 3), tmp_path / "a.pt")

@@ -46,9 +46,9 @@ FORMS: dict[str, tuple[str, Any]] = {
 }
 
 
-def user(folder: Path, form: str, output: Any = None) -> UserNetwork:
+def user(folder: Path, form: str, output: Any = None, ending: str = "") -> UserNetwork:
     path = folder / "net.py"
-    path.write_text(NET.replace("{form}", form))
+    path.write_text(NET.replace("{form}", form).replace("return Net()", f"return Net(){ending}"))
     return UserNetwork(f"{path}:net", output=output)
 
 
@@ -92,6 +92,16 @@ def test_classes_in_place_of_logits_say_what_to_return(argmax: str, tmp_path: Pa
         load_user_network(user(tmp_path, argmax), 2, (64, 64))
 
 
+def test_one_map_for_a_sigmoid_says_what_to_return(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gives one map, as for a sigmoid; expected 2 .* torch\.cat\(\[-x, x\], 1\)"):
+        load_user_network(user(tmp_path, "self.conv(x)[:, :1]"), 2, (64, 64))
+
+
+def test_other_types_of_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has conv\.weight in float16; return it in float32"):
+        user(tmp_path, "self.conv(x)", ending=".half()").build()
+
+
 def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("import sys\nsys.exit('usage')\n")
     with pytest.raises(UserError, match=r"script\.py:2: SystemExit: usage"):
@@ -99,7 +109,7 @@ def test_a_file_that_exits_is_one_line(tmp_path: Path) -> None:
 
 
 def test_what_is_no_module_is_refused() -> None:
-    with pytest.raises(UserError, match=r"gives a dict; expected a torch\.nn\.Module"):
+    with pytest.raises(UserError, match=r"gives dict; expected a torch\.nn\.Module"):
         UserNetwork("builtins:dict").build()
 
 
