@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ATTENTION = "MultiheadAttention"  # the row of a device that takes the whole layer
+
 
 class Attention(nn.Module):
     """What a multi-head attention computes in eval mode: three linear layers, scaled dot products, a linear layer.

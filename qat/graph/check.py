@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 from torch.fx.node import map_arg
 
+from qat.graph.attention import ATTENTION
 from qat.graph.nodes import arguments, module_of, op_name, op_of, spelling, value_of
 from qat.graph.shapes import is_number, is_size
 from qat.graph.source import source_of
@@ -60,7 +61,8 @@ def check(module: nn.Module, example: Example, target: str | Target) -> list[Vio
         []
     """
     table = get_target(target) if isinstance(target, str) else target
-    return [violation for node in trace(module, example).graph.nodes for violation in _violations(node, table)]
+    graph = trace(module, example, ATTENTION in table.rows).graph
+    return [violation for node in graph.nodes for violation in _violations(node, table)]
 
 
 def _violations(node: Node, table: Target) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.fx import GraphModule, Node
 
+from qat.graph.attention import ATTENTION
 from qat.graph.proof import TOLERANCE, Judge
 from qat.graph.rules import RULES, Rule
 from qat.graph.rules.in_place import is_in_place
@@ -101,7 +102,7 @@ def rewrite(model: nn.Module, example: Example, target: str | Target, prove: boo
     """
     table = get_target(target) if isinstance(target, str) else target
     inputs = inputs_of(example)
-    module = trace(model, inputs)
+    module = trace(model, inputs, ATTENTION in table.rows)
     session = _Session(module, Judge(model, inputs) if prove else None)
     session.prove("trace")
     rules = [rule for rule in RULES if rule.name in table.rules]

@@ -39,15 +39,19 @@ _ADVICE = (  # by what the error says
 )
 
 
-def trace(model: nn.Module, example: Example) -> GraphModule:
+def trace(model: nn.Module, example: Example, whole_attention: bool = False) -> GraphModule:
     """The graph of `model` in eval mode, over a copy: the model itself stays as it is.
 
     `example`: the input tensor, or a sequence of them. Further arguments of `forward` keep their defaults. Every node
     has the model's line (`source_of`) and what it gives on the example (`node.meta["val"]`). Raises UserError, with the
     model's file and line, for a model that can't be traced or doesn't take the example.
+
+    `whole_attention`: nn.MultiheadAttention stays a layer, as a device that has it takes it.
     """
     inputs = inputs_of(example)
     copied = copy.deepcopy(model).eval()
+    if not (whole_attention or isinstance(copied, GraphModule)):
+        open_attention(copied)
     module = copied if isinstance(copied, GraphModule) else _symbolic(copied, inputs)
     _check_buffers(model, copied)
     propagate(module, inputs)
@@ -61,7 +65,6 @@ def inputs_of(example: Example) -> tuple[Tensor, ...]:
 
 
 def _symbolic(model: nn.Module, inputs: tuple[Tensor, ...]) -> GraphModule:
-    open_attention(model)
     tracer = SizeTracer(model, inputs, _symbolic.__code__)
     try:
         with seen_as_values():

@@ -80,3 +80,9 @@ def test_a_mask_is_one_line() -> None:
         UserError, match=r"test_attention.py:\d+ .*with a mask has no int8 form here; leave the mask out"
     ):
         trace(network, pictures[0])
+
+
+def test_a_device_that_has_the_layer_gets_it_whole() -> None:
+    network, pictures = made(batch_first=True)
+    rewritten = qat.rewrite(network, pictures[0], "j5").module
+    assert any(isinstance(module, nn.MultiheadAttention) for module in rewritten.modules())
