@@ -8,18 +8,15 @@ from torch import Tensor, nn
 ATTENTION = "MultiheadAttention"  # the row of a device that takes the whole layer
 
 
-class Attention(nn.Module):
-    """What a multi-head attention computes in eval mode: three linear layers, scaled dot products, a linear layer.
+class OpenAttention(nn.MultiheadAttention):
+    """What the layer computes in eval mode: three linear layers, scaled dot products, a linear layer.
 
     Vaswani et al. 2017, "Attention is all you need" (arXiv:1706.03762), section 3.2.2.
     """
 
-    def __init__(self, layer: nn.MultiheadAttention) -> None:
-        super().__init__()
-        self.heads, self.batch_first = layer.num_heads, layer.batch_first
-        parts = zip(_weights(layer), _biases(layer), strict=True)
-        self.query, self.key, self.value = (_linear(*part) for part in parts)
-        self.out = _linear(layer.out_proj.weight, layer.out_proj.bias)
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
 
     def forward(
         self,
@@ -39,27 +36,27 @@ class Attention(nn.Module):
             query, key, value = (part.transpose(0, 1) for part in (query, key, value))
         q, k, v = self._heads(self.query(query)), self._heads(self.key(key)), self._heads(self.value(value))
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        result = self.out(mixed if self.batch_first else mixed.transpose(0, 1))
+        result = self.out_proj(mixed if self.batch_first else mixed.transpose(0, 1))
         return result, self._shares(q, k, average_attn_weights) if need_weights else None
 
     def _heads(self, x: Tensor) -> Tensor:
-        parts: Tensor = x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        parts: Tensor = x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
         return parts
 
     def _shares(self, q: Tensor, k: Tensor, averaged: bool) -> Tensor:
         """(N, L, S), or by head (N, heads, L, S)."""
-        width = self.out.in_features // self.heads
-        shares: Tensor = (q @ k.transpose(2, 3) * width**-0.5).softmax(3)
+        shares: Tensor = (q @ k.transpose(2, 3) * self.head_dim**-0.5).softmax(3)
         return shares.mean(1) if averaged else shares
 
 
 def open_attention(model: nn.Module) -> None:
-    """Put `Attention` in the place of each multi-head attention below `model` that it can stand for, in place."""
-    opened: dict[nn.Module, Attention] = {}
-    for name, layer in list(model.named_modules(remove_duplicate=False)):
-        if type(layer) is nn.MultiheadAttention and name and _is_plain(layer):
-            opened[layer] = opened.get(layer) or Attention(layer).train(layer.training)
-            model.set_submodule(name, opened[layer])
+    """Let each multi-head attention of `model` compute step by step, in place; what it holds stays as it is."""
+    for layer in list(model.modules()):
+        if type(layer) is nn.MultiheadAttention and _is_plain(layer):
+            for name, weight, bias in zip(("query", "key", "value"), _weights(layer), _biases(layer), strict=True):
+                layer.add_module(name, _linear(weight, bias))
+            layer.out_proj.__class__ = nn.Linear  # type: ignore[assignment]
+            layer.__class__ = OpenAttention
 
 
 def _is_plain(layer: nn.MultiheadAttention) -> bool:
@@ -77,7 +74,7 @@ def _biases(layer: nn.MultiheadAttention) -> tuple[Tensor | None, ...]:
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta").eval()
     layer.weight = nn.Parameter(weight.detach().clone())
     if bias is not None:
         layer.bias = nn.Parameter(bias.detach().clone())

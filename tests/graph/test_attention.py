@@ -86,3 +86,30 @@ def test_a_device_that_has_the_layer_gets_it_whole() -> None:
     network, pictures = made(batch_first=True)
     rewritten = qat.rewrite(network, pictures[0], "j5").module
     assert any(isinstance(module, nn.MultiheadAttention) for module in rewritten.modules())
+
+
+def test_what_the_network_reads_of_the_layer_stays() -> None:
+    class Reader(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * self.attention.embed_dim**-0.5 + self.attention.in_proj_bias.mean()
+
+    network = Reader(batch_first=True).eval()
+    picture = torch.randn(SHAPE)
+    torch.testing.assert_close(trace(network, picture)(picture), network(picture), rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_of_torch_that_holds_one_is_named() -> None:
+    class Encoder(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            maps = self.patches(x)
+            result: Tensor = self.head(
+                self.attention(maps.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(maps.shape)
+            )
+            return result
+
+    found = [one.op for one in check(Encoder().eval(), torch.randn(SHAPE), "x86") if one.severity == "error"]
+    assert found == ["TransformerEncoderLayer"]
