@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 
 from qat.compile.onnx.values import Values
+from qat.program.elementwise import TIE
 from qat.program.functions import compute
 from qat.program.levels import to_real
 from qat.program.steps import Quant, Step
 
-TIE = 1e-4  # of a level
 MANY = 1 / 64  # of the levels
 
 

@@ -107,19 +107,21 @@ def counted(session: Session) -> dict[str, Any]:
 
 def judged(spec: ArtefactSpec, chosen: list[Prediction], outputs: StageOutputs) -> dict[str, Any]:
     """The figures, and whether they are good enough."""
+    beside = compared(chosen, outputs.int_infer, outputs.task)
     figures = {
-        "agreement_int_infer": outputs.agreement(chosen, outputs.int_infer),
+        "agreement_int_infer": same_of(beside),
         outputs.task.changed: 1 - outputs.agreement(chosen, outputs.floating),
         outputs.task.score: outputs.score(chosen),
         "images": len(chosen),
     }
-    reason = _int8_fault(figures, chosen, outputs) if spec.is_int8 else _float_fault(spec, figures, outputs.task)
+    reason = (
+        _int8_fault(figures, _chance(beside), outputs) if spec.is_int8 else _float_fault(spec, figures, outputs.task)
+    )
     return figures | {"status": "failed" if reason else "ok", "reason": reason}
 
 
-def _int8_fault(figures: dict[str, Any], chosen: list[Prediction], outputs: StageOutputs) -> str:
+def _int8_fault(figures: dict[str, Any], chance: float, outputs: StageOutputs) -> str:
     task = outputs.task
-    chance = _chance(compared(chosen, outputs.int_infer, task))
     luck = max(LUCK * (1 - outputs.repeatability), task.grain, chance)
     more, most = figures[task.changed] - outputs.changed, max(WORSE, luck)
     if more > most:
